@@ -1,0 +1,78 @@
+/**
+ * Replies are values. A handler gives one back and this file sends it, so that every request ends in exactly one.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+/** One reply. */
+export interface Reply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Text goes out as UTF-8. */
+  readonly body?: string | Buffer;
+}
+
+/** A request that was not done, and why. Who prefers HTML gets a page, everybody else `{"error": {"code", "message"}}`. */
+export interface Refusal {
+  readonly status: number;
+  /** Stable; for programs. */
+  readonly code: string;
+  /** For people; says what to do where it can. */
+  readonly message: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What a handler gives back when it has taken it upon itself to answer later, with `send`. */
+export const HELD = Symbol("held");
+
+/** What comes of a request. */
+export type Outcome = Reply | Refusal | typeof HELD;
+
+/** Whether something is a refusal rather than what was asked for. */
+export function isRefusal(value: object): value is Refusal {
+  return "code" in value && "status" in value;
+}
+
+/** A refusal; the shape of every error that leaves the process. */
+export function refuse(
+  status: number,
+  code: string,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): Refusal {
+  return { status, code, message, headers };
+}
+
+export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
+  return {
+    status,
+    headers: { "Content-Type": "application/json", "Cache-Control": "no-store", ...headers },
+    body: JSON.stringify(value),
+  };
+}
+
+export function html(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply {
+  return {
+    status,
+    headers: { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", ...headers },
+    body,
+  };
+}
+
+/** A redirect. The target is relative, so that it holds under any mount path (RFC 9110, 10.2.2). */
+export function redirect(
+  status: 303 | 308,
+  location: string,
+  headers: Readonly<Record<string, string>> = {},
+): Reply {
+  return { status, headers: { Location: location, "Cache-Control": "no-store", ...headers } };
+}
+
+/** Sends a reply, unless one was sent or nobody is there to read it. */
+export function send(res: ServerResponse<IncomingMessage>, reply: Reply): void {
+  if (res.headersSent || res.destroyed) return;
+  const { status, headers, body = "" } = reply;
+  // Without a length the body would go out in chunks, which costs more and tells less.
+  const bodiless = status === 204 || status === 304;
+  res.writeHead(status, bodiless ? headers : { ...headers, "Content-Length": Buffer.byteLength(body) });
+  res.end(body);
+}

@@ -1,0 +1,128 @@
+/**
+ * The router: a method and a path pattern lead to a handler. A pattern is a path whose segments may be `:name`, which
+ * stands for any one segment that is not empty. Paths are compared segment by segment after percent-decoding.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { isRefusal, type Outcome, type Refusal, type Reply, refuse, send } from "./reply.js";
+import { Request } from "./request.js";
+
+/** Answers a request, now or later; a thrown error is a fault of ours and becomes a 500. */
+export type Handler = (request: Request) => Outcome | Promise<Outcome | undefined>;
+
+interface Route {
+  readonly segments: readonly string[];
+  readonly handlers: Map<string, Handler>;
+}
+
+export interface RouterOptions {
+  /** The longest request body, in bytes. A longer one is 413. */
+  readonly bodyLimit: number;
+  /** Turns a refusal into a reply. */
+  readonly refused: (request: Request, refusal: Refusal) => Reply;
+  /** Is told what a handler threw. */
+  readonly failed: (error: unknown) => void;
+}
+
+export class Router {
+  // By first segment and number of segments, which leaves one or two routes to compare.
+  readonly #routes = new Map<string, Route[]>();
+  readonly #options: RouterOptions;
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+  }
+
+  /** Sends requests of `method` (`GET` serves `HEAD` as well) for paths like `pattern` to `handler`. */
+  on(method: "GET" | "POST", pattern: string, handler: Handler): void {
+    const segments = pattern.split("/").slice(1);
+    const place = placeOf(segments);
+    const routes = this.#routes.get(place) ?? [];
+    this.#routes.set(place, routes);
+    let route = routes.find((known) => known.segments.join("/") === segments.join("/"));
+    if (!route) {
+      route = { segments, handlers: new Map() };
+      routes.push(route);
+    }
+    route.handlers.set(method, handler);
+    if (method === "GET") route.handlers.set("HEAD", handler);
+  }
+
+  /** Answers one request, in every case exactly once. */
+  handle(req: IncomingMessage, res: ServerResponse<IncomingMessage>): void {
+    const request = new Request(req, res, this.#options.bodyLimit);
+    try {
+      const outcome = this.#route(request);
+      if (outcome instanceof Promise) {
+        outcome.then(
+          (settled) => this.#finish(request, settled),
+          (error: unknown) => this.#fail(request, error),
+        );
+      } else {
+        this.#finish(request, outcome);
+      }
+    } catch (error) {
+      this.#fail(request, error);
+    }
+  }
+
+  #route(request: Request): Outcome | Promise<Outcome | undefined> {
+    const segments = decodeSegments(request.path);
+    if (!segments) return refuse(400, "bad_request", "The path is malformed.");
+    for (const route of this.#routes.get(placeOf(segments)) ?? []) {
+      const params = match(route.segments, segments);
+      if (!params) continue;
+      const handler = route.handlers.get(request.req.method ?? "");
+      if (!handler) {
+        const allow = [...route.handlers.keys()].join(", ");
+        return refuse(405, "method_not_allowed", `This takes ${allow}.`, { Allow: allow });
+      }
+      request.params = params;
+      return handler(request);
+    }
+    return refuse(404, "not_found", "There is nothing here.");
+  }
+
+  #finish(request: Request, outcome: Outcome | undefined): void {
+    // Undefined: the client went away before there was something to answer.
+    if (outcome === undefined || typeof outcome === "symbol") return;
+    send(request.res, isRefusal(outcome) ? this.#options.refused(request, outcome) : outcome);
+  }
+
+  #fail(request: Request, error: unknown): void {
+    this.#options.failed(error);
+    // When this was thrown after the head of a reply, closing is all that is left to say.
+    if (request.res.headersSent) request.res.destroy();
+    else
+      send(
+        request.res,
+        this.#options.refused(request, refuse(500, "internal", "Something broke on our side.")),
+      );
+  }
+}
+
+/** The path's segments, decoded, or undefined when it is not a path or its percent-encoding is broken. */
+function decodeSegments(path: string): string[] | undefined {
+  if (!path.startsWith("/")) return undefined;
+  const segments = path.split("/").slice(1);
+  if (!path.includes("%")) return segments;
+  try {
+    return segments.map(decodeURIComponent);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}
+
+function placeOf(segments: readonly string[]): string {
+  return `${segments.length} ${segments[0] ?? ""}`;
+}
+
+function match(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
+  const params: Record<string, string> = {};
+  for (const [at, expected] of pattern.entries()) {
+    const segment = segments[at] ?? "";
+    if (expected.startsWith(":") && segment !== "") params[expected.slice(1)] = segment;
+    else if (expected !== segment) return undefined;
+  }
+  return params;
+}

@@ -1,0 +1,36 @@
+/**
+ * The signed cookie: text, a dot, and its HMAC-SHA-256. The server keeps nothing for it; whoever has the secret can
+ * tell that it was signed here and not changed since. It is signed, not hidden: its holder can read it.
+ */
+import { createHmac, timingSafeEqual } from "node:crypto";
+
+/** Signs a text for a cookie. */
+export function sign(text: string, secret: string | Buffer): string {
+  const payload = Buffer.from(text).toString("base64url");
+  return `${payload}.${mac(payload, secret).toString("base64url")}`;
+}
+
+/** The text that was signed, or undefined when none of the secrets signed it. */
+export function unsign(signed: string, secrets: readonly (string | Buffer)[]): string | undefined {
+  const dot = signed.indexOf(".");
+  if (dot < 0) return undefined;
+  const payload = signed.slice(0, dot);
+  const given = Buffer.from(signed.slice(dot + 1), "base64url");
+  for (const secret of secrets) {
+    const expected = mac(payload, secret);
+    // Constant time; a wrong length says nothing that is secret.
+    if (given.length === expected.length && timingSafeEqual(given, expected)) {
+      return Buffer.from(payload, "base64url").toString();
+    }
+  }
+  return undefined;
+}
+
+/** A `Set-Cookie` value. Without a path it belongs to the folder of the URL that set it, so it fits any mount. */
+export function setCookie(name: string, value: string, options: { maxAge: number; secure: boolean }): string {
+  return `${name}=${value}; Max-Age=${options.maxAge}; HttpOnly; SameSite=Lax${options.secure ? "; Secure" : ""}`;
+}
+
+function mac(payload: string, secret: string | Buffer): Buffer {
+  return createHmac("sha256", secret).update(payload).digest();
+}

@@ -1,0 +1,184 @@
+/**
+ * The room: what is said goes to the store, comes back kept, joins the backlog and wakes who waits. Between "is there
+ * something newer?" and "then wait" there is no await, here or below, so nothing can fall between two polls.
+ */
+
+import type { Id } from "../store/id.js";
+import type { Kept, Message, Store } from "../store/store.js";
+import { type Answer, Answers } from "./answers.js";
+import { Backlog, type Cursor } from "./backlog.js";
+import { Names, type Session } from "./names.js";
+import { Notices } from "./notices.js";
+import { PlainReaders } from "./plain.js";
+import { Presence } from "./presence.js";
+import { Waiter, Waiters } from "./waiters.js";
+
+/** What a poll asks. */
+export interface Poll {
+  readonly user: string;
+  /** The last message seen; `"0"`: all that is kept; `"now"`: only what comes next. */
+  readonly since: Cursor | "now";
+  /** How long to wait for a message, in milliseconds; 0 answers at once. */
+  readonly wait: number;
+  /** The page that polls: a newer poll of the same page and user supersedes this one. */
+  readonly client?: string | undefined;
+}
+
+export interface RoomOptions {
+  readonly store: Store;
+  /** How many messages are kept for readers who come later. */
+  readonly backlog: number;
+  /** How many polls may be held at once. */
+  readonly maxWaiters: number;
+  /** How long somebody is still here after their last poll, in milliseconds. */
+  readonly grace: number;
+}
+
+export class Room {
+  readonly names: Names;
+  readonly plain: PlainReaders;
+  readonly #options: RoomOptions;
+  readonly #backlog: Backlog;
+  readonly #waiters: Waiters;
+  readonly #presence: Presence;
+  readonly #answers: Answers;
+  readonly #notices: Notices;
+  readonly #startedAt = Date.now();
+  #draining = false;
+
+  /** Opens the store and the room with it. Rejects when the store cannot be opened. */
+  static async open(options: RoomOptions): Promise<Room> {
+    let receive: (message: Message) => void = () => {};
+    const kept = await options.store.open((message) => receive(message));
+    const room = new Room(options, kept);
+    receive = (message) => room.#receive(message);
+    return room;
+  }
+
+  private constructor(options: RoomOptions, kept: Kept) {
+    this.#options = options;
+    this.#backlog = new Backlog(options.backlog, kept);
+    this.#waiters = new Waiters((cursor) => this.#backlog.isBehind(cursor));
+    this.#presence = new Presence(options.grace, (user) => this.#notices.departed(user));
+    this.#answers = new Answers(this.#backlog, () => this.#presence.count);
+    this.#notices = new Notices(options.store, () => this.#presence.count);
+    this.names = new Names(options.grace, (user) => this.#presence.has(user));
+    this.plain = new PlainReaders(this.#backlog.end);
+  }
+
+  /** How many polls are held. */
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
+  /** How many people are here. */
+  get present(): number {
+    return this.#presence.count;
+  }
+
+  /** Whether the room has stopped taking polls and posts. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Whether the store could keep what it was last given. */
+  get writable(): boolean {
+    return this.#options.store.writable;
+  }
+
+  /** The names of who is here, in order. */
+  who(): readonly string[] {
+    return this.#presence.names();
+  }
+
+  /** The newest messages, at most `count`, oldest first, and the cursor to read on from. */
+  newest(count: number): { readonly messages: readonly Message[]; readonly cursor: Id } {
+    return { messages: this.#backlog.newest(count), cursor: this.#backlog.end };
+  }
+
+  /**
+   * Says something. Resolves once it is kept; rejects with `StoreUnavailable` when it is not.
+   * A second post of the same user and idempotency key gives the first one's message.
+   */
+  post(user: string, text: string, key?: string): Promise<Message> {
+    return this.#options.store.append(key === undefined ? { user, text } : { user, text, key });
+  }
+
+  /**
+   * Asks for what comes after a cursor. `answer` is called exactly once, now or later, unless `gone` is called first.
+   * Gives the waiter when the poll is held, undefined when it was answered, and `"full"`, without answering it, when
+   * no more polls can be held.
+   */
+  poll(poll: Poll, answer: (answer: Answer) => void): Waiter | undefined | "full" {
+    const { user, client } = poll;
+    if (client !== undefined) this.#waiters.release(user, client, "superseded");
+    if (poll.wait > 0 && this.#waiters.size >= this.#options.maxWaiters) return "full";
+    this.#touch(user);
+    const cursor = poll.since === "now" ? this.#backlog.end : poll.since;
+    if (this.#draining || poll.wait <= 0) {
+      answer(this.#answers.to(cursor, this.#draining ? "drained" : "time-out"));
+      return undefined;
+    }
+    const waiter = new Waiter(user, client, cursor, (ending) => {
+      this.#presence.release(user);
+      if (ending !== "gone") answer(this.#answers.to(waiter.cursor, ending));
+    });
+    this.#presence.hold(user);
+    this.#waiters.hold(waiter, poll.wait);
+    return waiter;
+  }
+
+  /** The connection of a held poll is gone. */
+  gone(waiter: Waiter): void {
+    this.#waiters.settle(waiter, "gone");
+  }
+
+  /** Somebody looks at the room's page, which shows everything up to the end. */
+  view(user: string): void {
+    this.#touch(user);
+    this.plain.open(user, this.#backlog.end);
+  }
+
+  /** A page says that it is going away: one of several, or, without a client, all there is of this person. */
+  leave(user: string, client?: string): void {
+    this.#waiters.release(user, client, "left");
+    if (client !== undefined && this.#presence.isHeld(user)) return;
+    if (this.#presence.leave(user)) this.#notices.saidGoodbye(user);
+  }
+
+  /** Ends a session: the person is away, the name is free, the cookie is worth nothing. */
+  logout(session: Session): void {
+    const user = session.name;
+    this.names.end(session);
+    this.plain.close(user);
+    this.#waiters.release(user, undefined, "left");
+    if (this.#presence.leave(user)) this.#notices.departed(user);
+  }
+
+  /** Answers every poll, now and from now on, so that the process can stop, and closes the store. */
+  async close(): Promise<void> {
+    this.#draining = true;
+    this.#waiters.drain();
+    this.#presence.stop();
+    this.#notices.stop();
+    await this.#options.store.close();
+  }
+
+  #receive(message: Message): void {
+    const before = this.#backlog.end;
+    this.#backlog.push(message);
+    this.#answers.forget();
+    // That they came is no news to those who came.
+    if (message.kind === "join") this.#waiters.skip(message.user, before, message.id);
+    this.#waiters.wake();
+  }
+
+  #touch(user: string): void {
+    if (!this.#presence.touch(user)) return;
+    // Who had logged in before the process began was here a moment ago, as far as others have noticed.
+    const justStarted = Date.now() - this.#startedAt < this.#options.grace;
+    const wasHere = (this.names.since(user) ?? this.#startedAt) < this.#startedAt;
+    if (justStarted && wasHere) this.#notices.returned(user);
+    else this.#notices.arrived(user);
+  }
+}
