@@ -5,27 +5,19 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
-import {
-  html,
-  isRefusal,
-  json,
-  type Outcome,
-  type Refusal,
-  type Reply,
-  redirect,
-  refuse,
-} from "./http/reply.js";
+import { Doors } from "./doors.js";
+import { html, json, type Outcome, type Refusal, type Reply, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import { type Handler, Router } from "./http/router.js";
 import { readStatic } from "./http/static.js";
 import { Pages, STATIC } from "./pages.js";
 import { longPoll } from "./poll.js";
-import { parseName, type Session } from "./room/names.js";
+import { putPost } from "./post.js";
+import { unavailable } from "./replies.js";
 import { Room } from "./room/room.js";
-import { parseText } from "./room/text.js";
 import { Sessions } from "./sessions.js";
 import { MemoryStore } from "./store/memory.js";
-import { type Store, StoreUnavailable } from "./store/store.js";
+import type { Store } from "./store/store.js";
 
 /** Options of a chat; all have defaults. */
 export interface ChatOptions {
@@ -45,20 +37,20 @@ export interface ChatOptions {
 export interface Chat {
   /** Answers a request, whatever it is, exactly once. */
   handler(req: IncomingMessage, res: ServerResponse): void;
+  /** How many polls are held. */
+  readonly waiting: number;
   /** Answers every held poll and refuses what comes; resolves when the store is closed. */
   close(): Promise<void>;
 }
 
+/** The compiled browser code, found from `dist/` and from `src/` alike. */
+const CLIENT = new URL("../dist/client/", import.meta.url);
 /** The longest request body, in bytes. */
 const BODY_LIMIT = 64 * 1024;
 /** How long people are still here after their last poll, in milliseconds. */
 const GRACE = 30_000;
-/** How many messages are in the page's HTML. */
-const MESSAGES_IN_PAGE = 100;
 /** How many names `/who` tells at the most. */
 const NAMES_TOLD = 1000;
-/** What callers are told to wait for a store that is in trouble, in seconds. */
-const RETRY_AFTER = 5;
 
 /** Opens a chat room. Rejects when its store cannot be opened. */
 export async function createChat(options: ChatOptions = {}): Promise<Chat> {
@@ -72,9 +64,9 @@ export async function createChat(options: ChatOptions = {}): Promise<Chat> {
   const log = options.log ?? console.error;
   const routes = new Routes(room, new Sessions(room, options.secrets ?? [randomBytes(32)]), log);
   return {
-    handler(req, res) {
-      if (room.draining) res.setHeader("Connection", "close");
-      routes.router.handle(req, res);
+    handler: (req, res) => routes.router.handle(req, res),
+    get waiting() {
+      return room.waiting;
     },
     close: () => room.close(),
   };
@@ -92,6 +84,7 @@ class Routes {
     const poll = longPoll(room, sessions);
     this.router = new Router({
       bodyLimit: BODY_LIMIT,
+      closing: () => room.draining,
       refused: (request, refusal) => this.#refused(request, refusal),
       failed: (error) => log(`a handler failed: ${error instanceof Error ? error.stack : String(error)}`),
     });
@@ -103,99 +96,24 @@ class Routes {
           ? refuse(403, "foreign_origin", "This came from another site.")
           : handler(request),
       );
-    get("/", (request) => this.#home(request));
-    get("/login", () => html(200, this.#pages.login("", "")));
-    post("/login", (request) => this.#login(request));
-    post("/logout", (request) => this.#logout(request));
-    get("/chatroom/:user", (request) => redirect(308, `./${segment(request.params.user)}/`));
-    get("/chatroom/:user/", (request) => this.#chatroom(request));
-    post("/put_post/:user", (request) => this.#post(request));
+    const doors = new Doors(room, sessions, this.#pages);
+    get("/", (request) => doors.home(request));
+    get("/login", (request) => doors.loginForm(request));
+    post("/login", (request) => doors.login(request));
+    post("/logout", (request) => doors.logout(request));
+    get("/chatroom/:user", (request) => doors.chatroomSlash(request));
+    get("/chatroom/:user/", (request) => doors.chatroom(request));
+    post("/put_post/:user", putPost(room, sessions));
     get("/get_post/:user", poll);
     post("/get_post/:user", poll);
     get("/who", () => this.#who());
     post("/leave/:user", (request) => this.#leave(request));
     get("/healthz", () => this.#health());
-    for (const { path, serve } of readStatic(fileURLToPath(STATIC))) get(`/${path}`, serve);
-    const client = new URL("../dist/client/", import.meta.url);
-    for (const { path, serve } of readStatic(fileURLToPath(client))) get(`/client/${path}`, serve);
-  }
-
-  #home(request: Request): Outcome {
-    const session = this.#sessions.of(request);
-    return redirect(303, session ? `chatroom/${segment(session.name)}/` : "login");
-  }
-
-  async #login(request: Request): Promise<Outcome | undefined> {
-    const fields = await request.form();
-    if (!fields || isRefusal(fields)) return fields;
-    const typed = fields.get("name") ?? "";
-    const name = parseName(typed);
-    if ("rule" in name) return this.#loginRefused(request, typed, refuse(422, "bad_name", name.rule));
-    const before = this.#sessions.of(request);
-    const session = before?.key === name.key ? before : this.#sessions.create(name);
-    if (!this.#room.names.claim(session)) {
-      return this.#loginRefused(
-        request,
-        typed,
-        refuse(409, "name_taken", "Somebody else has this name now."),
-      );
+    for (const { path, serve } of readStatic(fileURLToPath(STATIC))) {
+      // The pages are templates, of no use to anybody as they are.
+      if (!path.endsWith(".html")) get(`/${path}`, serve);
     }
-    if (before && before !== session) this.#room.logout(before);
-    this.#room.plain.open(session.name, this.#room.newest(0).cursor);
-    return redirect(303, `chatroom/${segment(session.name)}/`, {
-      "Set-Cookie": this.#sessions.cookie(session, request),
-    });
-  }
-
-  #loginRefused(request: Request, typed: string, refusal: Refusal): Outcome {
-    if (!request.prefersHtml()) return refusal;
-    return html(refusal.status, this.#pages.login(typed, refusal.message));
-  }
-
-  #logout(request: Request): Outcome {
-    const session = this.#sessions.of(request);
-    if (session) this.#room.logout(session);
-    return redirect(303, "login", { "Set-Cookie": this.#sessions.noCookie(request) });
-  }
-
-  #chatroom(request: Request): Outcome {
-    const session = this.#sessions.of(request);
-    if (!session) return redirect(303, "../../login");
-    if (request.params.user !== session.name) return redirect(303, `../${segment(session.name)}/`);
-    if (!request.isHead) this.#room.view(session.name);
-    const { messages, cursor } = this.#room.newest(MESSAGES_IN_PAGE);
-    return html(200, this.#pages.chatroom(session, messages, cursor, this.#room.present));
-  }
-
-  async #post(request: Request): Promise<Outcome | undefined> {
-    const session = this.#sessions.caller(request);
-    if ("code" in session) return session;
-    if (this.#room.draining) return unavailable("draining", "The server is stopping. Try again soon.");
-    const fields = await request.form();
-    if (!fields || isRefusal(fields)) return fields;
-    const message = parseText(fields.get("message") ?? "");
-    if ("rule" in message) return refuse(422, "bad_message", message.rule);
-    const key = request.req.headers["idempotency-key"] ?? fields.get("key");
-    if (Array.isArray(key) || (key !== undefined && key.length > 64)) {
-      return refuse(400, "bad_request", "An idempotency key has at most 64 characters.");
-    }
-    this.#room.names.hold(session);
-    return this.#keep(request, session, message.text, key);
-  }
-
-  async #keep(request: Request, session: Session, text: string, key: string | undefined): Promise<Outcome> {
-    try {
-      const { id } = await this.#room.post(session.name, text, key || undefined);
-      return request.prefersHtml()
-        ? redirect(303, `../chatroom/${segment(session.name)}/`)
-        : json(200, { id });
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
-      return unavailable(
-        "store_unavailable",
-        "Messages cannot be kept now. Nothing was sent; try again soon.",
-      );
-    }
+    for (const { path, serve } of readStatic(fileURLToPath(CLIENT))) get(`/client/${path}`, serve);
   }
 
   #who(): Outcome {
@@ -221,15 +139,6 @@ class Routes {
     const { status, code, message, headers } = refusal;
     if (!request.prefersHtml()) return json(status, { error: { code, message } }, headers);
     const base = "../".repeat(Math.max(0, request.path.split("/").length - 2)) || "./";
-    return html(status, this.#pages.error(refusal, base), headers);
+    return html(status, this.#pages.error(request.req.headers["accept-language"], refusal, base), headers);
   }
-}
-
-function unavailable(code: "draining" | "store_unavailable", message: string): Refusal {
-  return refuse(503, code, message, { "Retry-After": `${RETRY_AFTER}` });
-}
-
-/** A name as one segment of a relative URL. */
-function segment(name = ""): string {
-  return encodeURIComponent(name);
 }

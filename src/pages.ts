@@ -1,11 +1,28 @@
-/** The pages: templates from `static/`, filled in. Whatever is put in is text and is escaped. */
+/**
+ * The pages: templates from `static/`, filled in. Whatever is put in is text and is escaped. They are whole without the
+ * script: what is said is in the HTML, and what can be done is a form.
+ */
 import { readFileSync } from "node:fs";
-import type { Refusal } from "./http/reply.js";
-import type { Session } from "./room/names.js";
+import { linkify } from "./client/linkify.js";
 import type { Message } from "./store/store.js";
+import { type Strings, stringsFor } from "./strings.js";
 
 /** Where the pages and their styles are: beside `dist/` and `src/` alike. */
 export const STATIC = new URL("../static/", import.meta.url);
+
+/** So many names are in the page. */
+const NAMES_IN_PAGE = 100;
+
+/** What the room's page shows. */
+export interface RoomView {
+  readonly user: string;
+  /** The newest messages, oldest first. */
+  readonly messages: readonly Message[];
+  /** Where to read on from. */
+  readonly cursor: string;
+  /** Who is here, in order. */
+  readonly who: readonly string[];
+}
 
 /** What a template is filled with: text that is escaped, or HTML that was made here. */
 type Filling = Readonly<Record<string, string | { readonly html: string }>>;
@@ -15,39 +32,77 @@ export class Pages {
   readonly #chatroom = template("chatroom.html");
   readonly #error = template("error.html");
 
-  /** The log-in form, with what was typed and why that was no good. */
-  login(name: string, reason: string): string {
-    return this.#login({ name, reason });
+  /**
+   * The log-in form.
+   * @param accepted the request's `Accept-Language`
+   * @param typed the name that was no good, and the code that says why
+   */
+  login(accepted: string | undefined, typed?: { readonly name: string; readonly code: string }): string {
+    const { lang, page, errors } = stringsFor(accepted);
+    const reason = typed ? (errors[typed.code] ?? typed.code) : "";
+    const invalid = typed ? "true" : "false";
+    return this.#login({ ...page, lang, reason, invalid, name: typed?.name ?? "" });
   }
 
-  /** The room, with the newest messages in it and the cursor to read on from. */
-  chatroom(session: Session, messages: readonly Message[], cursor: string, present: number): string {
+  /** The room. */
+  chatroom(accepted: string | undefined, { user, messages, cursor, who }: RoomView): string {
+    const { lang, page, script, errors } = stringsFor(accepted);
+    // In a script element only "<" could end the element.
+    const strings = JSON.stringify({ ...script, errors }).replaceAll("<", "\\u003c");
     return this.#chatroom({
-      user: session.name,
+      ...page,
+      lang,
+      user,
       cursor,
-      present: `${present}`,
-      messages: { html: messages.map((message) => item(message, session.name)).join("\n") },
+      segment: encodeURIComponent(user),
+      here: page.here.replace("{n}", `${who.length}`),
+      strings: { html: strings },
+      names: { html: who.slice(0, NAMES_IN_PAGE).map(nameItem).join("\n") },
+      messages: { html: messages.map((message) => item(message, user, script)).join("\n") },
     });
   }
 
-  /** What went wrong. @param base the way from the page to the chat's root */
-  error(refusal: Refusal, base: string): string {
-    return this.#error({ status: `${refusal.status}`, message: refusal.message, base });
+  /**
+   * What went wrong.
+   * @param refusal the code, and the message for a code that has no words of its own
+   * @param base the way from the page to the chat's root
+   */
+  error(
+    accepted: string | undefined,
+    refusal: { readonly status: number; readonly code: string; readonly message: string },
+    base: string,
+  ): string {
+    const { lang, page, errors } = stringsFor(accepted);
+    const message = errors[refusal.code] ?? refusal.message;
+    return this.#error({ ...page, lang, status: `${refusal.status}`, reason: message, base });
   }
 }
 
-function item(message: Message, self: string): string {
-  const { id, user, text, at, kind } = message;
-  const time = new Date(at).toISOString();
+/** One message; `client/log.ts` makes the same in the browser. */
+function item({ id, user, text, at, kind }: Message, self: string, words: Strings["script"]): string {
+  const iso = new Date(at).toISOString();
+  const time = `<time datetime="${iso}">${iso.slice(11, 16)}</time>`;
+  const name = `<bdi class="user">${escapeHtml(user)}</bdi>`;
   if (kind) {
-    const what = kind === "join" ? "joined" : "left";
-    return `<li class="notice" data-id="${id}"><bdi>${escapeHtml(user)}</bdi> ${what}</li>`;
+    const [before = "", after = ""] = words[kind === "join" ? "joined" : "left"].split("{name}");
+    return `<li class="notice" data-id="${id}"><p>${before}${name}${after}</p> ${time}</li>`;
   }
   const own = user === self ? ' class="own"' : "";
-  return (
-    `<li${own} data-id="${id}"><bdi class="user">${escapeHtml(user)}</bdi> <time datetime="${time}">` +
-    `${time.slice(11, 16)}</time><p dir="auto">${escapeHtml(text)}</p></li>`
-  );
+  return `<li${own} data-id="${id}">${name} ${time}<p dir="auto">${linked(text)}</p></li>`;
+}
+
+function nameItem(name: string): string {
+  return `<li><bdi>${escapeHtml(name)}</bdi></li>`;
+}
+
+function linked(text: string): string {
+  const html = linkify(text).map(({ text, href }) => {
+    const words = escapeHtml(text);
+    if (href === undefined) return words;
+    return `<a href="${escapeHtml(href)}" target="_blank" rel="noopener noreferrer nofollow">${words}</a>`;
+  });
+  // A browser without styles shows no line end but this one.
+  return html.join("").replaceAll("\n", "<br>");
 }
 
 function template(file: string): (filling: Filling) => string {

@@ -96,6 +96,6 @@ function full(): Outcome {
 }
 
 function reply(room: Room, request: Request, body: string): void {
-  const headers = room.draining ? { ...HEADERS, Connection: "close" } : HEADERS;
-  send(request.res, { status: 200, headers, body });
+  if (room.draining) request.res.shouldKeepAlive = false;
+  send(request.res, { status: 200, headers: HEADERS, body });
 }

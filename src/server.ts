@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 /** The program: flags, listening, signals, exit codes. Only this file touches `process`. */
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { parseArgs } from "node:util";
 import { createChat } from "./chat.js";
 
-const USAGE = "holdline [--host 127.0.0.1] [--port 5000] [--backlog 1000] [--max-waiters 10000]";
+const USAGE =
+  "holdline [--host 127.0.0.1] [--port 5000] [--data DIR|none] [--backlog 1000] [--max-waiters 10000]";
 /** An idle connection must outlive a proxy's patience (nginx: 60 s), or requests meet a closing door. Milliseconds. */
 const KEEP_ALIVE = 75_000;
 /** What is still open so long after a signal is cut off, in milliseconds. */
@@ -23,6 +24,7 @@ function readFlags() {
       options: {
         host: { type: "string", default: "127.0.0.1" },
         port: { type: "string", default: "5000" },
+        data: { type: "string", default: "data" },
         backlog: { type: "string", default: "1000" },
         "max-waiters": { type: "string", default: "10000" },
         help: { type: "boolean", default: false },
@@ -71,6 +73,14 @@ server.listen({ host: flags.host, port: flags.port, backlog: 4096 }, () => {
   process.stdout.write(`holdline is listening on http://${host}:${port}\n`);
 });
 
+// Connections that have asked nothing yet; Node closes those that idle after an answer, but not these.
+const silent = new Set<Socket>();
+server.on("connection", (socket) => {
+  silent.add(socket);
+  const forget = () => silent.delete(socket);
+  socket.once("data", forget).once("close", forget);
+});
+
 let stopping = false;
 async function stop(): Promise<void> {
   // Who asks twice means it.
@@ -79,8 +89,7 @@ async function stop(): Promise<void> {
   setTimeout(() => server.closeAllConnections(), LAST_CALL).unref();
   server.close();
   await chat.close();
-  // What was answered is on its way; a connection that has asked nothing has nothing to lose.
-  server.closeIdleConnections();
+  for (const socket of silent) socket.destroy();
 }
 process.on("SIGTERM", stop);
 process.on("SIGINT", stop);

@@ -3,7 +3,7 @@
  * stands for any one segment that is not empty. Paths are compared segment by segment after percent-decoding.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isRefusal, type Outcome, type Refusal, type Reply, refuse, send } from "./reply.js";
+import { isRefusal, json, type Outcome, type Refusal, type Reply, refuse, send } from "./reply.js";
 import { Request } from "./request.js";
 
 /** Answers a request, now or later; a thrown error is a fault of ours and becomes a 500. */
@@ -17,6 +17,8 @@ interface Route {
 export interface RouterOptions {
   /** The longest request body, in bytes. A longer one is 413. */
   readonly bodyLimit: number;
+  /** Whether the server is about to stop, so that each reply closes its connection. */
+  readonly closing: () => boolean;
   /** Turns a refusal into a reply. */
   readonly refused: (request: Request, refusal: Refusal) => Reply;
   /** Is told what a handler threw. */
@@ -85,6 +87,7 @@ export class Router {
   #finish(request: Request, outcome: Outcome | undefined): void {
     // Undefined: the client went away before there was something to answer.
     if (outcome === undefined || typeof outcome === "symbol") return;
+    if (this.#options.closing()) request.res.shouldKeepAlive = false;
     send(request.res, isRefusal(outcome) ? this.#options.refused(request, outcome) : outcome);
   }
 
@@ -92,11 +95,9 @@ export class Router {
     this.#options.failed(error);
     // When this was thrown after the head of a reply, closing is all that is left to say.
     if (request.res.headersSent) request.res.destroy();
+    // Plain words: whatever makes the other replies may be what broke.
     else
-      send(
-        request.res,
-        this.#options.refused(request, refuse(500, "internal", "Something broke on our side.")),
-      );
+      send(request.res, json(500, { error: { code: "internal", message: "Something broke on our side." } }));
   }
 }
 

@@ -133,10 +133,15 @@ export class Room {
     this.#waiters.settle(waiter, "gone");
   }
 
+  /** Somebody has logged in: their plain polls begin here. */
+  open(user: string): void {
+    this.plain.open(user, this.#backlog.end);
+  }
+
   /** Somebody looks at the room's page, which shows everything up to the end. */
   view(user: string): void {
     this.#touch(user);
-    this.plain.open(user, this.#backlog.end);
+    this.open(user);
   }
 
   /** A page says that it is going away: one of several, or, without a client, all there is of this person. */

@@ -1,0 +1,80 @@
+/** The doors: coming in under a name, the room's page, and going out. */
+import { html, isRefusal, type Outcome, type Refusal, redirect, refuse } from "./http/reply.js";
+import type { Request } from "./http/request.js";
+import type { Pages } from "./pages.js";
+import { chatroomOf } from "./replies.js";
+import { parseName } from "./room/names.js";
+import type { Room } from "./room/room.js";
+import type { Sessions } from "./sessions.js";
+
+/** How many messages are in the page's HTML. */
+const MESSAGES_IN_PAGE = 100;
+
+export class Doors {
+  readonly #room: Room;
+  readonly #sessions: Sessions;
+  readonly #pages: Pages;
+
+  constructor(room: Room, sessions: Sessions, pages: Pages) {
+    this.#room = room;
+    this.#sessions = sessions;
+    this.#pages = pages;
+  }
+
+  /** `GET /` */
+  home(request: Request): Outcome {
+    const session = this.#sessions.of(request);
+    return redirect(303, session ? chatroomOf(session.name) : "login");
+  }
+
+  /** `GET /login` */
+  loginForm(request: Request): Outcome {
+    return html(200, this.#pages.login(request.req.headers["accept-language"]));
+  }
+
+  /** `POST /login` */
+  async login(request: Request): Promise<Outcome | undefined> {
+    const fields = await request.form();
+    if (!fields || isRefusal(fields)) return fields;
+    const typed = fields.get("name") ?? "";
+    const name = parseName(typed);
+    if ("rule" in name) return this.#refused(request, typed, refuse(422, "bad_name", name.rule));
+    const before = this.#sessions.of(request);
+    const session = before?.key === name.key ? before : this.#sessions.create(name);
+    if (!this.#room.names.claim(session)) {
+      return this.#refused(request, typed, refuse(409, "name_taken", "Somebody else has this name now."));
+    }
+    // One browser, one name: the former is free.
+    if (before && before !== session) this.#room.logout(before);
+    this.#room.open(session.name);
+    return redirect(303, chatroomOf(session.name), { "Set-Cookie": this.#sessions.cookie(session, request) });
+  }
+
+  /** `POST /logout` */
+  logout(request: Request): Outcome {
+    const session = this.#sessions.of(request);
+    if (session) this.#room.logout(session);
+    return redirect(303, "login", { "Set-Cookie": this.#sessions.noCookie(request) });
+  }
+
+  /** `GET /chatroom/:user`, without the last slash. */
+  chatroomSlash(request: Request): Outcome {
+    return redirect(308, `./${encodeURIComponent(request.params.user ?? "")}/`);
+  }
+
+  /** `GET /chatroom/:user/` */
+  chatroom(request: Request): Outcome {
+    const session = this.#sessions.of(request);
+    if (!session) return redirect(303, "../../login");
+    if (request.params.user !== session.name) return redirect(303, `../../${chatroomOf(session.name)}`);
+    if (!request.isHead) this.#room.view(session.name);
+    const view = { user: session.name, who: this.#room.who(), ...this.#room.newest(MESSAGES_IN_PAGE) };
+    return html(200, this.#pages.chatroom(request.req.headers["accept-language"], view));
+  }
+
+  #refused(request: Request, name: string, refusal: Refusal): Outcome {
+    if (!request.prefersHtml()) return refusal;
+    const page = this.#pages.login(request.req.headers["accept-language"], { name, code: refusal.code });
+    return html(refusal.status, page);
+  }
+}

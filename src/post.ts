@@ -1,0 +1,48 @@
+/** Posting over HTTP: a message is read, checked, and answered with its id once it is kept. */
+import { isRefusal, json, type Outcome, redirect, refuse } from "./http/reply.js";
+import type { Request } from "./http/request.js";
+import { chatroomOf, unavailable } from "./replies.js";
+import type { Session } from "./room/names.js";
+import type { Room } from "./room/room.js";
+import { parseText } from "./room/text.js";
+import type { Sessions } from "./sessions.js";
+import { StoreUnavailable } from "./store/store.js";
+
+/** The longest idempotency key. */
+const KEY_LENGTH = 64;
+
+/** The handler of `/put_post/:user`. */
+export function putPost(room: Room, sessions: Sessions): (request: Request) => Promise<Outcome | undefined> {
+  return async (request) => {
+    const session = sessions.caller(request);
+    if ("code" in session) return session;
+    if (room.draining) return unavailable("draining", "The server is stopping. Try again soon.");
+    const fields = await request.form();
+    if (!fields || isRefusal(fields)) return fields;
+    const message = parseText(fields.get("message") ?? "");
+    if ("rule" in message) return refuse(422, "bad_message", message.rule);
+    const key = request.req.headers["idempotency-key"] ?? fields.get("key");
+    if (Array.isArray(key) || (key !== undefined && key.length > KEY_LENGTH)) {
+      return refuse(400, "bad_request", `An idempotency key has at most ${KEY_LENGTH} characters.`);
+    }
+    room.names.hold(session);
+    // An empty field of a form is no key.
+    return keep(room, request, session, message.text, key || undefined);
+  };
+}
+
+async function keep(
+  room: Room,
+  request: Request,
+  { name }: Session,
+  text: string,
+  key: string | undefined,
+): Promise<Outcome> {
+  try {
+    const { id } = await room.post(name, text, key);
+    return request.prefersHtml() ? redirect(303, `../${chatroomOf(name)}`) : json(200, { id });
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error;
+    return unavailable("store_unavailable", "Messages cannot be kept now. Nothing was sent; try again soon.");
+  }
+}

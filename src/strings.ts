@@ -1,0 +1,204 @@
+/**
+ * All words of the pages, in each language that we speak; the script in the page gets its share of them with the page.
+ * What a program reads (the JSON of errors, the log) stays in English and is not here.
+ */
+
+/** The words of one language. `{n}` stands for a number, `{name}` for a person. */
+export interface Strings {
+  /** The language's tag, for `lang`. */
+  readonly lang: string;
+  /** What the templates are filled with. */
+  readonly page: Readonly<Record<PageWord, string>>;
+  /** What the script says. */
+  readonly script: Readonly<Record<ScriptWord, string>>;
+  /** What went wrong and what to do, by the protocol's code. */
+  readonly errors: Readonly<Record<string, string>>;
+}
+
+type PageWord =
+  | "tagline"
+  | "yourName"
+  | "nameRule"
+  | "enter"
+  | "toForm"
+  | "logOut"
+  | "here"
+  | "people"
+  | "log"
+  | "message"
+  | "hint"
+  | "send"
+  | "noScript"
+  | "refresh"
+  | "back";
+
+type ScriptWord =
+  | "joined"
+  | "left"
+  | "gap"
+  | "here"
+  | "more"
+  | "connecting"
+  | "live"
+  | "lost"
+  | "offline"
+  | "restarting"
+  | "superseded"
+  | "no_session"
+  | "not_you"
+  | "refused"
+  | "logIn"
+  | "reload"
+  | "newMessage"
+  | "newMessages"
+  | "sending"
+  | "again"
+  | "drop"
+  | "tooLong";
+
+const EN: Strings = {
+  lang: "en",
+  page: {
+    tagline: "A room to talk in. Nothing to install.",
+    yourName: "Your name",
+    nameRule: "1 to 32 characters",
+    enter: "Enter the room",
+    toForm: "Skip to writing",
+    logOut: "Log out",
+    here: "{n} here",
+    people: "Who is here",
+    log: "Conversation",
+    message: "Message",
+    hint: "Enter sends, Shift+Enter makes a new line",
+    send: "Send",
+    noScript: "Without scripts, this page renews itself every 30 seconds and shows times in UTC.",
+    refresh: "Renew it now",
+    back: "Back to the room",
+  },
+  script: {
+    joined: "{name} joined",
+    left: "{name} left",
+    gap: "Some messages are missing here: you were away for longer than they are kept.",
+    here: "{n} here",
+    more: "and {n} more",
+    connecting: "Connecting…",
+    live: "Connected",
+    lost: "Connection lost. Trying again…",
+    offline: "You are offline.",
+    restarting: "The server is restarting. Back in a moment…",
+    superseded: "The conversation goes on in another window.",
+    no_session: "You are logged out.",
+    not_you: "You are logged in under another name now.",
+    refused: "The server has ended the connection.",
+    logIn: "Log in again",
+    reload: "Load the page again",
+    newMessage: "1 new message",
+    newMessages: "{n} new messages",
+    sending: "Sending…",
+    again: "Send again",
+    drop: "Delete",
+    tooLong: "A message has at most 2,000 characters; this one has {n}.",
+  },
+  errors: {
+    bad_request: "The server could not make sense of this request.",
+    bad_name: "This name will not do: 1 to 32 characters, no slashes, nothing invisible.",
+    bad_message: "A message has 1 to 2,000 characters, and no control characters.",
+    name_taken: "Somebody here has this name. Choose another, or try again in half a minute.",
+    no_session: "You are not logged in.",
+    not_you: "You are logged in under another name.",
+    foreign_origin: "This came from another site, so nothing was done.",
+    not_found: "There is nothing here.",
+    method_not_allowed: "This address does something else.",
+    too_large: "That is too long to be sent.",
+    unsupported_type: "The server does not read this kind of content.",
+    slow_down: "That was a lot at once. Wait a few seconds, then try again.",
+    too_many_waiters: "The room is full. Try again soon.",
+    store_unavailable: "Messages cannot be kept at the moment. Nothing was sent; try again soon.",
+    draining: "The server is restarting. Try again in a moment.",
+    unreachable: "Not sent: the server cannot be reached.",
+    internal: "Something broke on our side.",
+  },
+};
+
+const ZH: Strings = {
+  lang: "zh-CN",
+  page: {
+    tagline: "打开就能聊，无需安装。",
+    yourName: "你的名字",
+    nameRule: "1 到 32 个字符",
+    enter: "进入聊天室",
+    toForm: "跳到输入框",
+    logOut: "退出",
+    here: "{n} 人在线",
+    people: "谁在这里",
+    log: "聊天记录",
+    message: "消息",
+    hint: "回车发送，Shift+回车换行",
+    send: "发送",
+    noScript: "脚本未启用：页面每 30 秒自动刷新一次，时间以 UTC 显示。",
+    refresh: "立即刷新",
+    back: "返回聊天室",
+  },
+  script: {
+    joined: "{name} 来了",
+    left: "{name} 离开了",
+    gap: "这里缺了一些消息：你离开得太久，它们已不再保留。",
+    here: "{n} 人在线",
+    more: "还有 {n} 人",
+    connecting: "正在连接…",
+    live: "已连接",
+    lost: "连接已断开，正在重试…",
+    offline: "你已离线。",
+    restarting: "服务器正在重启，马上回来…",
+    superseded: "对话已转到另一个窗口。",
+    no_session: "你已退出登录。",
+    not_you: "你现在用的是另一个名字。",
+    refused: "服务器结束了连接。",
+    logIn: "重新登录",
+    reload: "重新加载页面",
+    newMessage: "1 条新消息",
+    newMessages: "{n} 条新消息",
+    sending: "发送中…",
+    again: "重新发送",
+    drop: "删除",
+    tooLong: "一条消息最多 2000 个字符，这条有 {n} 个。",
+  },
+  errors: {
+    bad_request: "服务器无法理解这个请求。",
+    bad_name: "这个名字不行：要 1 到 32 个字符，不含斜杠和不可见字符。",
+    bad_message: "一条消息要 1 到 2000 个字符，不含控制字符。",
+    name_taken: "这里已经有人用这个名字了。换一个，或者半分钟后再试。",
+    no_session: "你还没有登录。",
+    not_you: "你登录的是另一个名字。",
+    foreign_origin: "这个请求来自别的网站，没有执行。",
+    not_found: "这里什么也没有。",
+    method_not_allowed: "这个地址不是这样用的。",
+    too_large: "内容太长，无法发送。",
+    unsupported_type: "服务器不接受这种内容。",
+    slow_down: "发得太快了。等几秒再试。",
+    too_many_waiters: "聊天室满了，请稍后再试。",
+    store_unavailable: "消息暂时无法保存，什么都没有发出，请稍后再试。",
+    draining: "服务器正在重启，请稍等再试。",
+    unreachable: "未能发送：连不上服务器。",
+    internal: "我们这边出了点问题。",
+  },
+};
+
+/**
+ * The words for a caller, by `Accept-Language`: the wanted language among those that we have, else English. Every
+ * Chinese gets Simplified: most who read Traditional would rather have it than English.
+ */
+export function stringsFor(acceptLanguage: string | undefined): Strings {
+  let chosen = EN;
+  let most = 0;
+  for (const part of acceptLanguage?.toLowerCase().split(",") ?? []) {
+    const [range = "", ...parameters] = part.split(";").map((piece) => piece.trim());
+    const known = [EN, ZH].find(({ lang }) => range.split("-")[0] === lang.split("-")[0]);
+    const q = Number(parameters.find((p) => p.startsWith("q="))?.slice(2) ?? 1);
+    // Of two that are wanted alike, the first.
+    if (!known || !(q > most)) continue;
+    chosen = known;
+    most = q;
+  }
+  return chosen;
+}

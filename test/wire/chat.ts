@@ -1,0 +1,41 @@
+/** A chat in this process, behind a real server on a free port. */
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { type Chat, type ChatOptions, createChat } from "../../src/index.js";
+
+export interface Running {
+  readonly url: string;
+  readonly chat: Chat;
+  readonly server: Server;
+  /** What the chat logged: faults of ours. */
+  readonly log: string[];
+  close(): Promise<void>;
+}
+
+/** Starts a chat on a free port. */
+export async function startChat(options: ChatOptions = {}): Promise<Running> {
+  const log: string[] = [];
+  const chat = await createChat({ log: (line) => log.push(line), ...options });
+  const server = createServer(chat.handler);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    chat,
+    server,
+    log,
+    async close() {
+      await chat.close();
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+/** Lets the event loop turn until something is so. A test that waits in vain runs into its time limit. */
+export async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await nextTurn();
+}

@@ -1,0 +1,134 @@
+/** A person who speaks the protocol by hand, over real sockets, as `curl` would. */
+import http from "node:http";
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: string;
+}
+
+export interface Batch {
+  readonly cursor: string;
+  readonly present: number;
+  readonly messages: { id: string; user: string; text: string; at: number; kind?: string }[];
+  readonly gap?: boolean;
+  readonly superseded?: boolean;
+  readonly retry?: number;
+}
+
+export interface Ask {
+  readonly method?: string;
+  readonly headers?: http.OutgoingHttpHeaders;
+  readonly body?: string | Buffer;
+  readonly agent?: http.Agent;
+  readonly signal?: AbortSignal;
+}
+
+/** One request, one reply; redirects are not followed. */
+export function ask(url: string, { body, ...options }: Ask = {}): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const req = http.request(url, options, (res) => {
+      const chunks: Buffer[] = [];
+      res.on("data", (chunk: Buffer) => chunks.push(chunk));
+      res.on("error", reject);
+      res.on("end", () =>
+        resolve({
+          status: res.statusCode ?? 0,
+          headers: res.headers,
+          body: Buffer.concat(chunks).toString(),
+        }),
+      );
+    });
+    req.on("error", reject);
+    req.end(body);
+  });
+}
+
+export class Person {
+  readonly url: string;
+  readonly name: string;
+  cookie = "";
+  readonly agent: http.Agent;
+
+  private constructor(url: string, name: string) {
+    this.url = url;
+    this.name = name;
+    this.agent = new http.Agent({ keepAlive: true });
+  }
+
+  /** Logs in; throws when that is refused. */
+  static async login(url: string, name: string): Promise<Person> {
+    const person = new Person(url, name);
+    const reply = await ask(`${url}/login`, {
+      method: "POST",
+      headers: { "Content-Type": "application/x-www-form-urlencoded" },
+      body: `name=${encodeURIComponent(name)}`,
+    });
+    if (reply.status !== 303) throw new Error(`log-in: ${reply.status} ${reply.body}`);
+    person.cookie = reply.headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
+    return person;
+  }
+
+  /** A request with this person's cookie; `path` is from the chat's root. */
+  ask(path: string, options: Ask = {}): Promise<Reply> {
+    const headers = { Cookie: this.cookie, ...options.headers };
+    return ask(`${this.url}/${path}`, { agent: this.agent, ...options, headers });
+  }
+
+  /** The long poll with a cursor, whatever comes of it. */
+  poll(query: string, options: Ask = {}): Promise<Reply> {
+    return this.ask(`get_post/${encodeURIComponent(this.name)}?${query}`, options);
+  }
+
+  /** The long poll with a cursor, which must succeed. */
+  async batch(query: string, options: Ask = {}): Promise<Batch> {
+    return parse(await this.poll(query, options)) as Batch;
+  }
+
+  /** The long poll with a cursor, tried again for as long as there is no room for it. */
+  async hold(query: string, options: Ask = {}): Promise<Reply> {
+    for (;;) {
+      const reply = await this.poll(query, options);
+      if (reply.status !== 503) return reply;
+    }
+  }
+
+  /** Waits until as many polls are held as can be: then there is no room for one more. */
+  async full(): Promise<void> {
+    while ((await this.poll("since=now&wait=0.01")).status !== 503);
+  }
+
+  /** The poll without a cursor, which must succeed. */
+  async plain(options: Ask = {}): Promise<string> {
+    return parse(await this.ask(`get_post/${encodeURIComponent(this.name)}`, options)) as string;
+  }
+
+  /** Posts a message, whatever comes of it. */
+  say(text: string, headers: http.OutgoingHttpHeaders = {}): Promise<Reply> {
+    return this.ask(`put_post/${encodeURIComponent(this.name)}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/x-www-form-urlencoded", ...headers },
+      body: `message=${encodeURIComponent(text)}`,
+    });
+  }
+
+  /** Posts a message, which must be kept, and gives its id. */
+  async post(text: string, headers: http.OutgoingHttpHeaders = {}): Promise<string> {
+    return (parse(await this.say(text, headers)) as { id: string }).id;
+  }
+
+  /** Lets go of this person's idle connections. */
+  close(): void {
+    this.agent.destroy();
+  }
+}
+
+/** What was said in a batch, without notices. */
+export function texts(batch: Batch): string[] {
+  return batch.messages.filter((message) => message.kind === undefined).map((message) => message.text);
+}
+
+function parse(reply: Reply): unknown {
+  if (reply.status !== 200) throw new Error(`${reply.status} ${reply.body}`);
+  return JSON.parse(reply.body);
+}

@@ -1,0 +1,127 @@
+import { connect } from "node:net";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Running, startChat, until } from "./chat.js";
+import { Person } from "./person.js";
+
+let running: Running;
+let ann: Person;
+let bob: Person;
+beforeEach(async () => {
+  running = await startChat();
+  ann = await Person.login(running.url, "ann");
+  bob = await Person.login(running.url, "bob");
+});
+afterEach(async () => {
+  await running.close();
+  expect(running.log).toEqual([]);
+});
+
+/** Sends a plain poll over a bare socket. */
+function rawPoll() {
+  const socket = connect(running.server.address() as { port: number });
+  socket.on("error", () => {});
+  socket.write(`GET /get_post/bob HTTP/1.1\r\nHost: x\r\nCookie: ${bob.cookie}\r\n\r\n`);
+  return socket;
+}
+
+describe("the poll without a cursor", () => {
+  test("is held and answered with the text of the next message, as a JSON string", async () => {
+    const poll = bob.ask("get_post/bob");
+    await until(() => running.chat.waiting === 1);
+    await ann.post('say "hi"');
+    const reply = await poll;
+    expect(reply.headers["content-type"]).toBe("application/json");
+    expect(reply.body).toBe('"say \\"hi\\""');
+  });
+
+  test("gives one message at a time, in order, also those posted between two polls", async () => {
+    await ann.post("one");
+    await ann.post("two");
+    expect(await bob.plain()).toBe("one");
+    await ann.post("three");
+    expect([await bob.plain(), await bob.plain()]).toEqual(["two", "three"]);
+  });
+
+  test("works by POST as well", async () => {
+    await ann.post("one");
+    expect(await bob.plain({ method: "POST" })).toBe("one");
+  });
+
+  test("begins where its user logged in or last opened the room", async () => {
+    await ann.post("before");
+    const cat = await Person.login(running.url, "cat");
+    await ann.post("after the log-in");
+    expect(await cat.plain()).toBe("after the log-in");
+    await ann.post("on the page already");
+    await cat.ask("chatroom/cat/");
+    await ann.post("after the page");
+    expect(await cat.plain()).toBe("after the page");
+  });
+
+  test("is not told of who comes and goes", async () => {
+    const poll = bob.plain();
+    await until(() => running.chat.waiting === 1);
+    const cat = await Person.login(running.url, "cat");
+    await cat.batch("since=now&wait=0");
+    await cat.ask("logout", { method: "POST" });
+    await ann.post("said");
+    expect(await poll).toBe("said");
+    expect((await ann.batch("since=0&wait=0")).messages.map((message) => message.kind)).toContain("leave");
+  });
+
+  test("loses nothing to a connection that closed while it was held", async () => {
+    const socket = rawPoll();
+    await until(() => running.chat.waiting === 1);
+    socket.destroy();
+    await until(() => running.chat.waiting === 0);
+    await ann.post("kept");
+    expect(await bob.plain()).toBe("kept");
+  });
+
+  test("loses nothing to a connection that is reset in the very turn of the message", async () => {
+    for (let n = 0; n < 50; n++) {
+      const socket = rawPoll();
+      await until(() => running.chat.waiting === 1);
+      socket.resetAndDestroy();
+      await ann.post(`kept ${n}`);
+      expect(await bob.plain()).toBe(`kept ${n}`);
+      await until(() => running.chat.waiting === 0);
+    }
+  });
+
+  test("loses nothing to a reader who died with the answer unread", async () => {
+    const socket = rawPoll();
+    socket.pause();
+    await until(() => running.chat.waiting === 1);
+    const closed = new Promise((resolve) => {
+      running.server.once("clientError", resolve);
+    });
+    await ann.post("unread");
+    await until(() => running.chat.waiting === 0);
+    // What a kernel does for a killed process with unread bytes.
+    socket.resetAndDestroy();
+    await closed;
+    expect(await bob.plain()).toBe("unread");
+  });
+
+  test("gives nothing twice when a connection is closed in good order after its answer", async () => {
+    await ann.post("one");
+    expect(await bob.plain()).toBe("one");
+    bob.close();
+    await ann.post("two");
+    expect(await bob.plain()).toBe("two");
+  });
+
+  test("a HEAD takes no message away", async () => {
+    await ann.post("kept");
+    expect(await bob.ask("get_post/bob", { method: "HEAD" })).toMatchObject({ status: 200, body: "" });
+    expect(await bob.plain()).toBe("kept");
+  });
+
+  test("two pages of one person both get the message", async () => {
+    const polls = [bob.plain(), bob.plain()];
+    await until(() => running.chat.waiting === 2);
+    await ann.post("both");
+    expect(await Promise.all(polls)).toEqual(["both", "both"]);
+  });
+});

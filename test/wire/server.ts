@@ -1,0 +1,64 @@
+/** A holdline process of its own, on a free port, for tests over real sockets. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+const PROGRAM = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
+
+export interface Server {
+  /** Where it listens, without a slash at the end. */
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  /** What it has printed so far. */
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  /** Its exit status, or the signal that ended it. */
+  readonly exited: Promise<number | string>;
+  /** Sends a signal (default SIGTERM) and waits for the end. */
+  stop(signal?: NodeJS.Signals): Promise<number | string>;
+}
+
+/** Runs the program with these flags until it ends. */
+export function run(...flags: string[]): {
+  child: ChildProcess;
+  exited: Promise<number | string>;
+  out: { stdout: string; stderr: string };
+} {
+  const child = spawn(process.execPath, [PROGRAM, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+  const out = { stdout: "", stderr: "" };
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    out.stdout += text;
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    out.stderr += text;
+  });
+  const exited = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string);
+  return { child, exited, out };
+}
+
+/** Starts a server on a free port; `--data none` unless the flags say otherwise. Stop it in the end. */
+export async function startServer(...flags: string[]): Promise<Server> {
+  const data = flags.includes("--data") ? [] : ["--data", "none"];
+  const port = flags.includes("--port") ? [] : ["--port", "0"];
+  const { child, exited, out } = run(...port, ...data, ...flags);
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout?.on("data", () => {
+      const line = /^holdline is listening on (http:\S+)\n/.exec(out.stdout);
+      if (line?.[1]) resolve(line[1]);
+    });
+    void exited.then((status) => reject(new Error(`the server ended with ${status}: ${out.stderr}`)));
+  });
+  return {
+    url,
+    port: Number(new URL(url).port),
+    pid: child.pid ?? 0,
+    stdout: () => out.stdout,
+    stderr: () => out.stderr,
+    exited,
+    stop(signal = "SIGTERM") {
+      child.kill(signal);
+      return exited;
+    },
+  };
+}
