@@ -1,8 +1,9 @@
 /** The doors: coming in under a name, the room's page, and going out. */
+import { neighbourhood, Rate } from "./http/limits.js";
 import { html, isRefusal, type Outcome, type Refusal, redirect, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import type { Pages } from "./pages.js";
-import { chatroomOf } from "./replies.js";
+import { BURST, chatroomOf, slowDown } from "./replies.js";
 import { parseName } from "./room/names.js";
 import type { Room } from "./room/room.js";
 import type { Sessions } from "./sessions.js";
@@ -10,21 +11,29 @@ import type { Sessions } from "./sessions.js";
 /** How many messages are in the page's HTML. */
 const MESSAGES_IN_PAGE = 100;
 
+const TAKEN = refuse(409, "name_taken", "Somebody else has this name now.");
+const FULL = refuse(503, "too_many_waiters", "Too many people are here. Try again soon.", {
+  "Retry-After": "30",
+});
+
 export class Doors {
   readonly #room: Room;
   readonly #sessions: Sessions;
   readonly #pages: Pages;
+  readonly #rate: Rate;
 
-  constructor(room: Room, sessions: Sessions, pages: Pages) {
+  /** @param perSecond log-ins per address; 0: no limit */
+  constructor(room: Room, sessions: Sessions, pages: Pages, perSecond: number) {
     this.#room = room;
     this.#sessions = sessions;
     this.#pages = pages;
+    this.#rate = new Rate(perSecond, BURST);
   }
 
   /** `GET /` */
   home(request: Request): Outcome {
     const session = this.#sessions.of(request);
-    return redirect(303, session ? chatroomOf(session.name) : "login");
+    return redirect(303, session ? chatroomOf(session.name) : "login", this.#sessions.renew(request));
   }
 
   /** `GET /login` */
@@ -34,6 +43,8 @@ export class Doors {
 
   /** `POST /login` */
   async login(request: Request): Promise<Outcome | undefined> {
+    const wait = this.#rate.take(neighbourhood(request.address));
+    if (wait > 0) return this.#refused(request, "", slowDown(wait));
     const fields = await request.form();
     if (!fields || isRefusal(fields)) return fields;
     const typed = fields.get("name") ?? "";
@@ -41,9 +52,8 @@ export class Doors {
     if ("rule" in name) return this.#refused(request, typed, refuse(422, "bad_name", name.rule));
     const before = this.#sessions.of(request);
     const session = before?.key === name.key ? before : this.#sessions.create(name);
-    if (!this.#room.names.claim(session)) {
-      return this.#refused(request, typed, refuse(409, "name_taken", "Somebody else has this name now."));
-    }
+    const claim = this.#room.names.claim(session);
+    if (claim !== "yours") return this.#refused(request, typed, claim === "taken" ? TAKEN : FULL);
     // One browser, one name: the former is free.
     if (before && before !== session) this.#room.logout(before);
     this.#room.open(session.name);

@@ -1,3 +1,4 @@
 /** What an embedder imports. */
-export { type Chat, type ChatOptions, createChat } from "./chat.js";
+export { type Chat, createChat } from "./chat.js";
+export type { ChatOptions, Secrets } from "./options.js";
 export { type Draft, type Kept, type Message, type Store, StoreUnavailable } from "./store/store.js";

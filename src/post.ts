@@ -1,7 +1,8 @@
 /** Posting over HTTP: a message is read, checked, and answered with its id once it is kept. */
+import { Rate } from "./http/limits.js";
 import { isRefusal, json, type Outcome, redirect, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
-import { chatroomOf, unavailable } from "./replies.js";
+import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
 import type { Session } from "./room/names.js";
 import type { Room } from "./room/room.js";
 import { parseText } from "./room/text.js";
@@ -11,12 +12,19 @@ import { StoreUnavailable } from "./store/store.js";
 /** The longest idempotency key. */
 const KEY_LENGTH = 64;
 
-/** The handler of `/put_post/:user`. */
-export function putPost(room: Room, sessions: Sessions): (request: Request) => Promise<Outcome | undefined> {
+/** The handler of `/put_post/:user`. @param perSecond posts per user; 0: no limit */
+export function putPost(
+  room: Room,
+  sessions: Sessions,
+  perSecond: number,
+): (request: Request) => Promise<Outcome | undefined> {
+  const rate = new Rate(perSecond, BURST);
   return async (request) => {
     const session = sessions.caller(request);
     if ("code" in session) return session;
     if (room.draining) return unavailable("draining", "The server is stopping. Try again soon.");
+    const wait = rate.take(session.key);
+    if (wait > 0) return slowDown(wait);
     const fields = await request.form();
     if (!fields || isRefusal(fields)) return fields;
     const message = parseText(fields.get("message") ?? "");

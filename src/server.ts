@@ -1,16 +1,17 @@
 #!/usr/bin/env node
 /** The program: flags, listening, signals, exit codes. Only this file touches `process`. */
-import { createServer } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { AddressInfo } from "node:net";
 import { parseArgs } from "node:util";
 import { createChat } from "./chat.js";
+import { serve } from "./http/serve.js";
 
 const USAGE =
   "holdline [--host 127.0.0.1] [--port 5000] [--data DIR|none] [--backlog 1000] [--max-waiters 10000]";
-/** An idle connection must outlive a proxy's patience (nginx: 60 s), or requests meet a closing door. Milliseconds. */
-const KEEP_ALIVE = 75_000;
 /** What is still open so long after a signal is cut off, in milliseconds. */
 const LAST_CALL = 4_000;
+
+/** Connections beyond those of waiters: for posts, pages, and people who are turned away with a word. */
+const SPARE_CONNECTIONS = 2_000;
 
 /** Ends the process with one line on standard error that says what to do. Status 2: a wrong flag; 1: all else. */
 function giveUp(status: 1 | 2, line: string): never {
@@ -27,6 +28,9 @@ function readFlags() {
         data: { type: "string", default: "data" },
         backlog: { type: "string", default: "1000" },
         "max-waiters": { type: "string", default: "10000" },
+        "post-rate": { type: "string", default: "5" },
+        "login-rate": { type: "string", default: "5" },
+        "trust-proxy": { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     });
@@ -36,19 +40,25 @@ function readFlags() {
     }
     return {
       host: values.host,
-      port: wholeNumber("port", values.port, 0, 65_535),
-      backlog: wholeNumber("backlog", values.backlog, 1, 1_000_000),
-      maxWaiters: wholeNumber("max-waiters", values["max-waiters"], 1, 1_000_000),
+      data: values.data,
+      trustProxy: values["trust-proxy"],
+      port: number("port", values.port, 65_535),
+      backlog: number("backlog", values.backlog, 1_000_000, 1),
+      maxWaiters: number("max-waiters", values["max-waiters"], 1_000_000, 1),
+      postRate: number("post-rate", values["post-rate"], 1_000_000),
+      loginRate: number("login-rate", values["login-rate"], 1_000_000),
     };
   } catch (error) {
     return giveUp(2, `${error instanceof Error ? error.message.split("\n")[0] : error} Usage: ${USAGE}`);
   }
 }
 
-function wholeNumber(flag: string, text: string, least: number, most: number): number {
-  const number = Number(text);
-  if (/^\d+$/.test(text) && number >= least && number <= most) return number;
-  throw new RangeError(`--${flag} takes a whole number, ${least} to ${most}, not "${text}".`);
+/** A flag's number. Rates may have a fraction; all else is whole. */
+function number(flag: string, text: string, most: number, least = 0): number {
+  const value = Number(text);
+  const shape = flag.endsWith("-rate") ? /^\d+(\.\d+)?$/ : /^\d+$/;
+  if (shape.test(text) && value >= least && value <= most) return value;
+  throw new RangeError(`--${flag} takes a number from ${least} to ${most}, not "${text}".`);
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): string {
@@ -64,32 +74,26 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
 const flags = readFlags();
 const log = (line: string) => process.stderr.write(`holdline: ${line}\n`);
 const chat = await createChat({ ...flags, log });
-const server = createServer({ keepAliveTimeout: KEEP_ALIVE }, chat.handler);
+const { server, stop } = serve(chat.handler, { log, maxConnections: flags.maxWaiters + SPARE_CONNECTIONS });
 
-server.on("error", (error) => giveUp(1, listenError(error, flags.host, flags.port)));
+const failed = (error: Error) => giveUp(1, listenError(error, flags.host, flags.port));
+server.once("error", failed);
 server.listen({ host: flags.host, port: flags.port, backlog: 4096 }, () => {
+  server.off("error", failed);
   const { address, family, port } = server.address() as AddressInfo;
   const host = family === "IPv6" ? `[${address}]` : address;
   process.stdout.write(`holdline is listening on http://${host}:${port}\n`);
 });
 
-// Connections that have asked nothing yet; Node closes those that idle after an answer, but not these.
-const silent = new Set<Socket>();
-server.on("connection", (socket) => {
-  silent.add(socket);
-  const forget = () => silent.delete(socket);
-  socket.once("data", forget).once("close", forget);
-});
-
 let stopping = false;
-async function stop(): Promise<void> {
+function onSignal(): void {
   // Who asks twice means it.
   if (stopping) process.exit(1);
   stopping = true;
   setTimeout(() => server.closeAllConnections(), LAST_CALL).unref();
-  server.close();
-  await chat.close();
-  for (const socket of silent) socket.destroy();
+  // In this order: to close the door would cut off answers that are on their way.
+  void stop();
+  void chat.close();
 }
-process.on("SIGTERM", stop);
-process.on("SIGINT", stop);
+process.on("SIGTERM", onSignal);
+process.on("SIGINT", onSignal);

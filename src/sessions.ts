@@ -3,19 +3,27 @@ import { randomBytes } from "node:crypto";
 import { type Refusal, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import { setCookie, sign, unsign } from "./http/session.js";
+import type { Secrets } from "./options.js";
 import { type Name, nameKey, type Session } from "./room/names.js";
 import type { Room } from "./room/room.js";
 
 const COOKIE = "holdline";
-/** How long a login lasts, in seconds: thirty days. */
+/** How long a cookie is good, in seconds: thirty days. */
 const MAX_AGE = 30 * 24 * 3600;
+/** A cookie older than this is renewed when there is an occasion, in seconds: a day. */
+const RENEW_AGE = 24 * 3600;
+
+/** What is in a cookie: the session, and when it was signed. */
+interface Signed extends Session {
+  readonly signedAt: number;
+}
 
 export class Sessions {
   readonly #room: Room;
-  readonly #secrets: readonly [string | Buffer, ...(string | Buffer)[]];
+  readonly #secrets: Secrets;
 
   /** @param secrets the first one signs, all are good */
-  constructor(room: Room, secrets: readonly [string | Buffer, ...(string | Buffer)[]]) {
+  constructor(room: Room, secrets: Secrets) {
     this.#room = room;
     this.#secrets = secrets;
   }
@@ -26,9 +34,19 @@ export class Sessions {
   }
 
   /** The `Set-Cookie` value for a session. */
-  cookie(session: Session, request: Request): string {
-    const value = sign(JSON.stringify([session.name, session.id, session.since]), this.#secrets[0]);
+  cookie({ name, id, since }: Session, request: Request): string {
+    const value = sign(JSON.stringify([name, id, since, Date.now()]), this.#secrets[0]);
     return setCookie(COOKIE, value, { maxAge: MAX_AGE, secure: request.isSecure });
+  }
+
+  /**
+   * The header that renews a caller's cookie, if it is time. Only for replies at the chat's root: a cookie without a
+   * path belongs to the folder it was set in, and we do not know the path we are mounted at.
+   */
+  renew(request: Request): { readonly "Set-Cookie"?: string } {
+    const session = this.of(request);
+    if (!session || Date.now() - session.signedAt < RENEW_AGE * 1000) return {};
+    return { "Set-Cookie": this.cookie(session, request) };
   }
 
   /** The `Set-Cookie` value that takes the cookie away. */
@@ -37,7 +55,7 @@ export class Sessions {
   }
 
   /** The caller's session, or undefined when there is none, it is not ours, or it has ended. */
-  of(request: Request): Session | undefined {
+  of(request: Request): Signed | undefined {
     const cookie = request.cookie(COOKIE);
     const text = cookie === undefined ? undefined : unsign(cookie, this.#secrets);
     const session = text === undefined ? undefined : parse(text);
@@ -56,14 +74,12 @@ export class Sessions {
   }
 }
 
-function parse(text: string): Session | undefined {
+function parse(text: string): Signed | undefined {
   // We signed it, but perhaps in another version.
-  const [name, id, since] = [...asArray(JSON.parse(text))];
-  if (typeof name !== "string" || typeof id !== "string" || typeof since !== "number") return undefined;
-  if (Date.now() - since > MAX_AGE * 1000) return undefined;
-  return { name, key: nameKey(name), id, since };
-}
-
-function asArray(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [];
+  const value: unknown = JSON.parse(text);
+  const [name, id, since, signedAt] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (typeof name !== "string" || typeof id !== "string") return undefined;
+  if (typeof since !== "number" || typeof signedAt !== "number") return undefined;
+  if (Date.now() - signedAt > MAX_AGE * 1000) return undefined;
+  return { name, key: nameKey(name), id, since, signedAt };
 }

@@ -45,15 +45,38 @@ export function refuse(
 export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
   return {
     status,
-    headers: { "Content-Type": "application/json", "Cache-Control": "no-store", ...headers },
+    headers: {
+      "Content-Type": "application/json",
+      "Cache-Control": "no-store",
+      "X-Content-Type-Options": "nosniff",
+      ...headers,
+    },
     body: JSON.stringify(value),
   };
 }
 
+/**
+ * What a page may do: load from here, post to here, and nothing else. `same-origin` and not `no-referrer`, which would
+ * make browsers send our own forms with `Origin: null`.
+ */
+const GUARDS = {
+  "Content-Security-Policy":
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "same-origin",
+  "Cross-Origin-Opener-Policy": "same-origin",
+};
+
 export function html(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply {
   return {
     status,
-    headers: { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", ...headers },
+    headers: {
+      "Content-Type": "text/html; charset=utf-8",
+      "Cache-Control": "no-store",
+      ...GUARDS,
+      ...headers,
+    },
     body,
   };
 }

@@ -8,6 +8,13 @@ import { type Refusal, refuse } from "./reply.js";
 /** How much of a body that is too large is still read, so that its sender gets to see the 413. */
 const LINGER_BYTES = 1024 * 1024;
 
+export interface RequestOptions {
+  /** The longest body that `form` reads, in bytes. */
+  readonly bodyLimit: number;
+  /** Whether a proxy's `X-Forwarded-*` are believed, the last hop of each: what came before, the caller may have made up. */
+  readonly trustProxy: boolean;
+}
+
 export class Request {
   readonly req: IncomingMessage;
   readonly res: ServerResponse<IncomingMessage>;
@@ -16,13 +23,12 @@ export class Request {
   /** What the route's pattern names, decoded. */
   params: Readonly<Record<string, string>> = {};
   readonly #search: string;
-  readonly #bodyLimit: number;
+  readonly #options: RequestOptions;
 
-  /** @param bodyLimit the longest body that `form` reads, in bytes */
-  constructor(req: IncomingMessage, res: ServerResponse<IncomingMessage>, bodyLimit: number) {
+  constructor(req: IncomingMessage, res: ServerResponse<IncomingMessage>, options: RequestOptions) {
     this.req = req;
     this.res = res;
-    this.#bodyLimit = bodyLimit;
+    this.#options = options;
     const target = originForm(req.url ?? "/");
     // Not `new URL`: it costs microseconds, and a poll has one request a message.
     const mark = target.indexOf("?");
@@ -35,9 +41,14 @@ export class Request {
     return this.req.method === "HEAD";
   }
 
-  /** Whether the connection is TLS. */
+  /** Whether the caller's connection is TLS. */
   get isSecure(): boolean {
-    return "encrypted" in this.req.socket;
+    return (this.#forwarded("proto") ?? ("encrypted" in this.req.socket ? "https" : "http")) === "https";
+  }
+
+  /** The caller's address. */
+  get address(): string {
+    return this.#forwarded("for") ?? this.req.socket.remoteAddress ?? "";
   }
 
   /**
@@ -47,7 +58,8 @@ export class Request {
   isForeign(): boolean {
     const site = this.req.headers["sec-fetch-site"];
     if (site !== undefined) return site !== "same-origin" && site !== "none";
-    const { origin, host } = this.req.headers;
+    const { origin } = this.req.headers;
+    const host = this.#forwarded("host") ?? this.req.headers.host;
     return origin !== undefined && origin.replace(/^https?:\/\//, "") !== host;
   }
 
@@ -93,8 +105,14 @@ export class Request {
     return fields ?? refuse(400, "bad_request", "The body is not what its Content-Type says.");
   }
 
+  #forwarded(what: "for" | "proto" | "host"): string | undefined {
+    if (!this.#options.trustProxy) return undefined;
+    const header = this.req.headers[`x-forwarded-${what}`];
+    return header === undefined ? undefined : String(header).split(",").at(-1)?.trim();
+  }
+
   #body(): Promise<Buffer | Refusal | undefined> {
-    const tooLarge = refuse(413, "too_large", `A body has at most ${this.#bodyLimit} bytes.`, {
+    const tooLarge = refuse(413, "too_large", `A body has at most ${this.#options.bodyLimit} bytes.`, {
       Connection: "close",
     });
     if (Number(this.req.headers["content-length"]) > LINGER_BYTES) return Promise.resolve(tooLarge);
@@ -103,11 +121,11 @@ export class Request {
       let bytes = 0;
       this.req.on("data", (chunk: Buffer) => {
         bytes += chunk.length;
-        if (bytes <= this.#bodyLimit) chunks.push(chunk);
+        if (bytes <= this.#options.bodyLimit) chunks.push(chunk);
         else chunks.length = 0;
         if (bytes > LINGER_BYTES) resolve(tooLarge);
       });
-      this.req.on("end", () => resolve(bytes > this.#bodyLimit ? tooLarge : Buffer.concat(chunks)));
+      this.req.on("end", () => resolve(bytes > this.#options.bodyLimit ? tooLarge : Buffer.concat(chunks)));
       // After "end" this changes nothing; before it, the client went away in the middle.
       this.req.on("close", () => resolve(undefined));
       this.req.on("error", () => resolve(undefined));

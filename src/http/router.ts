@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isRefusal, json, type Outcome, type Refusal, type Reply, refuse, send } from "./reply.js";
-import { Request } from "./request.js";
+import { Request, type RequestOptions } from "./request.js";
 
 /** Answers a request, now or later; a thrown error is a fault of ours and becomes a 500. */
 export type Handler = (request: Request) => Outcome | Promise<Outcome | undefined>;
@@ -14,9 +14,7 @@ interface Route {
   readonly handlers: Map<string, Handler>;
 }
 
-export interface RouterOptions {
-  /** The longest request body, in bytes. A longer one is 413. */
-  readonly bodyLimit: number;
+export interface RouterOptions extends RequestOptions {
   /** Whether the server is about to stop, so that each reply closes its connection. */
   readonly closing: () => boolean;
   /** Turns a refusal into a reply. */
@@ -51,7 +49,7 @@ export class Router {
 
   /** Answers one request, in every case exactly once. */
   handle(req: IncomingMessage, res: ServerResponse<IncomingMessage>): void {
-    const request = new Request(req, res, this.#options.bodyLimit);
+    const request = new Request(req, res, this.#options);
     try {
       const outcome = this.#route(request);
       if (outcome instanceof Promise) {

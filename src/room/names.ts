@@ -52,26 +52,34 @@ interface Owner {
   heldUntil: number;
 }
 
-export class Names {
-  readonly #owners = new Map<string, Owner>();
-  readonly #grace: number;
-  readonly #isPresent: (user: string) => boolean;
+/** So many names are looked at for one that may be forgotten. */
+const LOOKS = 100;
 
-  /**
-   * @param grace milliseconds for which a login or a post holds the name of somebody who is not present
-   * @param isPresent whether somebody is here
-   */
-  constructor(grace: number, isPresent: (user: string) => boolean) {
-    this.#grace = grace;
-    this.#isPresent = isPresent;
+export interface NamesOptions {
+  /** How many names are remembered. */
+  readonly maxNames: number;
+  /** Milliseconds for which a login or a post holds the name of somebody who is not present. */
+  readonly grace: number;
+  /** Whether somebody is here. */
+  readonly isPresent: (user: string) => boolean;
+  /** Is told of a name that was forgotten to make room. */
+  readonly forgotten: (user: string) => void;
+}
+
+export class Names {
+  // Roughly by age: who is looked at and still held goes to the end.
+  readonly #owners = new Map<string, Owner>();
+  readonly #options: NamesOptions;
+
+  constructor(options: NamesOptions) {
+    this.#options = options;
   }
 
-  /** Takes a name for a new session. False, and nothing changes, when somebody else holds it. */
-  claim(session: Session): boolean {
+  /** Takes a name for a new session. Nothing changes when somebody else holds it, or all names there can be are held. */
+  claim(session: Session): "yours" | "taken" | "full" {
     const owner = this.#owners.get(session.key);
-    if (owner && owner.id !== session.id && this.#isHeld(owner)) return false;
-    this.#own(session);
-    return true;
+    if (owner && owner.id !== session.id && this.#isHeld(owner)) return "taken";
+    return this.#own(session) ? "yours" : "full";
   }
 
   /** Whether a session still has its name. The first to ask after a restart gets it back. */
@@ -79,8 +87,7 @@ export class Names {
     const owner = this.#owners.get(session.key);
     if (owner?.id === session.id) return true;
     if (owner && session.since <= owner.since) return false;
-    this.#own(session);
-    return true;
+    return this.#own(session);
   }
 
   /** When the login was that has this name now, in milliseconds since the Unix epoch. */
@@ -91,7 +98,7 @@ export class Names {
   /** Holds a name on for the grace time, for an owner who was heard of in another way than by a poll. */
   hold(session: Session): void {
     const owner = this.#owners.get(session.key);
-    if (owner?.id === session.id) owner.heldUntil = Date.now() + this.#grace;
+    if (owner?.id === session.id) owner.heldUntil = Date.now() + this.#options.grace;
   }
 
   /** Lets others take the name at once, while its owner is not present. */
@@ -107,12 +114,30 @@ export class Names {
     this.#owners.set(session.key, { id: undefined, name: session.name, since, heldUntil: 0 });
   }
 
-  #own(session: Session): void {
+  #own(session: Session): boolean {
     const { id, key, name, since } = session;
-    this.#owners.set(key, { id, name, since, heldUntil: Date.now() + this.#grace });
+    if (!this.#owners.has(key) && !this.#makeRoom()) return false;
+    this.#owners.set(key, { id, name, since, heldUntil: Date.now() + this.#options.grace });
+    return true;
+  }
+
+  /** Forgets a name that nobody holds, when there are too many. An old cookie of it could then be used again. */
+  #makeRoom(): boolean {
+    if (this.#owners.size < this.#options.maxNames) return true;
+    let looks = 0;
+    for (const [key, owner] of this.#owners) {
+      this.#owners.delete(key);
+      if (!this.#isHeld(owner)) {
+        this.#options.forgotten(owner.name);
+        return true;
+      }
+      this.#owners.set(key, owner);
+      if (++looks === LOOKS) break;
+    }
+    return false;
   }
 
   #isHeld(owner: Owner): boolean {
-    return owner.id !== undefined && (this.#isPresent(owner.name) || owner.heldUntil > Date.now());
+    return owner.id !== undefined && (this.#options.isPresent(owner.name) || owner.heldUntil > Date.now());
   }
 }

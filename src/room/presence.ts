@@ -44,9 +44,16 @@ export class Presence {
     return this.#sorted;
   }
 
-  /** Whether somebody has a poll held. */
-  isHeld(user: string): boolean {
-    return (this.#polls.get(user) ?? 0) > 0;
+  /** How many polls somebody has held. */
+  held(user: string): number {
+    return this.#polls.get(user) ?? 0;
+  }
+
+  /** Who has most polls held, and how many. Looks at everybody: for when there is no room for more. */
+  heaviest(): [user: string, polls: number] {
+    let heaviest: [string, number] = ["", 0];
+    for (const entry of this.#polls) if (entry[1] > heaviest[1]) heaviest = entry;
+    return heaviest;
   }
 
   /** A poll or a page view of this person came. True when they were away. */

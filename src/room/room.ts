@@ -30,6 +30,8 @@ export interface RoomOptions {
   readonly backlog: number;
   /** How many polls may be held at once. */
   readonly maxWaiters: number;
+  /** How many names are remembered. */
+  readonly maxNames: number;
   /** How long somebody is still here after their last poll, in milliseconds. */
   readonly grace: number;
 }
@@ -62,7 +64,11 @@ export class Room {
     this.#presence = new Presence(options.grace, (user) => this.#notices.departed(user));
     this.#answers = new Answers(this.#backlog, () => this.#presence.count);
     this.#notices = new Notices(options.store, () => this.#presence.count);
-    this.names = new Names(options.grace, (user) => this.#presence.has(user));
+    this.names = new Names({
+      ...options,
+      isPresent: (user) => this.#presence.has(user),
+      forgotten: (user) => this.plain.close(user),
+    });
     this.plain = new PlainReaders(this.#backlog.end);
   }
 
@@ -112,7 +118,8 @@ export class Room {
   poll(poll: Poll, answer: (answer: Answer) => void): Waiter | undefined | "full" {
     const { user, client } = poll;
     if (client !== undefined) this.#waiters.release(user, client, "superseded");
-    if (poll.wait > 0 && this.#waiters.size >= this.#options.maxWaiters) return "full";
+    if (poll.wait > 0 && this.#waiters.size >= this.#options.maxWaiters && !this.#makeRoom(user))
+      return "full";
     this.#touch(user);
     const cursor = poll.since === "now" ? this.#backlog.end : poll.since;
     if (this.#draining || poll.wait <= 0) {
@@ -147,7 +154,7 @@ export class Room {
   /** A page says that it is going away: one of several, or, without a client, all there is of this person. */
   leave(user: string, client?: string): void {
     this.#waiters.release(user, client, "left");
-    if (client !== undefined && this.#presence.isHeld(user)) return;
+    if (client !== undefined && this.#presence.held(user) > 0) return;
     if (this.#presence.leave(user)) this.#notices.saidGoodbye(user);
   }
 
@@ -176,6 +183,14 @@ export class Room {
     // That they came is no news to those who came.
     if (message.kind === "join") this.#waiters.skip(message.user, before, message.id);
     this.#waiters.wake();
+  }
+
+  /** Nobody keeps others out by holding many polls: who holds most gives their oldest place up. */
+  #makeRoom(user: string): boolean {
+    const [heaviest, polls] = this.#presence.heaviest();
+    if (polls <= this.#presence.held(user) + 1) return false;
+    this.#waiters.releaseOldest(heaviest);
+    return true;
   }
 
   #touch(user: string): void {

@@ -100,6 +100,12 @@ export class Waiters {
     }
   }
 
+  /** Lets the poll go that a user has had held for longest. */
+  releaseOldest(user: string): void {
+    const [oldest] = this.#of(user);
+    if (oldest) this.settle(oldest, "left");
+  }
+
   /** Moves a user's own polls from one cursor to the next, past a message that is no news to them. */
   skip(user: string, from: Cursor, to: Cursor): void {
     for (const waiter of this.#of(user)) if (waiter.cursor === from) waiter.cursor = to;

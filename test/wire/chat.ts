@@ -14,10 +14,10 @@ export interface Running {
   close(): Promise<void>;
 }
 
-/** Starts a chat on a free port. */
+/** Starts a chat on a free port; without rates, unless the options say otherwise. */
 export async function startChat(options: ChatOptions = {}): Promise<Running> {
   const log: string[] = [];
-  const chat = await createChat({ log: (line) => log.push(line), ...options });
+  const chat = await createChat({ log: (line) => log.push(line), postRate: 0, loginRate: 0, ...options });
   const server = createServer(chat.handler);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

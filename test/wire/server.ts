@@ -37,11 +37,12 @@ export function run(...flags: string[]): {
   return { child, exited, out };
 }
 
-/** Starts a server on a free port; `--data none` unless the flags say otherwise. Stop it in the end. */
+const DEFAULTS = { "--port": "0", "--data": "none", "--post-rate": "0", "--login-rate": "0" };
+
+/** Starts a server on a free port, in memory, without rates, unless the flags say otherwise. Stop it in the end. */
 export async function startServer(...flags: string[]): Promise<Server> {
-  const data = flags.includes("--data") ? [] : ["--data", "none"];
-  const port = flags.includes("--port") ? [] : ["--port", "0"];
-  const { child, exited, out } = run(...port, ...data, ...flags);
+  const defaults = Object.entries(DEFAULTS).filter(([flag]) => !flags.includes(flag));
+  const { child, exited, out } = run(...defaults.flat(), ...flags);
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout?.on("data", () => {
       const line = /^holdline is listening on (http:\S+)\n/.exec(out.stdout);

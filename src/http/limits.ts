@@ -1,0 +1,82 @@
+/** Bounds on what strangers may ask for: rates per caller, and how often we say the same thing. */
+
+/** Callers that are remembered at once. A stranger can invent more; then those who used least are forgotten. */
+const CALLERS = 10_000;
+
+interface Bucket {
+  tokens: number;
+  at: number;
+}
+
+/**
+ * Token buckets: each caller may do `rate` things a second, and `burst` seconds' worth at once after a rest.
+ */
+export class Rate {
+  readonly #rate: number;
+  readonly #size: number;
+  readonly #buckets = new Map<string, Bucket>();
+
+  /**
+   * @param rate per second; 0 is no limit
+   * @param burst seconds' worth that may come at once
+   */
+  constructor(rate: number, burst: number) {
+    this.#rate = rate;
+    this.#size = Math.max(1, rate * burst);
+  }
+
+  /** Takes one token. Gives 0 when there was one, else the milliseconds until there is. */
+  take(caller: string): number {
+    if (this.#rate === 0) return 0;
+    const now = performance.now();
+    const bucket = this.#buckets.get(caller) ?? { tokens: this.#size, at: now };
+    const tokens = Math.min(this.#size, bucket.tokens + ((now - bucket.at) / 1000) * this.#rate);
+    // To the end of the map, which so begins with who was quiet for longest.
+    this.#buckets.delete(caller);
+    this.#buckets.set(caller, { tokens: tokens < 1 ? tokens : tokens - 1, at: now });
+    this.#forget(now);
+    return tokens < 1 ? ((1 - tokens) / this.#rate) * 1000 : 0;
+  }
+
+  /** Lets go of those whose bucket is full again, and of the quietest when there are too many. */
+  #forget(now: number): void {
+    const full = (this.#size / this.#rate) * 1000;
+    for (const [caller, { at }] of this.#buckets) {
+      if (now - at < full && this.#buckets.size <= CALLERS) return;
+      this.#buckets.delete(caller);
+    }
+  }
+}
+
+/**
+ * The part of an address that one household can be told by: of IPv6 the first 64 bits, since the rest is free to choose
+ * (RFC 4291, 2.5.4), of IPv4 all.
+ */
+export function neighbourhood(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
+  if (!address.includes(":")) return address;
+  const [head = "", tail = ""] = address.split("::").map((half) => half.replace(/%.*/, ""));
+  const left = head === "" ? [] : head.split(":");
+  const right = tail === "" ? [] : tail.split(":");
+  const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");
+  return [...left, ...zeros, ...right].slice(0, 4).join(":");
+}
+
+/** How long the same trouble is not told again, in milliseconds. */
+const SILENCE = 60_000;
+
+/** A log that says each kind of trouble at most once a minute, with how often it came meanwhile. */
+export function seldom(log: (line: string) => void): (kind: string, detail: string) => void {
+  const told = new Map<string, { at: number; more: number }>();
+  return (kind, detail) => {
+    const last = told.get(kind);
+    if (last && performance.now() - last.at < SILENCE) {
+      last.more++;
+      return;
+    }
+    told.set(kind, { at: performance.now(), more: 0 });
+    const more = last?.more ? ` (and ${last.more} times more in the minute before)` : "";
+    log(`${kind}: ${detail}${more}`);
+  };
+}

@@ -1,0 +1,93 @@
+/**
+ * The HTTP server that the program runs: Node's own, with bounds on all that a stranger can hold open, and nothing
+ * that is fatal once it listens.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { seldom } from "./limits.js";
+
+export interface ServeOptions {
+  /** The most connections at once. More are closed as they come. Default 12,000. */
+  readonly maxConnections?: number;
+  /** The longest request head, in bytes. A longer one is 431. Default 16,384. */
+  readonly maxHeaderSize?: number;
+  /** How long the head of a request may take, in milliseconds; then 408. Default 10,000. */
+  readonly headersTimeout?: number;
+  /** How long a whole request may take, in milliseconds; then 408. Default 30,000. */
+  readonly requestTimeout?: number;
+  /** How long a connection may rest between two requests, in milliseconds; a proxy must give up sooner. Default 75,000. */
+  readonly keepAliveTimeout?: number;
+  /** How long nothing may move on a connection with a request, in milliseconds. Above the longest poll. Default 65,000. */
+  readonly idleTimeout?: number;
+  /** Is told of trouble, in one line, each kind at most once a minute. */
+  readonly log: (line: string) => void;
+}
+
+/** A server that can be stopped at once. */
+export interface Serving {
+  readonly server: Server;
+  /** Takes no more connections and closes those without a request; resolves when the last one is closed. */
+  stop(): Promise<void>;
+}
+
+/** How late the event loop may be before that is worth a line, in milliseconds. */
+const LATE = 1_000;
+
+/** Makes a server for a handler; it does not listen yet. */
+export function serve(
+  handler: (req: IncomingMessage, res: ServerResponse) => void,
+  options: ServeOptions,
+): Serving {
+  const server = createServer(
+    {
+      maxHeaderSize: options.maxHeaderSize ?? 16_384,
+      headersTimeout: options.headersTimeout ?? 10_000,
+      requestTimeout: options.requestTimeout ?? 30_000,
+      keepAliveTimeout: options.keepAliveTimeout ?? 75_000,
+      // Node's default looks every 30 seconds, which would make a timeout of ten one of forty.
+      connectionsCheckingInterval: 2_000,
+    },
+    handler,
+  );
+  server.maxConnections = options.maxConnections ?? 12_000;
+  server.timeout = options.idleTimeout ?? 65_000;
+  const tell = seldom(options.log);
+  server.on("drop", () =>
+    tell("too many connections", `more than ${server.maxConnections} at once are closed`),
+  );
+  server.on("listening", () => {
+    // Out of file descriptors, say: what is open goes on, and accepting does when some are closed.
+    server.on("error", (error) => tell("cannot accept a connection", error.message));
+  });
+  const silent = trackSilent(server);
+  const watch = watchLoop((late) => tell("the event loop was late", `by ${Math.round(late)} ms`));
+  return {
+    server,
+    stop: () =>
+      new Promise((resolve) => {
+        clearInterval(watch);
+        server.close(() => resolve());
+        for (const socket of silent) socket.destroy();
+      }),
+  };
+}
+
+/** Connections that have asked nothing yet. Node closes those that rest after an answer, but not these. */
+function trackSilent(server: Server): ReadonlySet<Socket> {
+  const silent = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    silent.add(socket);
+    const forget = () => silent.delete(socket);
+    socket.once("data", forget).once("close", forget);
+  });
+  return silent;
+}
+
+function watchLoop(late: (ms: number) => void): NodeJS.Timeout {
+  let due = performance.now() + LATE;
+  return setInterval(() => {
+    const now = performance.now();
+    if (now - due > LATE) late(now - due);
+    due = now + LATE;
+  }, LATE).unref();
+}
