@@ -3,13 +3,15 @@
  * the user, and the answer is one text. Either way the reply is held, not the request: when the connection closes, the
  * waiter goes, and nothing is lost, since no cursor has moved.
  */
+import type { ServerResponse } from "node:http";
 import type { Fields } from "./http/form.js";
-import { HELD, isRefusal, json, type Outcome, refuse, send } from "./http/reply.js";
+import { HELD, isRefusal, json, type Outcome, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
+import type { Answer } from "./room/answers.js";
 import { type Cursor, isCursor } from "./room/backlog.js";
 import type { Session } from "./room/names.js";
-import type { Poll, Room } from "./room/room.js";
-import type { Waiter } from "./room/waiters.js";
+import type { Room } from "./room/room.js";
+import { Waiter } from "./room/waiters.js";
 import type { Sessions } from "./sessions.js";
 
 /** How long a poll waits that does not say, in seconds. */
@@ -18,8 +20,6 @@ const WAIT = 10;
 const MAX_WAIT = 60;
 /** What a caller is told to wait when no more polls can be held, in seconds. */
 const RETRY_AFTER = 2;
-
-const HEADERS = { "Content-Type": "application/json", "Cache-Control": "no-store" };
 
 /** The handler of `/get_post/:user`. */
 export function longPoll(
@@ -52,50 +52,94 @@ function poll(room: Room, request: Request, session: Session, fields: Fields): O
     return refuse(400, "bad_request", "`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -.");
   }
   // Who asks for the head only is not told what there is, so it neither waits nor supersedes.
-  const asked: Poll = request.isHead
-    ? { user: session.name, since, wait: 0 }
-    : { user: session.name, since, wait: Number(wait) * 1000, client };
-  const held = room.poll(asked, (answer) => reply(room, request, answer.json));
-  if (held === "full") return full();
-  if (held) request.res.on("close", () => room.gone(held));
+  return request.isHead
+    ? ask(room, request, new Poll(room, request, session.name, since, 0))
+    : ask(room, request, new Poll(room, request, session.name, since, Number(wait) * 1000, client));
+}
+
+function ask(room: Room, { res }: Request, poll: Waiter): Outcome {
+  const outcome = room.poll(poll);
+  if (outcome === "full") return FULL;
+  if (outcome === "held") res.on("close", () => room.gone(poll));
   return HELD;
+}
+
+class Poll extends Waiter {
+  readonly #room: Room;
+  readonly #res: ServerResponse;
+
+  constructor(
+    room: Room,
+    { res }: Request,
+    user: string,
+    since: Cursor | "now",
+    wait: number,
+    client?: string,
+  ) {
+    super(user, since, wait, client);
+    this.#room = room;
+    this.#res = res;
+  }
+
+  answer({ json, bytes }: Answer): void {
+    reply(this.#room, this.#res, json, bytes);
+  }
 }
 
 /** The poll of old pages: one text, or `""` at the end of the wait. Notices are not for them. */
+class PlainPoll extends Waiter {
+  readonly #room: Room;
+  readonly #request: Request;
+  readonly #deadline: number;
+
+  constructor(room: Room, request: Request, user: string, since: Cursor, deadline: number) {
+    super(user, since, deadline - Date.now());
+    this.#room = room;
+    this.#request = request;
+    this.#deadline = deadline;
+  }
+
+  answer({ batch }: Answer): void {
+    const { req, res } = this.#request;
+    const said = batch.messages.find((message) => message.kind === undefined);
+    if (said) {
+      reply(this.#room, res, JSON.stringify(said.text));
+      // A dead connection shows in an answer that never left, or in the reset that comes back for it.
+      const isLost = () => !res.writableFinished || req.socket.errored !== null;
+      this.#room.plain.handed(this.user, said.id, isLost);
+    } else if (batch.messages.length === 0 || Date.now() >= this.#deadline) {
+      reply(this.#room, res, '""');
+    } else {
+      // Nothing for this caller: it waits on, for the rest of its time.
+      this.cursor = batch.cursor;
+      this.wait = this.#deadline - Date.now();
+      if (this.#room.poll(this) === "full") reply(this.#room, res, '""');
+    }
+  }
+}
+
 function plainPoll(room: Room, request: Request, session: Session): Outcome {
-  const { req, res } = request;
-  const user = session.name;
   if (request.isHead) return json(200, "");
-  const deadline = Date.now() + WAIT * 1000;
-  // A dead connection shows in an answer that never left, or in the reset that comes back for it.
-  const isLost = () => !res.writableFinished || req.socket.errored !== null;
-  const ask = (since: Cursor): Waiter | undefined | "full" =>
-    room.poll({ user, since, wait: Math.max(1, deadline - Date.now()) }, ({ batch }) => {
-      const said = batch.messages.find((message) => message.kind === undefined);
-      if (said) {
-        reply(room, request, JSON.stringify(said.text));
-        room.plain.handed(user, said.id, isLost);
-      } else if (batch.messages.length > 0 && Date.now() < deadline) {
-        held = ask(batch.cursor);
-      } else {
-        reply(room, request, '""');
-      }
-    });
-  let held = ask(room.plain.cursor(user));
-  if (held === "full") return full();
-  res.on("close", () => {
-    if (held && held !== "full") room.gone(held);
-  });
-  return HELD;
+  const since = room.plain.cursor(session.name);
+  return ask(room, request, new PlainPoll(room, request, session.name, since, Date.now() + WAIT * 1000));
 }
 
-function full(): Outcome {
-  return refuse(503, "too_many_waiters", "Too many people are waiting. Try again soon.", {
-    "Retry-After": `${RETRY_AFTER}`,
-  });
-}
+const FULL = refuse(503, "too_many_waiters", "Too many people are waiting. Try again soon.", {
+  "Retry-After": `${RETRY_AFTER}`,
+});
 
-function reply(room: Room, request: Request, body: string): void {
-  if (room.draining) request.res.shouldKeepAlive = false;
-  send(request.res, { status: 200, headers: HEADERS, body });
+/** Not `send`: this is the hot path, and a flat list of headers is what Node takes with least ado. */
+function reply(room: Room, res: ServerResponse, body: string, bytes = Buffer.byteLength(body)): void {
+  if (res.destroyed) return;
+  if (room.draining) res.shouldKeepAlive = false;
+  const length = `${bytes}`;
+  res.writeHead(200, [
+    "Content-Type",
+    "application/json",
+    "Cache-Control",
+    "no-store",
+    "Content-Length",
+    length,
+  ]);
+  res.end(body);
 }

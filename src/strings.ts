@@ -18,7 +18,7 @@ export interface Strings {
 type PageWord =
   | "tagline"
   | "yourName"
-  | "nameRule"
+  | "nameNote"
   | "enter"
   | "toForm"
   | "logOut"
@@ -61,7 +61,7 @@ const EN: Strings = {
   page: {
     tagline: "A room to talk in. Nothing to install.",
     yourName: "Your name",
-    nameRule: "1 to 32 characters",
+    nameNote: "It stands beside what you say.",
     enter: "Enter the room",
     toForm: "Skip to writing",
     logOut: "Log out",
@@ -125,7 +125,7 @@ const ZH: Strings = {
   page: {
     tagline: "打开就能聊，无需安装。",
     yourName: "你的名字",
-    nameRule: "1 到 32 个字符",
+    nameNote: "它会显示在你说的话旁边。",
     enter: "进入聊天室",
     toForm: "跳到输入框",
     logOut: "退出",

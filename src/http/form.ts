@@ -8,11 +8,12 @@ export function parseForm(text: string): Fields | undefined {
   const fields = new Map<string, string>();
   if (text === "") return fields;
   try {
-    for (const pair of text.split("&")) {
-      if (pair === "") continue;
-      const equals = pair.indexOf("=");
-      const name = decode(equals < 0 ? pair : pair.slice(0, equals));
-      if (!fields.has(name)) fields.set(name, equals < 0 ? "" : decode(pair.slice(equals + 1)));
+    for (let start = 0; start < text.length; ) {
+      const end = indexOf(text, "&", start, text.length);
+      const equals = indexOf(text, "=", start, end);
+      const name = decode(text.slice(start, equals));
+      if (end > start && !fields.has(name)) fields.set(name, decode(text.slice(equals + 1, end)));
+      start = end + 1;
     }
   } catch (error) {
     if (error instanceof URIError) return undefined;
@@ -37,6 +38,12 @@ export function parseJsonFields(text: string): Fields | undefined {
     fields.set(name, field);
   }
   return fields;
+}
+
+/** Where a character is, or `end` when it is not before that. No arrays of pairs: every poll has a query. */
+function indexOf(text: string, character: string, start: number, end: number): number {
+  const at = text.indexOf(character, start);
+  return at < 0 || at > end ? end : at;
 }
 
 function decode(text: string): string {

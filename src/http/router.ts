@@ -14,6 +14,15 @@ interface Route {
   readonly handlers: Map<string, Handler>;
 }
 
+/** What a path leads to. */
+interface Found {
+  readonly handlers: ReadonlyMap<string, Handler>;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/** So many paths are remembered with where they lead: a poll comes by the same one as the last. */
+const FOUND = 20_000;
+
 export interface RouterOptions extends RequestOptions {
   /** Whether the server is about to stop, so that each reply closes its connection. */
   readonly closing: () => boolean;
@@ -26,6 +35,7 @@ export interface RouterOptions extends RequestOptions {
 export class Router {
   // By first segment and number of segments, which leaves one or two routes to compare.
   readonly #routes = new Map<string, Route[]>();
+  readonly #found = new Map<string, Found>();
   readonly #options: RouterOptions;
 
   constructor(options: RouterOptions) {
@@ -66,18 +76,27 @@ export class Router {
   }
 
   #route(request: Request): Outcome | Promise<Outcome | undefined> {
-    const segments = decodeSegments(request.path);
+    const found = this.#found.get(request.path) ?? this.#find(request.path);
+    if ("code" in found) return found;
+    const handler = found.handlers.get(request.req.method ?? "");
+    if (!handler) {
+      const allow = [...found.handlers.keys()].join(", ");
+      return refuse(405, "method_not_allowed", `This takes ${allow}.`, { Allow: allow });
+    }
+    request.params = found.params;
+    return handler(request);
+  }
+
+  #find(path: string): Found | Refusal {
+    const segments = decodeSegments(path);
     if (!segments) return refuse(400, "bad_request", "The path is malformed.");
     for (const route of this.#routes.get(placeOf(segments)) ?? []) {
       const params = match(route.segments, segments);
       if (!params) continue;
-      const handler = route.handlers.get(request.req.method ?? "");
-      if (!handler) {
-        const allow = [...route.handlers.keys()].join(", ");
-        return refuse(405, "method_not_allowed", `This takes ${allow}.`, { Allow: allow });
-      }
-      request.params = params;
-      return handler(request);
+      const found = { handlers: route.handlers, params };
+      if (this.#found.size >= FOUND) this.#found.clear();
+      this.#found.set(path, found);
+      return found;
     }
     return refuse(404, "not_found", "There is nothing here.");
   }

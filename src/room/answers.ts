@@ -24,6 +24,8 @@ export interface Batch {
 export interface Answer {
   readonly batch: Batch;
   readonly json: string;
+  /** How long `json` is in UTF-8, in bytes. */
+  readonly bytes: number;
 }
 
 /** How far apart clients are told to come back after a drain, in milliseconds. */
@@ -60,10 +62,10 @@ export class Answers {
     if (made?.batch.present === present) return made;
     const { json, ...slice } = this.#backlog.after(cursor);
     const gap = slice.gap ? ',"gap":true' : "";
-    const answer: Answer = {
-      batch: { cursor: slice.cursor, present, messages: slice.messages, ...(slice.gap && { gap: true }) },
-      json: `{"cursor":"${slice.cursor}","present":${present}${gap},"messages":[${json}]}`,
-    };
+    const answer = answerOf(
+      { cursor: slice.cursor, present, messages: slice.messages, ...(slice.gap && { gap: true }) },
+      `{"cursor":"${slice.cursor}","present":${present}${gap},"messages":[${json}]}`,
+    );
     if (this.#made.size >= REMEMBERED) this.#made.clear();
     this.#made.set(cursor, answer);
     return answer;
@@ -79,6 +81,10 @@ export class Answers {
         ? { superseded: true }
         : { retry: Math.floor(Math.random() * RETRY_SPREAD) }),
     };
-    return { batch, json: JSON.stringify(batch) };
+    return answerOf(batch, JSON.stringify(batch));
   }
+}
+
+function answerOf(batch: Batch, json: string): Answer {
+  return { batch, json, bytes: Buffer.byteLength(json) };
 }

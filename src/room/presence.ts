@@ -56,21 +56,24 @@ export class Presence {
     return heaviest;
   }
 
-  /** A poll or a page view of this person came. True when they were away. */
+  /** A page view of this person, or a poll that is answered at once. True when they were away. */
   touch(user: string): boolean {
     const polls = this.#polls.get(user);
-    if (polls === undefined) {
-      this.#polls.set(user, 0);
-      this.#sorted = undefined;
-    }
+    if (polls === undefined) this.#add(user, 0);
     if (!polls) this.#expect(user);
     return polls === undefined;
   }
 
-  /** A poll of somebody here is held. */
-  hold(user: string): void {
-    this.#leaving.delete(user);
-    this.#polls.set(user, (this.#polls.get(user) ?? 0) + 1);
+  /** A poll of this person is held. True when they were away. */
+  hold(user: string): boolean {
+    const polls = this.#polls.get(user);
+    if (polls === undefined) {
+      this.#add(user, 1);
+      return true;
+    }
+    if (polls === 0) this.#leaving.delete(user);
+    this.#polls.set(user, polls + 1);
+    return false;
   }
 
   /** A poll that was held is let go. */
@@ -93,6 +96,11 @@ export class Presence {
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  #add(user: string, polls: number): void {
+    this.#polls.set(user, polls);
+    this.#sorted = undefined;
   }
 
   #expect(user: string): void {

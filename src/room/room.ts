@@ -5,24 +5,13 @@
 
 import type { Id } from "../store/id.js";
 import type { Kept, Message, Store } from "../store/store.js";
-import { type Answer, Answers } from "./answers.js";
-import { Backlog, type Cursor } from "./backlog.js";
+import { Answers } from "./answers.js";
+import { Backlog } from "./backlog.js";
 import { Names, type Session } from "./names.js";
 import { Notices } from "./notices.js";
 import { PlainReaders } from "./plain.js";
 import { Presence } from "./presence.js";
-import { Waiter, Waiters } from "./waiters.js";
-
-/** What a poll asks. */
-export interface Poll {
-  readonly user: string;
-  /** The last message seen; `"0"`: all that is kept; `"now"`: only what comes next. */
-  readonly since: Cursor | "now";
-  /** How long to wait for a message, in milliseconds; 0 answers at once. */
-  readonly wait: number;
-  /** The page that polls: a newer poll of the same page and user supersedes this one. */
-  readonly client?: string | undefined;
-}
+import { type Ending, type Waiter, Waiters } from "./waiters.js";
 
 export interface RoomOptions {
   readonly store: Store;
@@ -60,7 +49,10 @@ export class Room {
   private constructor(options: RoomOptions, kept: Kept) {
     this.#options = options;
     this.#backlog = new Backlog(options.backlog, kept);
-    this.#waiters = new Waiters((cursor) => this.#backlog.isBehind(cursor));
+    this.#waiters = new Waiters({
+      isBehind: ({ cursor }) => cursor !== "now" && this.#backlog.isBehind(cursor),
+      settled: (waiter, ending) => this.#settled(waiter, ending),
+    });
     this.#presence = new Presence(options.grace, (user) => this.#notices.departed(user));
     this.#answers = new Answers(this.#backlog, () => this.#presence.count);
     this.#notices = new Notices(options.store, () => this.#presence.count);
@@ -111,28 +103,23 @@ export class Room {
   }
 
   /**
-   * Asks for what comes after a cursor. `answer` is called exactly once, now or later, unless `gone` is called first.
-   * Gives the waiter when the poll is held, undefined when it was answered, and `"full"`, without answering it, when
-   * no more polls can be held.
+   * Asks for what comes after the poll's cursor: answered at once, held, or, when no more can be held, `"full"`; then
+   * it is not answered.
    */
-  poll(poll: Poll, answer: (answer: Answer) => void): Waiter | undefined | "full" {
+  poll(poll: Waiter): "answered" | "held" | "full" {
     const { user, client } = poll;
     if (client !== undefined) this.#waiters.release(user, client, "superseded");
-    if (poll.wait > 0 && this.#waiters.size >= this.#options.maxWaiters && !this.#makeRoom(user))
-      return "full";
-    this.#touch(user);
-    const cursor = poll.since === "now" ? this.#backlog.end : poll.since;
-    if (this.#draining || poll.wait <= 0) {
-      answer(this.#answers.to(cursor, this.#draining ? "drained" : "time-out"));
-      return undefined;
+    const atOnce = this.#draining || poll.wait <= 0;
+    if (!atOnce && this.#waiters.size >= this.#options.maxWaiters && !this.#makeRoom(user)) return "full";
+    if (atOnce ? this.#presence.touch(user) : this.#presence.hold(user)) this.#arrived(user);
+    // Only now, so that "now" is after one's own coming.
+    if (poll.cursor === "now") poll.cursor = this.#backlog.end;
+    if (!atOnce) {
+      this.#waiters.hold(poll);
+      return "held";
     }
-    const waiter = new Waiter(user, client, cursor, (ending) => {
-      this.#presence.release(user);
-      if (ending !== "gone") answer(this.#answers.to(waiter.cursor, ending));
-    });
-    this.#presence.hold(user);
-    this.#waiters.hold(waiter, poll.wait);
-    return waiter;
+    poll.answer(this.#answers.to(poll.cursor, this.#draining ? "drained" : "time-out"));
+    return "answered";
   }
 
   /** The connection of a held poll is gone. */
@@ -147,7 +134,7 @@ export class Room {
 
   /** Somebody looks at the room's page, which shows everything up to the end. */
   view(user: string): void {
-    this.#touch(user);
+    if (this.#presence.touch(user)) this.#arrived(user);
     this.open(user);
   }
 
@@ -185,6 +172,13 @@ export class Room {
     this.#waiters.wake();
   }
 
+  #settled(waiter: Waiter, ending: Ending): void {
+    this.#presence.release(waiter.user);
+    // A waiter that was held has a cursor.
+    const cursor = waiter.cursor === "now" ? this.#backlog.end : waiter.cursor;
+    if (ending !== "gone") waiter.answer(this.#answers.to(cursor, ending));
+  }
+
   /** Nobody keeps others out by holding many polls: who holds most gives their oldest place up. */
   #makeRoom(user: string): boolean {
     const [heaviest, polls] = this.#presence.heaviest();
@@ -193,8 +187,7 @@ export class Room {
     return true;
   }
 
-  #touch(user: string): void {
-    if (!this.#presence.touch(user)) return;
+  #arrived(user: string): void {
     // Who had logged in before the process began was here a moment ago, as far as others have noticed.
     const justStarted = Date.now() - this.#startedAt < this.#options.grace;
     const wasHere = (this.names.since(user) ?? this.#startedAt) < this.#startedAt;

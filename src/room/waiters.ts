@@ -8,32 +8,39 @@
  * ("left"), its connection closing ("gone"), or the process stopping ("drained"). The map never asks whether a connection is still there: whoever holds
  * the connection says "gone", and whatever becomes of the answer, the next poll with the same cursor gets everything.
  */
+import type { Answer } from "./answers.js";
 import type { Cursor } from "./backlog.js";
 import { Rounds } from "./rounds.js";
 
 /** Why a waiter was let go. */
 export type Ending = "message" | "time-out" | "superseded" | "left" | "gone" | "drained";
 
-/** A poll that is held, as the map sees it. */
-export class Waiter {
+/**
+ * One poll. Who asks brings it, with the way to answer it; there may be ten thousand at once, so it is one object
+ * and no closures.
+ */
+export abstract class Waiter {
   readonly user: string;
-  /** Moves only past what this user is not to be woken for. */
-  cursor: Cursor;
-  /** Equal for polls of one page of one user; the map itself never shares it between users. */
+  /** What was last seen; `"now"` is made a cursor when the poll reaches the room. */
+  cursor: Cursor | "now";
+  /** How long to wait for a message, in milliseconds; 0 is answered at once. */
+  wait: number;
+  /** The page that polls: a newer poll of the same page and user supersedes this one. Undefined: nothing does. */
+  readonly client: string | undefined;
+  /** Its place in the map. */
   readonly key: string | Waiter;
-  readonly answer: (ending: Ending) => void;
   timer: NodeJS.Timeout | undefined;
 
-  /**
-   * @param client the page that polls, or undefined when it did not say; then nothing supersedes this poll
-   * @param answer called once, when the poll is let go
-   */
-  constructor(user: string, client: string | undefined, cursor: Cursor, answer: (ending: Ending) => void) {
+  constructor(user: string, cursor: Cursor | "now", wait: number, client?: string) {
     this.user = user;
     this.cursor = cursor;
+    this.wait = wait;
+    this.client = client;
     this.key = client === undefined ? this : keyOf(user, client);
-    this.answer = answer;
   }
+
+  /** Called exactly once, unless the connection goes away first. */
+  abstract answer(answer: Answer): void;
 }
 
 /** A client's id has no space in it, so this is unambiguous. */
@@ -41,23 +48,28 @@ function keyOf(user: string, client: string): string {
   return `${client} ${user}`;
 }
 
+export interface WaitersOptions {
+  /** Whether a waiter has something to be told. */
+  readonly isBehind: (waiter: Waiter) => boolean;
+  /** Answers a waiter that was let go, unless its connection is gone. */
+  readonly settled: (waiter: Waiter, ending: Ending) => void;
+}
+
 export class Waiters {
   readonly #held = new Map<string | Waiter, Waiter>();
   // Who came behind. A broadcast makes everybody late, and is one flag instead of one entry each.
   #late = new Set<Waiter>();
   #allLate = false;
-  readonly #isBehind: (cursor: Cursor) => boolean;
+  readonly #options: WaitersOptions;
   readonly #rounds = new Rounds<Waiter>(
     () => this.#takeLate(),
     (waiter) => {
-      if (this.#held.get(waiter.key) === waiter && this.#isBehind(waiter.cursor))
-        this.settle(waiter, "message");
+      if (this.#isHeld(waiter) && this.#options.isBehind(waiter)) this.settle(waiter, "message");
     },
   );
 
-  /** @param isBehind whether a reader at this cursor has something to be told */
-  constructor(isBehind: (cursor: Cursor) => boolean) {
-    this.#isBehind = isBehind;
+  constructor(options: WaitersOptions) {
+    this.#options = options;
   }
 
   /** How many polls are held. */
@@ -65,11 +77,11 @@ export class Waiters {
     return this.#held.size;
   }
 
-  /** Holds a poll for `wait` milliseconds; no other of the same client may be held. */
-  hold(waiter: Waiter, wait: number): void {
+  /** Holds a poll; no other of the same client may be held. */
+  hold(waiter: Waiter): void {
     this.#held.set(waiter.key, waiter);
-    waiter.timer = setTimeout(timeOut, wait, this, waiter);
-    if (!this.#isBehind(waiter.cursor)) return;
+    waiter.timer = setTimeout(timeOut, waiter.wait, this, waiter);
+    if (!this.#options.isBehind(waiter)) return;
     this.#late.add(waiter);
     this.#rounds.request();
   }
@@ -83,11 +95,11 @@ export class Waiters {
 
   /** Lets a waiter go. Nothing happens to one that is gone already. */
   settle(waiter: Waiter, ending: Ending): void {
-    if (this.#held.get(waiter.key) !== waiter) return;
+    if (!this.#isHeld(waiter)) return;
     this.#held.delete(waiter.key);
     this.#late.delete(waiter);
     clearTimeout(waiter.timer);
-    waiter.answer(ending);
+    this.#options.settled(waiter, ending);
   }
 
   /** Lets the polls of a user go: of one client that takes another poll or goes away, or of all. */
@@ -115,6 +127,10 @@ export class Waiters {
   drain(): void {
     this.#rounds.stop();
     for (const waiter of [...this.#held.values()]) this.settle(waiter, "drained");
+  }
+
+  #isHeld(waiter: Waiter): boolean {
+    return this.#held.get(waiter.key) === waiter;
   }
 
   // Looks at everybody: for what happens once a visit, not once a message.
