@@ -7,7 +7,7 @@ import type { ServerResponse } from "node:http";
 import type { Fields } from "./http/form.js";
 import { HELD, isRefusal, json, type Outcome, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
-import type { Answer } from "./room/answers.js";
+import type { Answer, Ending } from "./room/answers.js";
 import { type Cursor, isCursor } from "./room/backlog.js";
 import type { Session } from "./room/names.js";
 import type { Room } from "./room/room.js";
@@ -99,7 +99,7 @@ class PlainPoll extends Waiter {
     this.#deadline = deadline;
   }
 
-  answer({ batch }: Answer): void {
+  answer({ batch }: Answer, ending: Ending): void {
     const { req, res } = this.#request;
     const said = batch.messages.find((message) => message.kind === undefined);
     if (said) {
@@ -107,7 +107,7 @@ class PlainPoll extends Waiter {
       // A dead connection shows in an answer that never left, or in the reset that comes back for it.
       const isLost = () => !res.writableFinished || req.socket.errored !== null;
       this.#room.plain.handed(this.user, said.id, isLost);
-    } else if (batch.messages.length === 0 || Date.now() >= this.#deadline) {
+    } else if (ending !== "message" || Date.now() >= this.#deadline) {
       reply(this.#room, res, '""');
     } else {
       // Nothing for this caller: it waits on, for the rest of its time.

@@ -15,6 +15,8 @@ const RENEW_AGE = 24 * 3600;
 
 /** So many `Cookie` headers are remembered as good. Forged ones are not, so strangers cannot fill this. */
 const VERIFIED = 20_000;
+/** Longer ones are not remembered: what else is in the header is up to the caller. */
+const VERIFIED_LENGTH = 512;
 
 /** What is in a cookie: the session, and when it was signed. */
 interface Signed extends Session {
@@ -74,7 +76,7 @@ export class Sessions {
     const session = text === undefined ? undefined : parse(text);
     if (!session) return undefined;
     if (this.#verified.size >= VERIFIED) this.#verified.clear();
-    this.#verified.set(header, session);
+    if (header.length <= VERIFIED_LENGTH) this.#verified.set(header, session);
     return session;
   }
 

@@ -9,10 +9,13 @@ export function parseForm(text: string): Fields | undefined {
   if (text === "") return fields;
   try {
     for (let start = 0; start < text.length; ) {
-      const end = indexOf(text, "&", start, text.length);
-      const equals = indexOf(text, "=", start, end);
-      const name = decode(text.slice(start, equals));
-      if (end > start && !fields.has(name)) fields.set(name, decode(text.slice(equals + 1, end)));
+      const ampersand = text.indexOf("&", start);
+      const end = ampersand < 0 ? text.length : ampersand;
+      const pair = text.slice(start, end);
+      const equals = pair.indexOf("=");
+      const name = decode(equals < 0 ? pair : pair.slice(0, equals));
+      if (pair !== "" && !fields.has(name))
+        fields.set(name, equals < 0 ? "" : decode(pair.slice(equals + 1)));
       start = end + 1;
     }
   } catch (error) {
@@ -38,12 +41,6 @@ export function parseJsonFields(text: string): Fields | undefined {
     fields.set(name, field);
   }
   return fields;
-}
-
-/** Where a character is, or `end` when it is not before that. No arrays of pairs: every poll has a query. */
-function indexOf(text: string, character: string, start: number, end: number): number {
-  const at = text.indexOf(character, start);
-  return at < 0 || at > end ? end : at;
 }
 
 function decode(text: string): string {

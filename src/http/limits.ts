@@ -77,6 +77,14 @@ export function seldom(log: (line: string) => void): (kind: string, detail: stri
     }
     told.set(kind, { at: performance.now(), more: 0 });
     const more = last?.more ? ` (and ${last.more} times more in the minute before)` : "";
-    log(`${kind}: ${detail}${more}`);
+    log(`${kind}: ${printable(detail)}${more}`);
   };
+}
+
+/** One line, whatever a stranger made the trouble say: what would move the cursor or hide text is escaped. */
+function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  );
 }

@@ -72,7 +72,7 @@ export class Request {
   cookie(name: string): string | undefined {
     for (const pair of this.req.headers.cookie?.split(";") ?? []) {
       const equals = pair.indexOf("=");
-      if (pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim();
+      if (equals >= 0 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim();
     }
     return undefined;
   }
@@ -116,6 +116,7 @@ export class Request {
       Connection: "close",
     });
     if (Number(this.req.headers["content-length"]) > LINGER_BYTES) return Promise.resolve(tooLarge);
+    if (this.req.destroyed) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       const chunks: Buffer[] = [];
       let bytes = 0;

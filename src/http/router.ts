@@ -22,6 +22,8 @@ interface Found {
 
 /** So many paths are remembered with where they lead: a poll comes by the same one as the last. */
 const FOUND = 20_000;
+/** Longer paths are not remembered, or a stranger could make them fill the memory. */
+const FOUND_LENGTH = 512;
 
 export interface RouterOptions extends RequestOptions {
   /** Whether the server is about to stop, so that each reply closes its connection. */
@@ -45,6 +47,7 @@ export class Router {
   /** Sends requests of `method` (`GET` serves `HEAD` as well) for paths like `pattern` to `handler`. */
   on(method: "GET" | "POST", pattern: string, handler: Handler): void {
     const segments = pattern.split("/").slice(1);
+    if (segments[0]?.startsWith(":")) throw new RangeError(`${pattern} begins with a parameter`);
     const place = placeOf(segments);
     const routes = this.#routes.get(place) ?? [];
     this.#routes.set(place, routes);
@@ -63,10 +66,9 @@ export class Router {
     try {
       const outcome = this.#route(request);
       if (outcome instanceof Promise) {
-        outcome.then(
-          (settled) => this.#finish(request, settled),
-          (error: unknown) => this.#fail(request, error),
-        );
+        outcome
+          .then((settled) => this.#finish(request, settled))
+          .catch((error: unknown) => this.#fail(request, error));
       } else {
         this.#finish(request, outcome);
       }
@@ -95,7 +97,7 @@ export class Router {
       if (!params) continue;
       const found = { handlers: route.handlers, params };
       if (this.#found.size >= FOUND) this.#found.clear();
-      this.#found.set(path, found);
+      if (path.length <= FOUND_LENGTH) this.#found.set(path, found);
       return found;
     }
     return refuse(404, "not_found", "There is nothing here.");
@@ -110,6 +112,7 @@ export class Router {
 
   #fail(request: Request, error: unknown): void {
     this.#options.failed(error);
+    if (this.#options.closing()) request.res.shouldKeepAlive = false;
     // When this was thrown after the head of a reply, closing is all that is left to say.
     if (request.res.headersSent) request.res.destroy();
     // Plain words: whatever makes the other replies may be what broke.

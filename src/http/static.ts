@@ -3,8 +3,8 @@
  * so no path can lead out of the folder.
  */
 import { createHash } from "node:crypto";
-import { lstatSync, readdirSync, readFileSync } from "node:fs";
-import { extname, join, sep } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { extname, join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import type { Reply } from "./reply.js";
 import type { Request } from "./request.js";
@@ -33,15 +33,17 @@ export interface StaticFile {
 
 /** Reads the files of a folder and below, of the types that we know; others are left out. */
 export function readStatic(folder: string): StaticFile[] {
-  const files: StaticFile[] = [];
-  for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
-    const type = TYPES[extname(name)];
-    const file = join(folder, name);
-    // lstat: a link could lead out of the folder.
-    if (type === undefined || !lstatSync(file).isFile()) continue;
-    files.push({ path: name.split(sep).join("/"), serve: serveBytes(readFileSync(file), type) });
-  }
-  return files;
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry): StaticFile[] => {
+    const file = join(folder, entry.name);
+    // A link is neither folder nor file here: it could lead out.
+    if (entry.isDirectory()) {
+      return readStatic(file).map(({ path, serve }) => ({ path: `${entry.name}/${path}`, serve }));
+    }
+    const type = TYPES[extname(entry.name)];
+    return entry.isFile() && type !== undefined
+      ? [{ path: entry.name, serve: serveBytes(readFileSync(file), type) }]
+      : [];
+  });
 }
 
 function serveBytes(bytes: Buffer, type: string): (request: Request) => Reply {

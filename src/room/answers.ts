@@ -2,7 +2,8 @@
 import type { Id } from "../store/id.js";
 import type { Message } from "../store/store.js";
 import type { Backlog, Cursor } from "./backlog.js";
-import type { Ending } from "./waiters.js";
+/** Why a waiter was let go. */
+export type Ending = "message" | "time-out" | "superseded" | "left" | "gone" | "drained";
 
 /** What a poll is answered with, as it goes over the wire. */
 export interface Batch {

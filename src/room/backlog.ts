@@ -98,7 +98,7 @@ export class Backlog {
     let bytes = 0;
     for (const entry of this.#entries.slice(from, from + SLICE_MESSAGES)) {
       bytes += entry.bytes + 1;
-      if (bytes > SLICE_BYTES) break;
+      if (bytes > SLICE_BYTES && to > from) break;
       to++;
     }
     const entries = this.#entries.slice(from, to);

@@ -8,7 +8,7 @@
 export interface Name {
   /** As it is shown: NFC, trimmed. */
   readonly name: string;
-  /** NFKC and lower case: two names with the same key are the same name. */
+  /** NFKC and lower case, without what shows nothing: two names with the same key are the same name. */
   readonly key: string;
 }
 
@@ -38,9 +38,12 @@ export function parseName(raw: string): Name | { readonly rule: string } {
   return { name, key: nameKey(name) };
 }
 
-/** The form in which two names are compared. */
+/** The form in which two names are compared. Characters that show nothing make no difference, as they could deceive. */
 export function nameKey(name: string): string {
-  return name.normalize("NFKC").toLowerCase();
+  return name
+    .normalize("NFKC")
+    .toLowerCase()
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, "");
 }
 
 interface Owner {
@@ -98,7 +101,7 @@ export class Names {
   /** Holds a name on for the grace time, for an owner who was heard of in another way than by a poll. */
   hold(session: Session): void {
     const owner = this.#owners.get(session.key);
-    if (owner?.id === session.id) owner.heldUntil = Date.now() + this.#options.grace;
+    if (owner?.id === session.id) owner.heldUntil = performance.now() + this.#options.grace;
   }
 
   /** Lets others take the name at once, while its owner is not present. */
@@ -115,9 +118,10 @@ export class Names {
   }
 
   #own(session: Session): boolean {
-    const { id, key, name, since } = session;
+    const { id, key, name } = session;
+    const since = Math.max(session.since, this.#owners.get(key)?.since ?? 0);
     if (!this.#owners.has(key) && !this.#makeRoom()) return false;
-    this.#owners.set(key, { id, name, since, heldUntil: Date.now() + this.#options.grace });
+    this.#owners.set(key, { id, name, since, heldUntil: performance.now() + this.#options.grace });
     return true;
   }
 
@@ -138,6 +142,8 @@ export class Names {
   }
 
   #isHeld(owner: Owner): boolean {
-    return owner.id !== undefined && (this.#options.isPresent(owner.name) || owner.heldUntil > Date.now());
+    return (
+      owner.id !== undefined && (this.#options.isPresent(owner.name) || owner.heldUntil > performance.now())
+    );
   }
 }

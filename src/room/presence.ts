@@ -106,7 +106,7 @@ export class Presence {
   #expect(user: string): void {
     // Out and in again, to stand behind all who are to leave earlier.
     this.#leaving.delete(user);
-    this.#leaving.set(user, Date.now() + this.#grace);
+    this.#leaving.set(user, performance.now() + this.#grace);
     this.#timer ??= this.#after(this.#grace);
   }
 
@@ -117,7 +117,7 @@ export class Presence {
 
   #sweep(): void {
     this.#timer = undefined;
-    const now = Date.now();
+    const now = performance.now();
     for (const [user, awayAt] of this.#leaving) {
       if (awayAt > now) {
         this.#timer ??= this.#after(awayAt - now);

@@ -5,13 +5,13 @@
 
 import type { Id } from "../store/id.js";
 import type { Kept, Message, Store } from "../store/store.js";
-import { Answers } from "./answers.js";
-import { Backlog } from "./backlog.js";
+import { Answers, type Ending } from "./answers.js";
+import { Backlog, type Cursor } from "./backlog.js";
 import { Names, type Session } from "./names.js";
 import { Notices } from "./notices.js";
 import { PlainReaders } from "./plain.js";
 import { Presence } from "./presence.js";
-import { type Ending, type Waiter, Waiters } from "./waiters.js";
+import { type Waiter, Waiters } from "./waiters.js";
 
 export interface RoomOptions {
   readonly store: Store;
@@ -39,10 +39,14 @@ export class Room {
 
   /** Opens the store and the room with it. Rejects when the store cannot be opened. */
   static async open(options: RoomOptions): Promise<Room> {
-    let receive: (message: Message) => void = () => {};
+    const early: Message[] = [];
+    let receive = (message: Message): void => {
+      early.push(message);
+    };
     const kept = await options.store.open((message) => receive(message));
     const room = new Room(options, kept);
     receive = (message) => room.#receive(message);
+    early.forEach(receive);
     return room;
   }
 
@@ -111,15 +115,16 @@ export class Room {
     if (client !== undefined) this.#waiters.release(user, client, "superseded");
     const atOnce = this.#draining || poll.wait <= 0;
     if (!atOnce && this.#waiters.size >= this.#options.maxWaiters && !this.#makeRoom(user)) return "full";
-    if (atOnce ? this.#presence.touch(user) : this.#presence.hold(user)) this.#arrived(user);
-    // Only now, so that "now" is after one's own coming.
-    if (poll.cursor === "now") poll.cursor = this.#backlog.end;
-    if (!atOnce) {
-      this.#waiters.hold(poll);
-      return "held";
+    if (atOnce) {
+      if (!this.#draining && this.#presence.touch(user)) this.#arrived(user);
+      poll.answer(this.#answers.to(this.#resolve(poll), this.#draining ? "drained" : "time-out"), "time-out");
+      return "answered";
     }
-    poll.answer(this.#answers.to(poll.cursor, this.#draining ? "drained" : "time-out"));
-    return "answered";
+    this.#resolve(poll);
+    const wasAway = this.#presence.hold(user);
+    this.#waiters.hold(poll);
+    if (wasAway) this.#arrived(user);
+    return "held";
   }
 
   /** The connection of a held poll is gone. */
@@ -174,9 +179,13 @@ export class Room {
 
   #settled(waiter: Waiter, ending: Ending): void {
     this.#presence.release(waiter.user);
-    // A waiter that was held has a cursor.
-    const cursor = waiter.cursor === "now" ? this.#backlog.end : waiter.cursor;
-    if (ending !== "gone") waiter.answer(this.#answers.to(cursor, ending));
+    if (ending !== "gone") waiter.answer(this.#answers.to(this.#resolve(waiter), ending), ending);
+  }
+
+  /** Makes a cursor of "only what comes next". */
+  #resolve(waiter: Waiter): Cursor {
+    if (waiter.cursor === "now") waiter.cursor = this.#backlog.end;
+    return waiter.cursor;
   }
 
   /** Nobody keeps others out by holding many polls: who holds most gives their oldest place up. */

@@ -8,12 +8,9 @@
  * ("left"), its connection closing ("gone"), or the process stopping ("drained"). The map never asks whether a connection is still there: whoever holds
  * the connection says "gone", and whatever becomes of the answer, the next poll with the same cursor gets everything.
  */
-import type { Answer } from "./answers.js";
+import type { Answer, Ending } from "./answers.js";
 import type { Cursor } from "./backlog.js";
 import { Rounds } from "./rounds.js";
-
-/** Why a waiter was let go. */
-export type Ending = "message" | "time-out" | "superseded" | "left" | "gone" | "drained";
 
 /**
  * One poll. Who asks brings it, with the way to answer it; there may be ten thousand at once, so it is one object
@@ -40,7 +37,7 @@ export abstract class Waiter {
   }
 
   /** Called exactly once, unless the connection goes away first. */
-  abstract answer(answer: Answer): void;
+  abstract answer(answer: Answer, ending: Ending): void;
 }
 
 /** A client's id has no space in it, so this is unambiguous. */

@@ -7,7 +7,7 @@
 export type Id = `${number}-${number}`;
 
 // Twenty digits are what Redis' 64 bits need. Above 2^53 a number is only near, but so is no id of ours.
-const SHAPE = /^\d{1,20}-\d{1,20}$/;
+const SHAPE = /^(0|[1-9]\d{0,19})-(0|[1-9]\d{0,19})$/;
 
 /** Whether a text from outside has the shape of an id; says nothing of whether it was ever given out. */
 export function isId(text: string): text is Id {

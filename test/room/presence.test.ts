@@ -1,0 +1,144 @@
+/** Presence: people come and go; their polls come and go all the time. */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Presence } from "../../src/room/presence.js";
+
+const GRACE = 30_000;
+let away: string[];
+let presence: Presence;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: Date.UTC(2030, 0, 1) });
+  away = [];
+  presence = new Presence(GRACE, (user) => away.push(user));
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A poll that is held. */
+function arrive(user: string): boolean {
+  return presence.hold(user);
+}
+
+test("who polls is here; only the first time is a coming", () => {
+  expect(presence.touch("ann")).toBe(true);
+  expect([presence.hold("ann"), presence.touch("ann")]).toEqual([false, false]);
+  expect([presence.hold("bob"), presence.touch("bob")]).toEqual([true, false]);
+  presence.leave("bob");
+  expect([presence.count, presence.has("ann"), presence.held("ann")]).toEqual([1, true, 1]);
+});
+
+test("somebody whose poll is held is here for as long as it takes", () => {
+  arrive("ann");
+  vi.advanceTimersByTime(GRACE * 100);
+  expect([presence.has("ann"), away]).toEqual([true, []]);
+});
+
+test("the grace time runs from the last poll that was let go, and then one is away, once", () => {
+  arrive("ann");
+  presence.hold("ann");
+  presence.release("ann");
+  vi.advanceTimersByTime(GRACE * 2);
+  expect(presence.has("ann")).toBe(true);
+  presence.release("ann");
+  vi.advanceTimersByTime(GRACE - 1);
+  expect(presence.has("ann")).toBe(true);
+  vi.advanceTimersByTime(1);
+  expect([presence.has("ann"), away]).toEqual([false, ["ann"]]);
+  vi.advanceTimersByTime(GRACE * 2);
+  expect(away).toEqual(["ann"]);
+});
+
+test("a page view counts for the grace time", () => {
+  presence.touch("ann");
+  vi.advanceTimersByTime(GRACE - 1);
+  presence.touch("ann");
+  vi.advanceTimersByTime(GRACE - 1);
+  expect(away).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(away).toEqual(["ann"]);
+});
+
+test("a poll in time keeps one here, and the others go when it is their turn", () => {
+  arrive("ann");
+  arrive("bob");
+  presence.release("ann");
+  vi.advanceTimersByTime(1000);
+  presence.release("bob");
+  vi.advanceTimersByTime(1000);
+  arrive("ann");
+  vi.advanceTimersByTime(GRACE);
+  expect([away, presence.names()]).toEqual([["bob"], ["ann"]]);
+});
+
+test("who leaves is away at once, is not told of again, and can come back", () => {
+  arrive("ann");
+  expect(presence.leave("ann")).toBe(true);
+  expect(presence.leave("ann")).toBe(false);
+  presence.release("ann");
+  vi.advanceTimersByTime(GRACE * 2);
+  expect([presence.count, away]).toEqual([0, []]);
+  expect(presence.touch("ann")).toBe(true);
+});
+
+test("who holds most polls can be told, and is nobody when none is held", () => {
+  presence.touch("ann");
+  expect(presence.heaviest()[1]).toBe(0);
+  arrive("bob");
+  arrive("cyd");
+  arrive("cyd");
+  expect(presence.heaviest()).toEqual(["cyd", 2]);
+});
+
+test("names are in order and follow who is here", () => {
+  for (const user of ["bob", "__proto__", "ann", "constructor"]) presence.touch(user);
+  expect(presence.names()).toEqual(["__proto__", "ann", "bob", "constructor"]);
+  presence.leave("bob");
+  presence.touch("abe");
+  expect(presence.names()).toEqual(["__proto__", "abe", "ann", "constructor"]);
+  vi.advanceTimersByTime(GRACE);
+  expect(presence.names()).toEqual([]);
+});
+
+test("somebody who comes back while others are told of their going is here", () => {
+  const back: Presence = new Presence(GRACE, (user) => {
+    if (user === "ann") back.touch("ann");
+  });
+  back.touch("ann");
+  back.touch("bob");
+  vi.advanceTimersByTime(GRACE);
+  expect(back.names()).toEqual(["ann"]);
+  back.stop();
+});
+
+test("a clock that goes back keeps nobody here longer than the grace time", () => {
+  presence.touch("ann");
+  vi.setSystemTime(Date.now() - 3_600_000);
+  presence.touch("bob");
+  vi.advanceTimersByTime(GRACE + 1);
+  expect(away).toEqual(["ann", "bob"]);
+});
+
+test("a clock that goes forward sends nobody away before the grace time", () => {
+  presence.touch("ann");
+  vi.advanceTimersByTime(GRACE - 1000);
+  arrive("bob");
+  presence.release("bob");
+  vi.setSystemTime(Date.now() + 3_600_000);
+  vi.advanceTimersByTime(1000);
+  expect([away, presence.names()]).toEqual([["ann"], ["bob"]]);
+});
+
+test("one timer serves all, and none is left after a stop", () => {
+  for (let n = 0; n < 500; n++) presence.touch(`user ${n}`);
+  expect(vi.getTimerCount()).toBe(1);
+  presence.stop();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("when all are away no timer is left", () => {
+  presence.touch("ann");
+  vi.advanceTimersByTime(GRACE);
+  expect(vi.getTimerCount()).toBe(0);
+});
