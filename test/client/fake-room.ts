@@ -1,0 +1,57 @@
+/** A room made of a fake `fetch`, and a consumer that writes down what it is handed. */
+import {
+  type Batch,
+  type LongPollOptions,
+  longPoll,
+  type Message,
+  type State,
+} from "../../src/client/longpoll.js";
+
+export interface Asked {
+  readonly query: URLSearchParams;
+  readonly signal: AbortSignal;
+}
+export type Answers = (asked: Asked, n: number) => Response | Promise<Response>;
+
+export function message(id: Message["id"], text = `text of ${id}`): Message {
+  return { id, user: "ann", text, at: 1 };
+}
+
+/** A good answer. */
+export function reply(cursor: string, messages: readonly Message[] = [], more: object = {}): Response {
+  return Response.json({ cursor, present: 1, messages, ...more });
+}
+
+export function refused(status: number, code: string, headers: Record<string, string> = {}): Response {
+  return Response.json({ error: { code, message: `said: ${code}` } }, { status, headers });
+}
+
+/** An answer that never comes; the poll ends when it is aborted. */
+export function never({ signal }: Asked): Promise<Response> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+}
+
+/** Answers a probe (`wait=0`) at once, as a good room does, and holds any other poll for ever. */
+export function holds(asked: Asked): Response | Promise<Response> {
+  return asked.query.get("wait") === "0" ? reply("1-0") : never(asked);
+}
+
+/** Starts a poll of a room that answers as told. */
+export function enter(answers: Answers, options: Partial<LongPollOptions> = {}) {
+  const asked: Asked[] = [];
+  const batches: Batch[] = [];
+  const states: State[] = [];
+  const fetch: typeof globalThis.fetch = async (url, init) => {
+    if (!init?.signal) throw new Error("a poll without a signal");
+    const one = { query: new URL(String(url)).searchParams, signal: init.signal };
+    asked.push(one);
+    return answers(one, asked.length);
+  };
+  const onState = (state: State) => states.push(state);
+  const room = longPoll({ base: "http://chat.test/", user: "ann", fetch, onState, ...options });
+  const done = (async () => {
+    for await (const batch of room.batches) batches.push(batch);
+  })();
+  const texts = () => batches.flatMap((batch) => batch.messages.map((m) => m.text));
+  return { asked, batches, states, done, texts };
+}

@@ -1,0 +1,79 @@
+/** Where the links are in a text, and where there must be none. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { linkify } from "../../src/client/linkify.js";
+
+const links = (text: string) => linkify(text).flatMap(({ href }) => (href === undefined ? [] : [href]));
+
+test.each([
+  ["see https://example.com/a?b=c#d for more", "https://example.com/a?b=c#d"],
+  ["HTTP://EXAMPLE.COM", "HTTP://EXAMPLE.COM"],
+  ["(https://example.com)", "https://example.com"],
+  ["https://en.wikipedia.org/wiki/Long_(poll)", "https://en.wikipedia.org/wiki/Long_(poll)"],
+  ["(see https://en.wikipedia.org/wiki/Long_(poll).)", "https://en.wikipedia.org/wiki/Long_(poll)"],
+  ["https://example.com/a, or what?", "https://example.com/a"],
+  ["is it https://example.com/?", "https://example.com/"],
+  ["“https://example.com”", "https://example.com"],
+  ["<https://example.com>", "https://example.com"],
+  ["看https://example.com/a这个", "https://example.com/a"],
+  ["看这里：https://example.com/a。谢谢", "https://example.com/a"],
+  ["http://127.0.0.1:5000/login", "http://127.0.0.1:5000/login"],
+  ["https://example.com/ü/путь", "https://example.com/ü/путь"],
+  ["https://example.com/\u202Egpj.exe", "https://example.com/"],
+  ["https://exa\u200Bmple.com", "https://exa"],
+])("in %j there is %j", (text, link) => {
+  expect(links(text)).toEqual([link]);
+});
+
+test.each([
+  "javascript:alert(1)",
+  "JaVaScRiPt:alert(1)//https:",
+  "data:text/html,<script>alert(1)</script>",
+  "file:///etc/passwd",
+  "ftp://example.com",
+  "https://",
+  "http://?",
+  "https://[",
+  "example.com",
+  "",
+])("in %j there is none", (text) => {
+  expect(links(text)).toEqual([]);
+});
+
+test("two links in a line are two", () => {
+  expect(links("http://a.test/ https://b.test/")).toEqual(["http://a.test/", "https://b.test/"]);
+});
+
+test("the pieces are the text, and a link leads to http or https", () => {
+  const piece = fc.constantFrom(
+    "http://",
+    "https://",
+    "HtTp://",
+    "a.b",
+    "(",
+    ")",
+    ".",
+    " ",
+    "\n",
+    "中",
+    "<",
+    '"',
+    "\u202E",
+  );
+  const text = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.array(piece).map((pieces) => pieces.join("")),
+  );
+  fc.assert(
+    fc.property(text, (text) => {
+      const pieces = linkify(text);
+      expect(pieces.map(({ text }) => text).join("")).toBe(text);
+      for (const { href } of pieces) if (href) expect(new URL(href).protocol).toMatch(/^https?:$/);
+    }),
+  );
+});
+
+test("a long text of brackets and stops takes no long time", () => {
+  // Would run into the test's time limit if the time grew with the square.
+  for (const end of [")", ".", ".)", "https://", "("]) linkify(`https://a${end.repeat(200_000)}`);
+});

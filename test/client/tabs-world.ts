@@ -1,0 +1,171 @@
+/** A browser with several tabs, and the room they poll: locks, channel and server are played by this file. */
+import type { Message } from "../../src/client/longpoll.js";
+import { SharedPoll, type SharedPollOptions } from "../../src/client/tabs.js";
+import { reply } from "./fake-room.js";
+
+/** What the room keeps, and who waits for more. */
+export class World {
+  readonly messages: Message[] = [];
+  /** The `since` and the `wait` of each poll. */
+  readonly asked: { readonly since: string; readonly wait: string; readonly client: string }[] = [];
+  /** What all polls are answered with, once it is set. */
+  refusal: (() => Response) | undefined;
+  readonly channels = new Set<FakeChannel>();
+  readonly locks = new FakeLocks();
+  readonly #waiters = new Set<() => void>();
+
+  /** How many polls are held. */
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
+  get end(): string {
+    return this.messages.at(-1)?.id ?? "0-0";
+  }
+
+  say(text: string): void {
+    this.messages.push({ id: `${this.messages.length + 1}-0`, user: "ann", text, at: 1 });
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const wake of waiters) wake();
+  }
+
+  readonly fetch: typeof globalThis.fetch = async (url, init) => {
+    const query = new URL(String(url)).searchParams;
+    const [since = "", wait = "", client = ""] = ["since", "wait", "client"].map(
+      (key) => query.get(key) ?? "",
+    );
+    this.asked.push({ since, wait, client });
+    if (this.refusal) return this.refusal();
+    const seen = Number.parseInt(since, 10);
+    if (wait !== "0" && this.messages.length === seen) {
+      await new Promise<void>((resolve, reject) => {
+        this.#waiters.add(resolve);
+        init?.signal?.addEventListener("abort", () => {
+          this.#waiters.delete(resolve);
+          reject(init.signal?.reason);
+        });
+      });
+    }
+    return reply(this.end, this.messages.slice(seen));
+  };
+
+  /** Opens a tab whose page shows everything up to now, or up to `since`. */
+  open(options: Partial<SharedPollOptions> = {}): Tab {
+    return new Tab(this, options);
+  }
+}
+
+export class Tab {
+  readonly texts: string[] = [];
+  readonly states: string[] = [];
+  readonly poll: SharedPoll;
+  visible = true;
+  gaps = 0;
+
+  constructor(world: World, options: Partial<SharedPollOptions>) {
+    this.poll = new SharedPoll({
+      base: "http://chat.test/",
+      user: "ann",
+      name: "the room",
+      fetch: world.fetch,
+      since: world.end,
+      locks: world.locks,
+      isVisible: () => this.visible,
+      onBatch: ({ messages, gap }) => {
+        if (gap) this.gaps++;
+        this.texts.push(...messages.map(({ text }) => text));
+      },
+      onState: (state) => this.states.push(state.name === "stopped" ? state.reason : state.name),
+      ...options,
+    });
+    this.poll.start();
+  }
+
+  get leads(): boolean {
+    return this.poll.client !== undefined;
+  }
+}
+
+/** Delivers to the others, later, what one says. Stands in for the global `BroadcastChannel`. */
+export function channelsOf(world: World) {
+  return class extends FakeChannel {
+    constructor(_name: string) {
+      super(world);
+    }
+  };
+}
+
+class FakeChannel {
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  /** Whether what is said is lost on this one, as it is on a tab that is suspended. */
+  deaf = false;
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+    world.channels.add(this);
+  }
+
+  postMessage(data: unknown): void {
+    for (const other of this.#world.channels) {
+      if (other !== this && !other.deaf) queueMicrotask(() => other.onmessage?.({ data }));
+    }
+  }
+
+  close(): void {
+    this.#world.channels.delete(this);
+    this.onmessage = null;
+  }
+}
+
+interface Request {
+  readonly run: () => Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** As much of Web Locks as we use: one lock, a queue, a way out of it, and theft. */
+class FakeLocks implements LockManager {
+  #holder: Request | undefined;
+  #queue: Request[] = [];
+
+  async query(): Promise<LockManagerSnapshot> {
+    return {};
+  }
+
+  request(_name: string, ...rest: unknown[]): Promise<never> {
+    const [options, run] = rest as [LockOptions, () => Promise<unknown>];
+    const done = new Promise<unknown>((resolve, reject) => {
+      const request = { run, resolve, reject };
+      const gone = () => new DOMException("gone", "AbortError");
+      options.signal?.addEventListener("abort", () => {
+        if (!this.#queue.includes(request)) return;
+        this.#queue = this.#queue.filter((other) => other !== request);
+        reject(gone());
+      });
+      if (options.steal) {
+        this.#holder?.reject(gone());
+        this.#holder = undefined;
+        this.#queue.unshift(request);
+      } else this.#queue.push(request);
+    });
+    queueMicrotask(() => this.#grant());
+    return done as Promise<never>;
+  }
+
+  #grant(): void {
+    if (this.#holder) return;
+    const next = this.#queue.shift();
+    if (!next) return;
+    this.#holder = next;
+    next
+      .run()
+      .then(next.resolve, next.reject)
+      .finally(() => {
+        if (this.#holder !== next) return;
+        this.#holder = undefined;
+        this.#grant();
+      });
+  }
+}

@@ -1,0 +1,186 @@
+/** What cuts a wait short, and what ends it all: fake timers and a fake fetch. */
+import { getEventListeners } from "node:events";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { longPoll } from "../../src/client/longpoll.js";
+import { type Answers, enter, holds, message, refused, reply } from "./fake-room.js";
+
+const second = 1000;
+const names = ["online", "offline", "pageshow", "visibilitychange"];
+let stop: AbortController;
+let events: EventTarget;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.setSystemTime(Date.UTC(2030, 0, 1));
+  vi.spyOn(Math, "random").mockReturnValue(1);
+  stop = new AbortController();
+  events = new EventTarget();
+});
+
+afterEach(() => {
+  stop.abort();
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+const start = (answers: Answers, options = {}) => enter(answers, { signal: stop.signal, events, ...options });
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+const away: Answers = () => Promise.reject(new TypeError("fetch failed"));
+const listeners = () => names.flatMap((name) => getEventListeners(events, name));
+const shown = (persisted: boolean) => Object.assign(new Event("pageshow"), { persisted });
+
+describe("tried again at once", () => {
+  const wakes: [string, () => Event][] = [
+    ["online", () => new Event("online")],
+    ["offline", () => new Event("offline")],
+    ["pageshow", () => shown(false)],
+    ["pageshow from the back/forward cache", () => shown(true)],
+    ["becoming visible", () => new Event("visibilitychange")],
+  ];
+  test.each(wakes)("during a backoff: %s", async (_, event) => {
+    const { asked } = start(away);
+    await pass(20 * second); // into the wait of 16 s
+    const before = asked.length;
+    events.dispatchEvent(event());
+    await pass(0);
+    expect(asked.length).toBe(before + 1);
+    await pass(second); // the first wait again, not the sixth
+    expect(asked.length).toBe(before + 2);
+  });
+
+  test.each(wakes)("while a poll is held, only if it is most likely dead: %s", async (name, event) => {
+    const { asked } = start(holds);
+    await pass(5 * second);
+    events.dispatchEvent(event());
+    await pass(0);
+    const dead = name.includes("line") || name.includes("cache");
+    expect(asked[1]?.signal.aborted).toBe(dead);
+    expect(asked.length).toBe(dead ? 4 : 2);
+  });
+
+  test("not on becoming hidden", async () => {
+    vi.stubGlobal("document", { visibilityState: "hidden" });
+    const { asked } = start(away);
+    await pass(20 * second);
+    const before = asked.length;
+    events.dispatchEvent(new Event("visibilitychange"));
+    await pass(0);
+    expect(asked.length).toBe(before);
+  });
+
+  test("on waking from sleep: the hung poll is cut", async () => {
+    const { asked } = start(holds);
+    await pass(5 * second);
+    vi.setSystemTime(Date.now() + 3_600_000);
+    await pass(2 * second);
+    expect(asked[1]?.signal.aborted).toBe(true);
+    expect(asked.length).toBe(4);
+    await pass(10 * second);
+    expect(asked.length).toBe(4);
+  });
+
+  test("once, when waking shows in the page and then in the clock", async () => {
+    const { asked } = start(holds);
+    await pass(5 * second);
+    vi.setSystemTime(Date.now() + 3_600_000);
+    events.dispatchEvent(shown(true));
+    await pass(10 * second);
+    expect(asked.length).toBe(4);
+  });
+
+  test("not when the clock was set back, nor for a timer a little late", async () => {
+    const { asked } = start(holds);
+    await pass(second);
+    vi.setSystemTime(Date.now() - 3_600_000);
+    await pass(2 * second);
+    vi.setSystemTime(Date.now() + 9 * second);
+    await pass(2 * second);
+    expect(asked.length).toBe(2);
+  });
+
+  test("but not sooner than the server asked for", async () => {
+    const { asked } = start(() => refused(429, "slow_down", { "retry-after": "20" }));
+    await pass(5 * second);
+    events.dispatchEvent(new Event("online"));
+    await pass(15 * second - 1);
+    expect(asked.length).toBe(1);
+    await pass(1);
+    expect(asked.length).toBe(2);
+  });
+
+  const storms: [string, Answers][] = [
+    ["no server", away],
+    ["a good server", holds],
+    ["a server that asks for nothing", () => refused(503, "draining", { "retry-after": "0" })],
+  ];
+  test.each(storms)("not for each event of a storm: %s", async (_, answers) => {
+    const { asked } = start(answers);
+    for (let i = 0; i < 1000; i++) {
+      for (const event of [new Event("online"), shown(true), new Event("visibilitychange")])
+        events.dispatchEvent(event);
+      await pass(20);
+    }
+    expect(asked.length).toBeGreaterThan(9); // 20 s, and a wake-up acts every 2 s
+    expect(asked.length).toBeLessThan(35);
+  });
+});
+
+describe("the signal ends it all: no timer, no request and no listener is left", () => {
+  const stages: [string, Answers, number][] = [
+    ["while a poll is held", holds, 5 * second],
+    ["during a backoff", away, 20 * second],
+    ["during a drain's retry", () => reply("1-0", [], { retry: 2000 }), second],
+    ["after a burst of news", (_, n) => reply(`${n}-0`, [message(`${n}-0`)]), 5 * second],
+  ];
+  test.each(stages)("%s", async (_, answers, ms) => {
+    const { asked, states, done } = start(answers);
+    await pass(ms);
+    expect(listeners().length).toBe(4);
+    stop.abort();
+    await done;
+    const before = asked.length;
+    expect([vi.getTimerCount(), listeners(), getEventListeners(stop.signal, "abort")]).toEqual([0, [], []]);
+    expect(states.at(-1)).toMatchObject({ name: "stopped", reason: "aborted" });
+    await pass(120 * second);
+    expect(asked.length).toBe(before);
+  });
+
+  test("while the consumer is busy with a batch", async () => {
+    const { batches } = longPoll({
+      base: "http://chat.test/",
+      user: "ann",
+      events,
+      signal: stop.signal,
+      fetch: async () => reply("1-0"),
+    });
+    await batches.next();
+    expect(listeners().length).toBe(4);
+    stop.abort();
+    expect([vi.getTimerCount(), listeners()]).toEqual([0, []]);
+    expect(await batches.next()).toEqual({ done: true, value: undefined });
+  });
+
+  test("before it began", async () => {
+    stop.abort();
+    const { asked, done } = start(holds);
+    await done;
+    expect([asked.length, vi.getTimerCount(), listeners()]).toEqual([0, 0, []]);
+  });
+
+  test("as does a consumer that has enough, or fails", async () => {
+    for (const leave of [() => "break", () => Promise.reject(new Error("enough"))]) {
+      const { batches } = longPoll({
+        base: "http://chat.test/",
+        user: "ann",
+        events,
+        fetch: async () => reply("1-0"),
+      });
+      const loop = async () => {
+        for await (const _ of batches) if ((await leave()) === "break") break;
+      };
+      await loop().catch((error: unknown) => expect(String(error)).toContain("enough"));
+      expect([vi.getTimerCount(), listeners()]).toEqual([0, []]);
+    }
+  });
+});

@@ -1,0 +1,131 @@
+/** Whatever a server answers, it is asked at a bearable rate, and for as long as it may heal: fake timers and a fake fetch. */
+import fc from "fast-check";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { type Answers, enter, holds, message, refused, reply } from "./fake-room.js";
+
+const second = 1000;
+let stop: AbortController;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.spyOn(Math, "random").mockReturnValue(0.5);
+  stop = new AbortController();
+});
+
+afterEach(() => {
+  stop.abort();
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+const start = (answers: Answers, options = {}) => enter(answers, { signal: stop.signal, ...options });
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+const html = (status: number) => new Response("<!doctype html><title>Log in</title>", { status });
+const good = { cursor: "1-0", present: 1, messages: [] };
+/** What each server answers, and what the page is told to be wrong with it. */
+const wrong: [what: string, code: string, Answers][] = [
+  ["no network", "unreachable", () => Promise.reject(new TypeError("fetch failed"))],
+  ["an empty 200", "bad_answer", () => new Response("")],
+  ["a login page", "bad_answer", () => html(200)],
+  ["a 404 page of a proxy", "bad_answer", () => html(404)],
+  ["a 500 page", "bad_answer", () => html(500)],
+  ["a good body under a bad status", "bad_answer", () => Response.json(good, { status: 502 })],
+  ["a 503 without Retry-After", "draining", () => refused(503, "draining")],
+  ["a 204", "bad_answer", () => new Response(null, { status: 204 })],
+  ["a redirect", "bad_answer", () => new Response(null, { status: 303, headers: { location: "login" } })],
+  ["half a JSON", "bad_answer", () => new Response('{"cursor":"1-0","present":1,"messages":[{"id"')],
+  ["null", "bad_answer", () => Response.json(null)],
+  ["a list", "bad_answer", () => Response.json([])],
+  ["no cursor", "bad_answer", () => Response.json({ present: 1, messages: [] })],
+  ["an empty cursor", "bad_answer", () => Response.json({ ...good, cursor: "" })],
+  ["a cursor that is a number", "bad_answer", () => Response.json({ ...good, cursor: 5 })],
+  ["no count", "bad_answer", () => Response.json({ ...good, present: "many" })],
+  ["messages that are no list", "bad_answer", () => Response.json({ ...good, messages: { length: 1 } })],
+  ["a message that is null", "bad_answer", () => Response.json({ ...good, messages: [null] })],
+  [
+    "a message without an id",
+    "bad_answer",
+    () => Response.json({ ...good, messages: [{ user: "a", text: "b", at: 1 }] }),
+  ],
+  [
+    "an id of another kind",
+    "bad_answer",
+    () => Response.json({ ...good, messages: [{ ...message("1-0"), id: "x" }] }),
+  ],
+  ["nothing new, at once", "not_held", () => reply("1-0")],
+  ["nothing new, at once, under a new cursor", "not_held", (_, n) => reply(`${n}-0`)],
+  ["the same message, at once", "not_held", () => reply("1-0", [message("1-0")])],
+  ["the same gap, at once", "not_held", () => reply("1-0", [message("1-0")], { gap: true })],
+  ["a new gap, at once", "not_held", (_, n) => reply(`${n}-0`, [message(`${n}-0`)], { gap: true })],
+  ["a drain that never ends", "draining", () => reply("1-0", [], { retry: 0 })],
+  ["a drain with a wrong retry", "draining", () => reply("1-0", [], { retry: -5 })],
+  [
+    "bad_cursor to all but 0",
+    "bad_cursor",
+    ({ query }) => (query.get("since") === "0" ? reply("1-0", [message("1-0")]) : refused(400, "bad_cursor")),
+  ],
+  [
+    "room for a probe only",
+    "too_many_waiters",
+    ({ query }) => (query.get("wait") === "0" ? reply("1-0") : refused(503, "too_many_waiters")),
+  ],
+];
+test.each(wrong)("no tight loop: %s", async (_, code, answers) => {
+  const usual = start(answers);
+  await pass(120 * second);
+  // 0.5, 1, 2, 4, 8 and then 15 s; a probe may go before each.
+  expect(usual.asked.length).toBeLessThan(30);
+  expect(usual.asked.length).toBeGreaterThan(5);
+  const told = usual.states.flatMap((state) => (state.name === "waiting" ? [state.code] : []));
+  expect([...new Set(told)]).toEqual([code]);
+  expect(usual.states.at(-1)?.name).not.toBe("stopped");
+  expect(usual.texts().length).toBe(new Set(usual.texts()).size);
+
+  vi.spyOn(Math, "random").mockReturnValue(0);
+  const unlucky = start(answers);
+  await pass(10 * second);
+  expect(unlucky.asked.length).toBeLessThan(90);
+});
+
+test("no tight loop: a new message each time, at once", async () => {
+  const { asked, batches } = start((_, n) => reply(`${n}-0`, [message(`${n}-0`)]));
+  await pass(10 * second);
+  expect(asked.length).toBeLessThan(130);
+  expect(batches.length).toBe(asked.length);
+});
+
+test("no tight loop: any JSON at all", async () => {
+  const answer = fc.record(
+    {
+      cursor: fc.oneof(fc.constantFrom("1-0", "2-0", "x"), fc.jsonValue()),
+      present: fc.oneof(fc.nat(), fc.jsonValue()),
+      messages: fc.oneof(fc.constant([]), fc.constant([message("1-1")]), fc.jsonValue()),
+      gap: fc.jsonValue(),
+      retry: fc.jsonValue(),
+    },
+    { requiredKeys: [] },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(answer, fc.jsonValue()), async (body) => {
+      const ended = new AbortController();
+      const { asked, done } = start(() => Response.json(body), { signal: ended.signal });
+      await pass(60 * second);
+      ended.abort();
+      await done;
+      expect(asked.length).toBeLessThan(25);
+      expect(vi.getTimerCount()).toBe(0);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("when it answers well again, all is well", async () => {
+  let wrong = true;
+  const { states, asked } = start((poll) => (wrong ? html(502) : holds(poll)));
+  await pass(60 * second);
+  wrong = false;
+  await pass(30 * second);
+  expect(states.at(-1)).toEqual({ name: "live" });
+  expect(asked.at(-1)?.query.get("wait")).toBe("25");
+});
