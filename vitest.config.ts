@@ -1,12 +1,27 @@
 import { defineConfig } from "vitest/config";
 
+const shared = {
+  // Whole-server tests hold thousands of sockets; two at a time is what a small machine bears.
+  maxWorkers: 2,
+  // A hang must fail, not wait; no test asserts a time, so this is only a backstop.
+  testTimeout: 120_000,
+  hookTimeout: 60_000,
+};
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    // Whole-server tests hold thousands of sockets; two at a time is what a small machine bears.
-    maxWorkers: 2,
-    // A hang must fail, not wait; no test asserts a time, so this is only a backstop.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    ...shared,
+    projects: [
+      { test: { ...shared, name: "all", include: ["test/**/*.test.ts"] } },
+      // What goes over the wire is the same whatever keeps the messages.
+      {
+        test: {
+          ...shared,
+          name: "wire on files",
+          include: ["test/wire/{delivery,errors,http,plain,presence,sessions}.test.ts"],
+          env: { STORE: "file" },
+        },
+      },
+    ],
   },
 });

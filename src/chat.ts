@@ -10,7 +10,7 @@ import { html, json, type Outcome, type Refusal, type Reply, refuse } from "./ht
 import type { Request } from "./http/request.js";
 import { type Handler, Router } from "./http/router.js";
 import { readStatic } from "./http/static.js";
-import { type ChatOptions, settle } from "./options.js";
+import { type ChatOptions, type Settled, settle } from "./options.js";
 import { Pages, STATIC } from "./pages.js";
 import { longPoll } from "./poll.js";
 import { putPost } from "./post.js";
@@ -55,9 +55,9 @@ class Routes {
   readonly #sessions: Sessions;
   readonly #pages = new Pages();
 
-  constructor(room: Room, options: Required<ChatOptions>) {
+  constructor(room: Room, options: Settled) {
     this.#room = room;
-    this.#sessions = new Sessions(room, options.secrets);
+    this.#sessions = new Sessions(room, options.secrets());
     const tell = seldom(options.log);
     this.router = new Router({
       bodyLimit: options.bodyLimit,

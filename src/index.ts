@@ -1,4 +1,6 @@
 /** What an embedder imports. */
 export { type Chat, createChat } from "./chat.js";
 export type { ChatOptions, Secrets } from "./options.js";
+export { FileStore, type FileStoreOptions } from "./store/file.js";
+export { MemoryStore } from "./store/memory.js";
 export { type Draft, type Kept, type Message, type Store, StoreUnavailable } from "./store/store.js";

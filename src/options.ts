@@ -26,15 +26,22 @@ export interface ChatOptions {
   readonly trustProxy?: boolean;
   /** Where messages are kept. Default: in memory, gone with the process. */
   readonly store?: Store;
-  /** Secrets for session cookies: the first signs, all are good. Default: a random one, gone with the process. */
+  /** Secrets for session cookies: the first signs, all are good. Default: the store's, or a random one. */
   readonly secrets?: Secrets;
   /** Is told, in one line, of faults of ours. Default: `console.error`. */
   readonly log?: (line: string) => void;
 }
 
+/** Options with their defaults filled in. */
+export interface Settled extends Required<Omit<ChatOptions, "secrets">> {
+  /** To be asked for when the store is open. */
+  readonly secrets: () => Secrets;
+}
+
 /** Fills in defaults. Throws a `RangeError` that names the option for a value that is out of range. */
-export function settle(options: ChatOptions): Required<ChatOptions> {
+export function settle(options: ChatOptions): Settled {
   const backlog = whole("backlog", options.backlog ?? 1000, 1, 1_000_000);
+  const store: Store = options.store ?? new MemoryStore(backlog);
   return {
     backlog,
     maxWaiters: whole("maxWaiters", options.maxWaiters ?? 10_000, 1, 1_000_000),
@@ -44,8 +51,8 @@ export function settle(options: ChatOptions): Required<ChatOptions> {
     postRate: between("postRate", options.postRate ?? 5, 0, 1_000_000),
     loginRate: between("loginRate", options.loginRate ?? 5, 0, 1_000_000),
     trustProxy: options.trustProxy ?? false,
-    store: options.store ?? new MemoryStore(backlog),
-    secrets: options.secrets ?? [randomBytes(32)],
+    store,
+    secrets: () => options.secrets ?? [store.secret ?? randomBytes(32)],
     log: options.log ?? console.error,
   };
 }

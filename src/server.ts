@@ -4,6 +4,8 @@ import type { AddressInfo } from "node:net";
 import { parseArgs } from "node:util";
 import { createChat } from "./chat.js";
 import { serve } from "./http/serve.js";
+import { FileStore } from "./store/file.js";
+import { MemoryStore } from "./store/memory.js";
 
 const USAGE =
   "holdline [--host 127.0.0.1] [--port 5000] [--data DIR|none] [--backlog 1000] [--max-waiters 10000]";
@@ -73,7 +75,11 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
 
 const flags = readFlags();
 const log = (line: string) => process.stderr.write(`holdline: ${line}\n`);
-const chat = await createChat({ ...flags, log });
+const store =
+  flags.data === "none"
+    ? new MemoryStore(flags.backlog)
+    : new FileStore({ folder: flags.data, keep: flags.backlog, warn: log });
+const chat = await createChat({ ...flags, store, log }).catch((error) => giveUp(1, error.message));
 const { server, stop } = serve(chat.handler, { log, maxConnections: flags.maxWaiters + SPARE_CONNECTIONS });
 
 const failed = (error: Error) => giveUp(1, listenError(error, flags.host, flags.port));

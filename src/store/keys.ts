@@ -1,11 +1,13 @@
 import type { Draft, Message } from "./store.js";
 
 /**
- * The idempotency keys of the newest messages. An entry is there from the moment its append begins, so that two
- * posts of one key that arrive together are one message, and goes when its message leaves the backlog.
+ * The idempotency keys of the newest messages. An append is known by its key from the moment it begins, so that two
+ * posts of one key that arrive together are one message, and until its message leaves the backlog. One that fails is
+ * forgotten, and pushes no other key out.
  */
 export class Keys {
-  readonly #appends = new Map<string, { readonly message: Promise<Message>; readonly turn: number }>();
+  readonly #underWay = new Map<string, Promise<Message>>();
+  readonly #kept = new Map<string, { readonly message: Message; readonly turn: number }>();
   readonly #keep: number;
   #turn = 0;
 
@@ -14,27 +16,36 @@ export class Keys {
     this.#keep = keep;
   }
 
-  /** The append of the same user and key, or else the one that `append` begins. A failed one is forgotten. */
+  /** The message of the same user and key, kept or on its way, or else the one that `append` begins. */
   once(draft: Draft, append: () => Promise<Message>): Promise<Message> {
-    if (draft.key === undefined) {
-      this.#next();
-      return append();
-    }
-    const name = JSON.stringify([draft.user, draft.key]);
-    const first = this.#appends.get(name);
-    if (first) return first.message;
+    if (draft.key === undefined) return append();
+    const name = nameOf(draft.user, draft.key);
+    const kept = this.#kept.get(name);
+    if (kept) return Promise.resolve(kept.message);
+    const first = this.#underWay.get(name);
+    if (first) return first;
     const message = append();
-    this.#appends.set(name, { message, turn: this.#next() });
-    message.catch(() => this.#appends.delete(name));
+    this.#underWay.set(name, message);
+    const end = () => this.#underWay.delete(name);
+    message.then(end, end);
     return message;
   }
 
-  #next(): number {
-    const turn = ++this.#turn;
-    for (const [name, append] of this.#appends) {
-      if (append.turn > turn - this.#keep) break;
-      this.#appends.delete(name);
+  /** To be told of every message that was kept, in order, with its key if it had one. */
+  keep(message: Message, key: string | undefined): void {
+    this.#turn++;
+    if (key !== undefined) {
+      const name = nameOf(message.user, key);
+      this.#kept.delete(name);
+      this.#kept.set(name, { message, turn: this.#turn });
     }
-    return turn;
+    for (const [name, { turn }] of this.#kept) {
+      if (turn > this.#turn - this.#keep) break;
+      this.#kept.delete(name);
+    }
   }
+}
+
+function nameOf(user: string, key: string): string {
+  return JSON.stringify([user, key]);
 }

@@ -22,10 +22,11 @@ export class MemoryStore implements Store {
 
   append(draft: Draft): Promise<Message> {
     return this.#keys.once(draft, async () => {
-      const { key: _, ...said } = draft;
       const at = Date.now();
       this.#last = nextId(this.#last, at);
-      const message: Message = { id: this.#last, ...said, at };
+      const { user, text, kind, key } = draft;
+      const message: Message = { id: this.#last, user, text, at, ...(kind && { kind }) };
+      this.#keys.keep(message, key);
       this.#receive(message);
       return message;
     });

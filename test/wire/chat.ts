@@ -1,9 +1,12 @@
-/** A chat in this process, behind a real server on a free port. */
+/** A chat in this process, behind a real server on a free port. STORE=file keeps its messages in files. */
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type Chat, type ChatOptions, createChat } from "../../src/index.js";
+import { type Chat, type ChatOptions, createChat, FileStore, MemoryStore } from "../../src/index.js";
 
 export interface Running {
   readonly url: string;
@@ -17,7 +20,18 @@ export interface Running {
 /** Starts a chat on a free port; without rates, unless the options say otherwise. */
 export async function startChat(options: ChatOptions = {}): Promise<Running> {
   const log: string[] = [];
-  const chat = await createChat({ log: (line) => log.push(line), postRate: 0, loginRate: 0, ...options });
+  const folder = await mkdtemp(join(tmpdir(), "holdline-"));
+  const store =
+    process.env.STORE === "file"
+      ? new FileStore({ folder, keep: options.backlog ?? 1000, warn: (line) => log.push(line) })
+      : new MemoryStore(options.backlog ?? 1000);
+  const chat = await createChat({
+    log: (line) => log.push(line),
+    postRate: 0,
+    loginRate: 0,
+    store,
+    ...options,
+  });
   const server = createServer(chat.handler);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -31,6 +45,7 @@ export async function startChat(options: ChatOptions = {}): Promise<Running> {
       await chat.close();
       server.close();
       server.closeAllConnections();
+      await rm(folder, { recursive: true });
     },
   };
 }
