@@ -3,7 +3,8 @@
  * that is fatal once it listens.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { seldom } from "./limits.js";
 
 export interface ServeOptions {
@@ -30,6 +31,11 @@ export interface Serving {
   stop(): Promise<void>;
 }
 
+const STATUSES: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+
 /** How late the event loop may be before that is worth a line, in milliseconds. */
 const LATE = 1_000;
 
@@ -52,6 +58,7 @@ export function serve(
   server.maxConnections = options.maxConnections ?? 12_000;
   server.timeout = options.idleTimeout ?? 65_000;
   const tell = seldom(options.log);
+  server.on("clientError", refuseNonsense);
   server.on("drop", () =>
     tell("too many connections", `more than ${server.maxConnections} at once are closed`),
   );
@@ -70,6 +77,18 @@ export function serve(
         for (const socket of silent) socket.destroy();
       }),
   };
+}
+
+/** What Node's parser refuses, or who takes too long: a bare status, and the connection closes. */
+function refuseNonsense(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // A browser connects in advance; an answer to what it has not asked would be taken for that to its next request.
+  if (!(socket instanceof Socket) || socket.bytesRead === 0 || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = STATUSES[error.code ?? ""] ?? "400 Bad Request";
+  socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  socket.destroySoon();
 }
 
 /** Connections that have asked nothing yet. Node closes those that rest after an answer, but not these. */

@@ -138,8 +138,8 @@ export class FileStore implements Store {
   /** Writes entries, or, without any, tries whether it could. Gives what went wrong. */
   async #write(entries: readonly Entry[]): Promise<StoreUnavailable | undefined> {
     const { folder, warn } = this.#options;
+    if (!this.#journal) return new StoreUnavailable(new Error("the store is not open"));
     try {
-      if (!this.#journal) throw new Error("the store is not open");
       await this.#journal.append(entries);
       if (!this.#writable) warn(`${folder}: messages are kept again`);
       this.#writable = true;

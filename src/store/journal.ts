@@ -84,7 +84,7 @@ export class Journal {
       }
       if (entries.length === 0) return this.#log.probe();
       await this.#log.append(Buffer.concat(entries.map(encodeEntry)));
-      this.#entries.push(...entries);
+      for (const entry of entries) this.#entries.push(entry);
       if (this.#entries.length > this.#rewriteAbove) this.#rewrite();
     });
   }
@@ -111,7 +111,7 @@ export class Journal {
     const draft = this.#begin();
     this.#draft = draft;
     draft
-      .then(() => this.#inTurn(async () => this.#draft === draft && (await this.#renew())))
+      .then(() => this.#inTurn(() => this.#renew()))
       .catch((error) => {
         if (this.#draft === draft) this.#draft = undefined;
         this.#rewriteAbove = this.#entries.length + this.#options.keep;

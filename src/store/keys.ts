@@ -34,11 +34,7 @@ export class Keys {
   /** To be told of every message that was kept, in order, with its key if it had one. */
   keep(message: Message, key: string | undefined): void {
     this.#turn++;
-    if (key !== undefined) {
-      const name = nameOf(message.user, key);
-      this.#kept.delete(name);
-      this.#kept.set(name, { message, turn: this.#turn });
-    }
+    if (key !== undefined) this.#kept.set(nameOf(message.user, key), { message, turn: this.#turn });
     for (const [name, { turn }] of this.#kept) {
       if (turn > this.#turn - this.#keep) break;
       this.#kept.delete(name);

@@ -127,7 +127,8 @@ function encode(fields: object): Buffer {
 
 function toFloor({ holdline, floor }: Record<string, unknown>): { floor: Id } | undefined {
   if (holdline === undefined) return undefined;
-  if (holdline !== 1) throw new Error(`it is of version ${holdline}; this holdline reads version 1`);
+  if (holdline !== 1)
+    throw new Error(`the message file is of version ${holdline}; this holdline reads version 1`);
   return typeof floor === "string" && isId(floor) ? { floor } : undefined;
 }
 

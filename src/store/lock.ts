@@ -12,7 +12,7 @@
  * not. A file system without sockets has no lock, which is said.
  */
 import { randomBytes } from "node:crypto";
-import { access, type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
+import { access, constants, type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { platform } from "node:os";
 import { join } from "node:path";
@@ -37,13 +37,15 @@ export interface Lock {
 
 /** Rejects when another process uses the folder. */
 export async function lock(folder: string, warn: (line: string) => void): Promise<Lock> {
+  // For an error that names the folder, and no socket.
+  await access(folder, constants.W_OK);
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const dir = await open(folder, "r");
     try {
       const mine = await claim(folder, dir);
       if (mine) return mine;
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && NO_SOCKETS.has(String(error.code)))) throw error;
+      if (!isWithoutSockets(error)) throw error;
       warn(`${folder}: no lock is possible here (${error.message}); see to it that only one process uses it`);
       return { held: async () => true, release: async () => undefined };
     } finally {
@@ -121,6 +123,11 @@ function ask(path: string): Promise<"starting" | "held" | "dead"> {
       socket.destroy();
     });
   });
+}
+
+function isWithoutSockets(error: unknown): error is Error {
+  if (!(error instanceof Error && "syscall" in error && "code" in error)) return false;
+  return error.syscall === "listen" && NO_SOCKETS.has(String(error.code));
 }
 
 /** On Linux a folder of any depth has a short name while it is open. */

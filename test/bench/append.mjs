@@ -1,17 +1,21 @@
 /**
  * What a kept message costs: eight posters at the file store, beside one bare write and fdatasync after the other of
- * the same bytes. Both in turn, several rounds in one run, since a disk's mood changes. Run after `npm run build`.
+ * the same bytes. Both in turn, several rounds in one run, since a disk's mood changes. And what a restart costs.
+ * Run after `npm run build`.
  */
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { FileStore } from "../../dist/store/file.js";
 
 const ROUNDS = 9;
 const MESSAGES = 800;
 const POSTERS = 8;
+const REOPENED = 100_000;
+const TEXT = "What is said in a room, about so long.";
 
 // Not in the system's folder for temporary files, which may be memory.
-const folder = mkdtempSync("append-");
+const folder = mkdtempSync(fileURLToPath(new URL("append-", import.meta.url)));
 try {
   const rounds = [];
   for (let round = 0; round <= ROUNDS; round++) {
@@ -20,26 +24,28 @@ try {
     // The first round warms up.
     if (round > 0) rounds.push({ posters: micros, bare, ratio: micros / bare });
   }
-  console.log(`per message, median of ${ROUNDS} rounds (lowest to highest), ${MESSAGES} messages each`);
-  console.log(`  file store, ${POSTERS} posters  ${spread(rounds.map((round) => round.posters))} µs`);
-  console.log(`  bare fdatasync append  ${spread(rounds.map((round) => round.bare))} µs`);
-  console.log(
-    `  ratio                  ${spread(
-      rounds.map((round) => round.ratio),
-      2,
-    )}  (no more than 1.5 is wanted)`,
-  );
+  const column = (name, digits) =>
+    spread(
+      rounds.map((round) => round[name]),
+      digits,
+    );
+  console.log(`${ROUNDS} rounds of ${MESSAGES} messages: median (lowest to highest), per message`);
+  console.log(`  file store, ${POSTERS} posters  ${column("posters", 0)} µs`);
+  console.log(`  bare fdatasync append  ${column("bare", 0)} µs`);
+  console.log(`  ratio                  ${column("ratio", 2)}, to be no more than 1.5`);
+  for (const messages of [REOPENED, 2 * REOPENED]) {
+    const times = await reopenings(join(folder, `reopened-${messages}`), messages);
+    console.log(`a file of ${messages} messages, ${REOPENED} to keep, opens in ${spread(times, 0)} ms`);
+  }
 } finally {
   rmSync(folder, { recursive: true });
 }
 
 async function posters(folder) {
-  const store = new FileStore({ folder, keep: MESSAGES, warn: console.error });
-  await store.open(() => {});
+  const store = await open(folder, MESSAGES);
   let left = MESSAGES;
   const poster = async (_, i) => {
-    while (left-- > 0)
-      await store.append({ user: `poster-${i}`, text: "What is said in a room, about so long." });
+    while (left-- > 0) await store.append({ user: `poster-${i}`, text: TEXT });
   };
   const start = performance.now();
   await Promise.all(Array.from({ length: POSTERS }, poster));
@@ -62,7 +68,30 @@ function bareAppends(path, lines) {
   return micros;
 }
 
-function spread(figures, digits = 0) {
+async function reopenings(folder, messages) {
+  const store = await open(folder, REOPENED);
+  let key = 0;
+  const post = () => store.append({ user: "poster", text: TEXT, key: `${key++}` });
+  while (key < messages) await Promise.all(Array.from({ length: 10_000 }, post));
+  await store.close();
+  const times = [];
+  for (let n = 0; n < 5; n++) {
+    const start = performance.now();
+    const again = await open(folder, REOPENED, REOPENED);
+    times.push(performance.now() - start);
+    await again.close();
+  }
+  return times;
+}
+
+async function open(folder, keep, found = 0) {
+  const store = new FileStore({ folder, keep, warn: console.error });
+  const { messages } = await store.open(() => {});
+  if (messages.length !== found) throw new Error(`${messages.length} messages are there, not ${found}`);
+  return store;
+}
+
+function spread(figures, digits) {
   const sorted = figures.toSorted((a, b) => a - b);
   const [low, median, high] = [0, sorted.length >> 1, sorted.length - 1].map((i) =>
     sorted[i].toFixed(digits),

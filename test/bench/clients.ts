@@ -72,8 +72,8 @@ export class Clients {
       const client = new Client(this, n, header, cursor);
       this.clients.push(client);
       await client.connect(port);
+      client.poll();
     }
-    for (const client of this.clients) client.poll();
   }
 
   close(): void {

@@ -74,9 +74,14 @@ function nameOf(header: string): string {
 const bare: Contender = {
   name: "bare",
   start: () => ServerUnderTest.start(new URL("../servers/bare.mjs", import.meta.url)),
-  logIn: async (_, count) => Array.from({ length: count + 1 }, () => ""),
+  // It has no log-ins, but reads as long a request as the others do.
+  logIn: async (_, count) =>
+    Array.from({ length: count + 1 }, (_, n) => `Cookie: holdline=${"x".repeat(120)}; user=${n}\r\n`),
   begin: async () => "0",
-  dialect: { poll: ({ header, cursor }) => get(`/poll?since=${cursor}`, header), read: readBatch },
+  dialect: {
+    poll: ({ header, cursor }) => get(`/get_post/user%20n?since=${cursor}&wait=25&client=bench`, header),
+    read: readBatch,
+  },
   post: (header, text) => postForm("/post", header, text),
 };
 

@@ -72,7 +72,8 @@ export async function oneAtATime({ server, clients, post, offered, memoryEach }:
       };
     });
     post();
-    await all;
+    await Promise.race([all, pause(20_000)]);
+    if (clients.faults.length > 0) throw new Error(clients.faults[0]);
   };
   // The first rounds are the compiler's.
   for (let n = 0; n < Math.max(3, 5000 / count); n++) await round();

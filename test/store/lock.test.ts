@@ -20,6 +20,7 @@ afterEach(async () => {
   await Promise.all(locks.map((held) => held.release()));
   locks = [];
   said.length = 0;
+  vi.mocked(createServer).mockClear();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -32,6 +33,8 @@ async function take(at = folder): Promise<Lock> {
 test("a folder is one process's at a time", async () => {
   const first = await take();
   await expect(take()).rejects.toThrow("another process uses it; stop that one, or take another folder");
+  // It asked once, and did not come back.
+  expect(createServer).toHaveBeenCalledTimes(2);
   expect(await first.held()).toBe(true);
   await first.release();
   expect(readdirSync(folder)).toEqual([]);
@@ -108,7 +111,9 @@ test("any other error in listening is an error", async () => {
 function failing(code: string): Server {
   const server = new Server();
   server.listen = () => {
-    queueMicrotask(() => server.emit("error", Object.assign(new Error(`${code}: listen`), { code })));
+    queueMicrotask(() =>
+      server.emit("error", Object.assign(new Error(`${code}: listen`), { code, syscall: "listen" })),
+    );
     return server;
   };
   return server;

@@ -33,6 +33,10 @@ export function run(...flags: string[]): {
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     out.stderr += text;
   });
+  // A test that fails before it stops its server must not leave it behind.
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  child.once("close", () => process.off("exit", kill));
   const exited = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string);
   return { child, exited, out };
 }

@@ -1,0 +1,206 @@
+/** The whole server on a folder: killed under load, restarted, without room on its disk. */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
+import { compareIds, type Id } from "../../src/store/id.js";
+import { type Batch, Person, type Reply, texts } from "../wire/person.js";
+import { run, type Server, startServer } from "../wire/server.js";
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "holdline-server-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A server on the test's folder, ended with the test. */
+async function start(...flags: string[]): Promise<Server> {
+  const server = await startServer(...(flags.includes("--data") ? [] : ["--data", folder]), ...flags);
+  onTestFinished(() => server.stop("SIGKILL").then(() => undefined));
+  return server;
+}
+
+async function login(server: Server, name: string): Promise<Person> {
+  const person = await Person.login(server.url, name);
+  onTestFinished(() => person.close());
+  return person;
+}
+
+/** Logs in and comes into the room; the notice of that is kept. */
+async function arrive(server: Server, name: string): Promise<Person> {
+  const person = await login(server, name);
+  for (let here = false; !here; ) {
+    const { messages } = await person.batch("since=0&wait=0");
+    here = messages.some(({ kind, user }) => kind === "join" && user === name);
+  }
+  return person;
+}
+
+/** Everything that the person can still be told of. */
+async function everything(person: Person): Promise<{ id: Id; text: string }[]> {
+  const messages: Batch["messages"] = [];
+  let batch = await person.batch("since=0&wait=0");
+  while (batch.messages.length > 0) {
+    messages.push(...batch.messages);
+    batch = await person.batch(`since=${batch.cursor}&wait=0`);
+  }
+  return messages.filter(({ kind }) => kind === undefined).map(({ id, text }) => ({ id: id as Id, text }));
+}
+
+type Back = () => Promise<void>;
+
+/** A person who posts without end; what fails with the server is posted again, with its key, to the next one. */
+async function poster(person: Person, kept: (id: Id) => void, signal: AbortSignal, back: Back) {
+  for (let n = 0; !signal.aborted; n++) {
+    const post = () => person.post(`${person.name} ${n}`, { "Idempotency-Key": `${n}` }).catch(back);
+    let id = await post();
+    while (!id && !signal.aborted) id = await post();
+    if (id) kept(id as Id);
+  }
+}
+
+/** A person who polls without end, through every restart; gives what they were told of. */
+async function follower(person: Person, signal: AbortSignal, back: Back): Promise<Batch["messages"]> {
+  const seen: Batch["messages"] = [];
+  let since = "0";
+  for (let last = false; !last; ) {
+    last = signal.aborted;
+    const batch = await person.batch(`since=${since}&wait=${last ? 0 : 5}&client=follower`).catch(back);
+    if (!batch) continue;
+    expect(batch.gap).toBeUndefined();
+    seen.push(...batch.messages);
+    since = batch.cursor;
+    if (batch.messages.length > 0) last = false;
+  }
+  return seen;
+}
+
+test("killed fifty times under load from eight posters, every post is there once, and is seen once", async () => {
+  // More than will be posted: the follower must never be told of a gap.
+  let server = await start("--backlog", "50000");
+  const { port } = server;
+  const people = await Promise.all([..."abcdefgh"].map((name) => login(server, name)));
+  const reader = await login(server, "reader");
+  const kept: Id[] = [];
+  const over = new AbortController();
+  let tell: () => void = () => {};
+  let restarted: Promise<unknown> = Promise.resolve();
+  const back = () => restarted.then(() => undefined);
+  const onKept = (id: Id) => {
+    kept.push(id);
+    tell();
+  };
+  const work = [
+    follower(reader, over.signal, back),
+    ...people.map((person) => poster(person, onKept, over.signal, back)),
+  ] as const;
+  for (let life = 1; life <= 50; life++) {
+    const until = kept.length + 1 + Math.floor(Math.random() * 100);
+    await new Promise<void>((resolve) => {
+      tell = () => kept.length >= until && resolve();
+    });
+    const ended = server.stop("SIGKILL");
+    restarted = ended.then(() => start("--backlog", "50000", "--port", `${port}`));
+    server = (await restarted) as Server;
+  }
+  over.abort();
+  const [seen] = await Promise.all(work);
+  const there = await everything(reader);
+  const ids = there.map(({ id }) => id);
+  expect(ids).toEqual([...new Set(ids)].toSorted(compareIds));
+  expect(new Set(ids)).toEqual(new Set([...ids, ...kept]));
+  expect(new Set(kept).size).toBe(kept.length);
+  // With its key a post whose answer was lost in a kill is not said twice.
+  expect(new Set(there.map(({ text }) => text)).size).toBe(there.length);
+  expect(seen.filter(({ kind }) => kind === undefined).map(({ id }) => id)).toEqual(ids);
+  // Fifty starts of a process, with others at work.
+}, 180_000);
+
+test("people stay logged in over a restart, and their cursors and keys stay good", async () => {
+  const server = await start();
+  const ann = await login(server, "ann");
+  const first = await ann.post("before", { "Idempotency-Key": "k" });
+  const { cursor } = await ann.batch("since=0&wait=0");
+  await server.stop();
+  await start("--port", `${server.port}`);
+  expect(await ann.post("again", { "Idempotency-Key": "k" })).toBe(first);
+  const nothing = await ann.batch(`since=${cursor}&wait=0`);
+  expect([texts(nothing), nothing.gap]).toEqual([[], undefined]);
+  await ann.post("after");
+  expect(texts(await ann.batch(`since=${cursor}&wait=5`))).toEqual(["after"]);
+  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before", "after"]);
+});
+
+test("what the backlog no longer keeps is told as a gap, after a restart as before", async () => {
+  const server = await start("--backlog", "5");
+  const ann = await arrive(server, "ann");
+  const ids: string[] = [];
+  for (let n = 0; n < 20; n++) ids.push(await ann.post(`${n}`));
+  const ask = async (n: number) => {
+    const batch = await ann.batch(`since=${ids[n]}&wait=0`);
+    return [batch.gap, texts(batch)];
+  };
+  const before = [await ask(13), await ask(14), await ask(15)];
+  expect(before).toEqual([
+    [true, ["15", "16", "17", "18", "19"]],
+    [undefined, ["15", "16", "17", "18", "19"]],
+    [undefined, ["16", "17", "18", "19"]],
+  ]);
+  await server.stop("SIGKILL");
+  await start("--backlog", "5", "--port", `${server.port}`);
+  expect([await ask(13), await ask(14), await ask(15)]).toEqual(before);
+});
+
+test("without a folder a cursor from before a restart is told of the gap", async () => {
+  const server = await start("--data", "none");
+  const cursor = await (await arrive(server, "ann")).post("before");
+  await server.stop();
+  const again = await start("--data", "none", "--port", `${server.port}`);
+  const ann = await arrive(again, "ann");
+  await ann.post("after");
+  const batch = await ann.batch(`since=${cursor}&wait=0`);
+  expect([batch.gap, texts(batch)]).toEqual([true, ["after"]]);
+});
+
+test("without room on its disk a post is 503 and seen by nobody, polls go on, and so do posts when there is room", async () => {
+  const server = await start();
+  const [ann, bob] = [await arrive(server, "ann"), await arrive(server, "bob")];
+  await ann.post("before");
+  const { cursor } = await bob.batch("since=0&wait=0");
+  const held = bob.batch(`since=${cursor}&wait=60`);
+  const limit = (bytes: string) => execFileSync("prlimit", ["--pid", `${server.pid}`, `--fsize=${bytes}:`]);
+  limit(`${statSync(join(folder, "messages.jsonl")).size + 50}`);
+  const refused: Reply = await ann.say("during");
+  expect(refused.status).toBe(503);
+  expect(JSON.parse(refused.body).error.code).toBe("store_unavailable");
+  expect(refused.headers["retry-after"]).toMatch(/^\d+$/);
+  expect((await ann.ask("healthz")).status).toBe(503);
+  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before"]);
+  limit("unlimited");
+  await ann.post("after");
+  expect((await ann.ask("healthz")).status).toBe(200);
+  expect(texts(await held)).toEqual(["after"]);
+  await server.stop("SIGKILL");
+  await start("--port", `${server.port}`);
+  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before", "after"]);
+  expect(server.stderr().trim().split("\n")).toEqual([
+    expect.stringMatching("messages cannot be kept, posts are refused: EFBIG"),
+    expect.stringMatching("messages are kept again"),
+  ]);
+});
+
+test("a second server on the same folder ends with one line that says why", async () => {
+  await start();
+  const { exited, out } = run("--port", "0", "--data", folder);
+  expect(await exited).toBe(1);
+  expect(out.stderr).toMatch(/^holdline: .*another process uses it.*\n$/);
+  expect(out.stdout).toBe("");
+});
+
+test("a folder that cannot be made ends the start with one line that says why", async () => {
+  // Where even a superuser cannot make a folder.
+  const { exited, out } = run("--port", "0", "--data", "/dev/null/data");
+  expect(await exited).toBe(1);
+  expect(out.stderr).toMatch(/^holdline: cannot keep messages in \/dev\/null\/data: ENOTDIR.*\n$/);
+});
