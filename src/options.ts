@@ -4,7 +4,7 @@ import { MemoryStore } from "./store/memory.js";
 import type { Store } from "./store/store.js";
 
 /** Secrets for session cookies; there is at least one. */
-export type Secrets = readonly [string | Buffer, ...(string | Buffer)[]];
+export type Secrets = readonly [string | Uint8Array, ...(string | Uint8Array)[]];
 
 /** Options of a chat; all have defaults. */
 export interface ChatOptions {

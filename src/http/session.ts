@@ -5,13 +5,13 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 
 /** Signs a text for a cookie. */
-export function sign(text: string, secret: string | Buffer): string {
+export function sign(text: string, secret: string | Uint8Array): string {
   const payload = Buffer.from(text).toString("base64url");
   return `${payload}.${mac(payload, secret).toString("base64url")}`;
 }
 
 /** The text that was signed, or undefined when none of the secrets signed it. */
-export function unsign(signed: string, secrets: readonly (string | Buffer)[]): string | undefined {
+export function unsign(signed: string, secrets: readonly (string | Uint8Array)[]): string | undefined {
   const dot = signed.indexOf(".");
   if (dot < 0) return undefined;
   const payload = signed.slice(0, dot);
@@ -31,6 +31,6 @@ export function setCookie(name: string, value: string, options: { maxAge: number
   return `${name}=${value}; Max-Age=${options.maxAge}; HttpOnly; SameSite=Lax${options.secure ? "; Secure" : ""}`;
 }
 
-function mac(payload: string, secret: string | Buffer): Buffer {
+function mac(payload: string, secret: string | Uint8Array): Buffer {
   return createHmac("sha256", secret).update(payload).digest();
 }

@@ -1,0 +1,149 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Running, startChat, until } from "./chat.js";
+import { type Batch, Person, texts } from "./person.js";
+
+const GRACE = 50;
+let running: Running;
+let ann: Person;
+beforeEach(async () => {
+  running = await startChat({ grace: GRACE });
+  ann = await Person.login(running.url, "ann");
+});
+afterEach(async () => {
+  await running.close();
+  expect(running.log).toEqual([]);
+});
+
+async function who(): Promise<{ count: number; users: string[] }> {
+  return JSON.parse((await ann.ask("who")).body) as { count: number; users: string[] };
+}
+
+/** Asks again and again until something is so; a test that waits in vain runs into its time limit. */
+async function untilHere(...users: string[]): Promise<void> {
+  while (JSON.stringify((await who()).users) !== JSON.stringify(users));
+}
+
+function notices(batch: Batch): string[] {
+  return batch.messages.flatMap(({ kind, user }) => (kind ? [`${user} ${kind}`] : []));
+}
+
+/** All that was told so far. */
+async function told(): Promise<string[]> {
+  return notices(await ann.batch("since=0&wait=0"));
+}
+
+describe("who is here", () => {
+  test("is nobody after a log-in, somebody from the first poll or page view on, in order", async () => {
+    const bob = await Person.login(running.url, "bob");
+    expect(await who()).toEqual({ count: 0, users: [] });
+    void bob.poll("since=now&wait=60").catch(() => undefined);
+    await untilHere("bob");
+    void ann.poll("since=now&wait=60").catch(() => undefined);
+    await untilHere("ann", "bob");
+    const cat = await Person.login(running.url, "cat");
+    await cat.ask("chatroom/cat/");
+    expect(await who()).toEqual({ count: 3, users: ["ann", "bob", "cat"] });
+  });
+
+  test("comes with every reply", async () => {
+    const bob = await Person.login(running.url, "bob");
+    const poll = ann.batch("since=now&wait=60&client=a");
+    await until(() => running.chat.waiting === 1);
+    expect((await bob.batch("since=now&wait=0")).present).toBe(2);
+    expect((await poll).present).toBe(2);
+  });
+
+  test("is who polls on, however long, and not who went away longer than the grace time ago, which is told", async () => {
+    const held = ann.poll("since=now&wait=60");
+    const bob = await Person.login(running.url, "bob");
+    await bob.batch("since=now&wait=0");
+    expect(notices(JSON.parse((await held).body) as Batch)).toContain("bob join");
+    for (let cursor = "0", gone = false; !gone; ) {
+      const batch = await ann.batch(`since=${cursor}&wait=60`);
+      cursor = batch.cursor;
+      gone = notices(batch).includes("bob leave");
+    }
+    expect((await who()).users).toEqual(["ann"]);
+  });
+
+  test("is at once without whose page says good-bye, unless another page of theirs still polls", async () => {
+    const polls = ["a", "b"].map((client) => ann.batch(`since=now&wait=60&client=${client}`));
+    await until(() => running.chat.waiting === 2);
+    expect((await ann.ask("leave/ann?client=a", { method: "POST" })).status).toBe(204);
+    expect(await polls[0]).toMatchObject({ messages: [] });
+    expect((await who()).users).toEqual(["ann"]);
+    expect((await ann.ask("leave/ann?client=b", { method: "POST" })).status).toBe(204);
+    expect(await polls[1]).toMatchObject({ messages: [] });
+    expect((await who()).users).toEqual([]);
+  });
+
+  test("is at once without who logs out, whose polls end and whose name is free", async () => {
+    const bob = await Person.login(running.url, "bob");
+    const poll = bob.batch("since=now&wait=60");
+    await until(() => running.chat.waiting === 1);
+    await bob.ask("logout", { method: "POST" });
+    expect(await poll).toMatchObject({ messages: [] });
+    expect((await who()).users).toEqual([]);
+    await Person.login(running.url, "bob");
+    expect((await told()).filter((notice) => notice.startsWith("bob"))).toEqual(["bob join", "bob leave"]);
+  });
+});
+
+describe("a name", () => {
+  test("is held while its owner is present, and free when they have gone", async () => {
+    void ann.poll("since=now&wait=60").catch(() => undefined);
+    await until(() => running.chat.waiting === 1);
+    await expect(Person.login(running.url, "ANN")).rejects.toThrow("409");
+    await ann.ask("leave/ann", { method: "POST" });
+    const other = await Person.login(running.url, "ANN");
+    expect((await ann.poll("since=now&wait=0")).status).toBe(401);
+    expect((await other.poll("since=now&wait=0")).status).toBe(200);
+  });
+});
+
+describe("notices", () => {
+  test("are not made by a page that is loaded again, nor by a poll that comes again", async () => {
+    await ann.ask("chatroom/ann/");
+    for (let n = 0; n < 3; n++) {
+      await ann.batch("since=now&wait=0.001&client=a");
+      await ann.ask("leave/ann?client=a", { method: "POST" });
+      await ann.ask("chatroom/ann/");
+    }
+    expect(await told()).toEqual(["ann join"]);
+  });
+
+  test("do not wake the one whose coming they tell", async () => {
+    const poll = ann.batch("since=now&wait=60");
+    await until(() => running.chat.waiting === 1);
+    const bob = await Person.login(running.url, "bob");
+    await bob.post("hello");
+    const batch = await poll;
+    expect(texts(batch)).toEqual(["hello"]);
+    expect(notices(batch)).toEqual([]);
+  });
+
+  test("stop above fifty people; a thousand who come at once wake nobody a thousand times", async () => {
+    const wide = await startChat();
+    const first = await Person.login(wide.url, "first");
+    await first.batch("since=now&wait=0");
+    const crowd = await Promise.all(Array.from({ length: 1000 }, (_, n) => Person.login(wide.url, `p${n}`)));
+    let wakes = 0;
+    let present = 1;
+    const watch = (async () => {
+      for (let { cursor } = await first.batch("since=now&wait=0"); present < 1001; ) {
+        const batch = await first.batch(`since=${cursor}&wait=1`);
+        cursor = batch.cursor;
+        present = batch.present;
+        wakes++;
+      }
+    })();
+    await Promise.all(crowd.map((person) => person.batch("since=now&wait=0")));
+    await watch;
+    const told = notices(await first.batch("since=0&wait=0"));
+    expect(told).toHaveLength(50);
+    expect(wakes).toBeLessThanOrEqual(52);
+    expect(JSON.parse((await first.ask("who")).body)).toMatchObject({ count: 1001, users: { length: 1000 } });
+    for (const person of crowd) person.close();
+    await wide.close();
+  });
+});
