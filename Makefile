@@ -1,5 +1,5 @@
 # make start: install, build, run.   make test: all checks, with what they need.   make help: the rest.
-.PHONY: start test build lint check format help
+.PHONY: start test bench build lint check format help
 
 start: build ## install, build and run on http://127.0.0.1:5000 (ARGS="--port 8080" for flags)
 	node dist/server.js $(ARGS)
@@ -9,6 +9,11 @@ test: build ## install what the tests need, build, lint, type-check, test
 	npm run --silent lint
 	npm run --silent check
 	npx vitest run
+
+bench: build ## measure, beside bare node:http (minutes; ONLY=holdline, WHAT=one,rate,idle)
+	npx tsc -p test/bench
+	node test/bench/out/bench.js
+	node test/bench/append.mjs
 
 build: node_modules/.package-lock.json ## compile to dist/
 	npm run --silent build
