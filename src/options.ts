@@ -52,7 +52,7 @@ export function settle(options: ChatOptions): Settled {
     loginRate: between("loginRate", options.loginRate ?? 5, 0, 1_000_000),
     trustProxy: options.trustProxy ?? false,
     store,
-    secrets: () => options.secrets ?? [store.secret ?? randomBytes(32)],
+    secrets: () => options.secrets ?? store.secrets ?? [randomBytes(32)],
     log: options.log ?? console.error,
   };
 }

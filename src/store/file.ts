@@ -16,7 +16,7 @@ import { Keys } from "./keys.js";
 import type { Entry } from "./line.js";
 import { type Lock, lock } from "./lock.js";
 import { syncFolder } from "./log.js";
-import { keepSecret } from "./secret.js";
+import { keepSecrets, type Secrets } from "./secret.js";
 import { type Draft, type Kept, type Message, type Store, StoreUnavailable } from "./store.js";
 
 /** How long after a failed write the next one is tried, in milliseconds; twice as long each time, up to `RETRY_MAX`. */
@@ -43,7 +43,7 @@ export class FileStore implements Store {
   readonly #keys: Keys;
   #journal: Journal | undefined;
   #lock: Lock | undefined;
-  #secret: Buffer | undefined;
+  #secrets: Secrets | undefined;
   #receive: (message: Message) => void = () => {};
   #last: Id = "0-0";
   #queue: Post[] = [];
@@ -61,10 +61,10 @@ export class FileStore implements Store {
     return this.#writable;
   }
 
-  /** What session cookies are signed with: 32 bytes that stay the same over a restart. Throws before `open`. */
-  get secret(): Buffer {
-    if (!this.#secret) throw new Error("the store is not open");
-    return this.#secret;
+  /** What session cookies are signed with; the same over a restart. Throws before `open`. */
+  get secrets(): Secrets {
+    if (!this.#secrets) throw new Error("the store is not open");
+    return this.#secrets;
   }
 
   async open(receive: (message: Message) => void): Promise<Kept> {
@@ -170,8 +170,8 @@ export class FileStore implements Store {
       this.#lock = undefined;
       this.#lock = await lock(folder, warn);
     }
-    const secret = await keepSecret(join(folder, "secret"), this.#secret);
-    this.#secret ??= secret;
+    const secrets = await keepSecrets(join(folder, "secret"), this.#secrets);
+    this.#secrets ??= secrets;
   }
 }
 

@@ -38,8 +38,8 @@ export interface Kept {
 export interface Store {
   /** Whether the last attempt to write went well, or none was made yet. */
   readonly writable: boolean;
-  /** A secret for session cookies that outlives the process; good after `open`. Absent: the store keeps none. */
-  readonly secret?: Uint8Array;
+  /** Secrets for session cookies that outlive the process, the first to sign with; good after `open`. Absent: none are kept. */
+  readonly secrets?: readonly [Uint8Array, ...Uint8Array[]];
   /**
    * Opens the store, once. From then on `receive` is called for each newly kept message, in order.
    * Rejects with an `Error` whose message tells a person what to do.

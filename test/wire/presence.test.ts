@@ -85,7 +85,9 @@ describe("who is here", () => {
     expect(await poll).toMatchObject({ messages: [] });
     expect((await who()).users).toEqual([]);
     await Person.login(running.url, "bob");
-    expect((await told()).filter((notice) => notice.startsWith("bob"))).toEqual(["bob join", "bob leave"]);
+    const ofBob = async () => (await told()).filter((notice) => notice.startsWith("bob"));
+    while ((await ofBob()).length < 2);
+    expect(await ofBob()).toEqual(["bob join", "bob leave"]);
   });
 });
 

@@ -1,0 +1,258 @@
+/**
+ * Requests as nobody would write them: generated batches for one connection. In a batch of the first kind each request
+ * says rightly where it ends, so each has its reply; one of the second kind ends in bytes that may mean anything.
+ */
+import fc from "fast-check";
+
+/** What is sent on one connection, one after the other, without waiting. */
+export interface Batch {
+  readonly requests: readonly string[];
+  /** Whether the last one may mean anything, so that the connection is ended behind it. */
+  readonly wild: boolean;
+}
+
+const WORDS = [
+  "__proto__",
+  "constructor",
+  "toString",
+  "hasOwnProperty",
+  "prototype",
+  "null",
+  "undefined",
+  "NaN",
+  "",
+  "0",
+  "-1",
+  "1e309",
+  "9007199254740993-9007199254740993",
+  "0-0",
+  "now",
+  "1-",
+  "-",
+  "99999999999999999999-99999999999999999999",
+  "../../etc/passwd",
+  "..%2f..",
+  "%00",
+  "%",
+  "%zz",
+  "%c0%af",
+  "%ed%a0%80",
+  "%F0%9F%98%80",
+  "%E2%80%AE",
+  "<script>",
+  "'\"",
+  "#{7*7}",
+  "{{user}}",
+  "a".repeat(300),
+  "ann",
+  "ANN",
+];
+
+// What a target or a value may hold without Node's parser having a say; the wild ones have the rest.
+const ascii = fc.string({
+  unit: fc.constantFrom(..."abzAZ019-._~!$&'()*+,;=:@/%?[]{}|^`<>\"\\"),
+  maxLength: 30,
+});
+const word = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(...WORDS) },
+  ascii,
+  fc.string({ unit: "grapheme", maxLength: 12 }).map((text) => encodeURIComponent(text)),
+);
+const bytes = fc.uint8Array({ maxLength: 60 }).map((array) => Buffer.from(array).toString("latin1"));
+
+const method = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom("GET", "POST") },
+  fc.constantFrom("HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND"),
+);
+// Who has the good cookie, as often as not: else all would end at the door.
+const who = fc.oneof(fc.constant("WHO"), word);
+const query = fc
+  .array(fc.tuple(fc.oneof(word, fc.constantFrom("client", "since", "wait", "key", "message")), word), {
+    maxLength: 4,
+  })
+  .map((fields) => fields.map(([name, value]) => `${name}=${value}`).join("&"));
+const path = fc.oneof(
+  fc.constantFrom(
+    "/",
+    "/login",
+    "/logout",
+    "/who",
+    "/healthz",
+    "/metrics",
+    "/chat.css",
+    "/client/page.js",
+    "*",
+    "//",
+    "/.",
+  ),
+  fc
+    .tuple(fc.constantFrom("chatroom", "put_post", "put_post", "leave", "client", "login"), who)
+    .map((parts) => `/${parts.join("/")}`),
+  who.map((name) => `/chatroom/${name}/`),
+  fc.array(word, { maxLength: 6 }).map((parts) => `/${parts.join("/")}`),
+);
+// A poll with these two in front is never held, and of fields with one name the first counts.
+const poll = fc
+  .tuple(who, fc.constantFrom("0", "0.001", "-0", "0x0", "1e-9", "", "61", "__proto__"), word)
+  .map(
+    ([name, wait, since]) =>
+      `/get_post/${name.replaceAll("?", "")}?wait=${wait}&since=${since.replaceAll("&", "")}`,
+  );
+const target = fc.oneof(
+  { weight: 2, arbitrary: fc.tuple(path, query).map((parts) => parts.join("?")) },
+  path,
+  { weight: 2, arbitrary: fc.tuple(poll, query).map((parts) => parts.join("&")) },
+  fc.tuple(path, query).map((parts) => `http://x${parts.join("?")}`),
+);
+
+const cookie = fc.oneof(
+  { weight: 9, arbitrary: fc.constant("GOOD") },
+  fc.constantFrom(
+    "",
+    "holdline",
+    "holdline=",
+    "holdline=.",
+    "=",
+    ";;;",
+    "holdline=__proto__.__proto__",
+    "holdline=e30.e30",
+  ),
+  ascii.map((text) => `holdline=${text}`),
+  word.map((text) => `${text}; GOOD`),
+);
+const type = fc.constantFrom(
+  "application/x-www-form-urlencoded",
+  "application/x-www-form-urlencoded",
+  "application/x-www-form-urlencoded",
+  "application/json",
+  "application/json",
+  "application/json; charset=utf-8",
+  "application/x-www-form-urlencoded; charset=__proto__",
+  "text/plain",
+  "multipart/form-data; boundary=x",
+  ";;",
+  "",
+);
+const value = fc.oneof(
+  word,
+  ascii,
+  fc.constantFrom("*/*", "text/html", "gzip;q=NaN", "null", "https, http", "::1", "cross-site"),
+);
+const header = fc.oneof(
+  { weight: 2, arbitrary: cookie.map((text) => `Cookie: ${text}`) },
+  fc
+    .tuple(
+      fc.constantFrom(
+        "Accept",
+        "Accept-Language",
+        "Accept-Encoding",
+        "If-None-Match",
+        "Idempotency-Key",
+        "Origin",
+        "Sec-Fetch-Site",
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "Referer",
+        "Range",
+        "Content-Encoding",
+        "__proto__",
+        "constructor",
+        "Date",
+        "TE",
+        "Via",
+      ),
+      value,
+    )
+    .map((parts) => parts.join(": ")),
+);
+
+const json = fc.oneof(
+  fc.json({ maxDepth: 3 }),
+  fc.constantFrom(
+    '{"__proto__":{"message":"x"},"message":"y"}',
+    '{"message":"m","key":"__proto__"}',
+    '{"name":"__proto__"}',
+    '{"constructor":"x","message":"\\ud800"}',
+    '{"message":["x"]}',
+    `${"[".repeat(5000)}`,
+    "\ufeff{}",
+  ),
+);
+const body = fc.oneof(
+  query,
+  json.map((text) => Buffer.from(text).toString("latin1")),
+  bytes,
+  word.map((text) => `message=${text}`),
+  word.map((text) => `message=m&${text}=${text}`),
+  fc.constantFrom("%0A", "x", "%00", "%F0%9F%98%80").map((text) => `message=${text.repeat(2001)}`),
+  fc.constantFrom(65_536, 65_537).map((length) => `message=m&x=${"y".repeat(length - 12)}`),
+  word.map((text) => `name=${text}`),
+  word.map((text) => `message=m&key=${text}`),
+);
+
+function framed(text: string, chunks: number): string {
+  if (chunks === 0) return `Content-Length: ${text.length}\r\n\r\n${text}`;
+  const size = Math.ceil(text.length / chunks) || 1;
+  const pieces = text.match(new RegExp(`[^]{1,${size}}`, "g")) ?? [];
+  const coded = pieces.map((piece) => `${piece.length.toString(16)}\r\n${piece}\r\n`).join("");
+  return `Transfer-Encoding: chunked\r\n\r\n${coded}0\r\n\r\n`;
+}
+
+const request = fc
+  .tuple(method, target, fc.array(header, { maxLength: 4 }), fc.option(fc.tuple(type, body, fc.nat(3))))
+  .map(([verb, to, headers, content]) => {
+    // The good cookies are to last: nobody goes out by them, nor in under another name.
+    const cookies = /log(in|out)/.test(to) ? headers.map((line) => line.replace("GOOD", "x")) : headers;
+    const head = [`${verb} ${to.replaceAll(" ", "")} HTTP/1.1`, "Host: x", ...cookies];
+    if (!content) return `${head.join("\r\n")}\r\n\r\n`;
+    const [contentType, text, chunks] = content;
+    return `${[...head, `Content-Type: ${contentType}`].join("\r\n")}\r\n${framed(text, chunks)}`;
+  });
+
+/** A request with something wrong: bytes put in, taken out, doubled or cut off, or only bytes. */
+const wild = fc.oneof(
+  bytes,
+  fc.tuple(request, fc.nat(), bytes).map(([text, at, more]) => text.slice(0, at % text.length) + more),
+  fc.tuple(request, fc.nat(), bytes).map(([text, at, more]) => {
+    const place = at % text.length;
+    return text.slice(0, place) + more + text.slice(place);
+  }),
+  fc.tuple(request, fc.nat(), fc.nat(9)).map(([text, at, count]) => {
+    const place = at % text.length;
+    return text.slice(0, place) + text.slice(place + count);
+  }),
+  fc
+    .tuple(request, fc.nat(), fc.constantFrom("\0", "\r", "\n", "\r\n ", "\t", "\x7f", "\xff", ":", " "))
+    .map(([text, at, sign]) => {
+      const place = at % text.length;
+      return text.slice(0, place) + sign + text.slice(place + 1);
+    }),
+  fc
+    .tuple(
+      request,
+      fc.constantFrom(
+        "Content-Length: 3",
+        "Transfer-Encoding: chunked",
+        "Upgrade: x\r\nConnection: upgrade",
+        "Expect: x",
+      ),
+    )
+    .map(([text, line]) => text.replace("Host: x", `Host: x\r\n${line}`)),
+);
+
+/** Batches, for `fc.sample`. */
+export const batches: fc.Arbitrary<Batch> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc
+      .array(request, { minLength: 12, maxLength: 12 })
+      .map((requests) => ({ requests, wild: false })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(fc.array(request, { maxLength: 3 }), wild)
+      .map(([requests, last]) => ({ requests: [...requests, last], wild: true })),
+  },
+);

@@ -1,0 +1,203 @@
+/**
+ * Shapes that two servers in a row may read differently, so that one's body is the other's next request. Each is 400
+ * and the connection closes: what comes behind it is never a request. Node's parser does most of it (seen on 20.20); that it
+ * does is what is tested here, for a change of its mind would be ours to mend.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Running, startChat } from "./chat.js";
+import { ask } from "./person.js";
+import { hear } from "./raw.js";
+
+let running: Running;
+let port: number;
+let seen: string[] = [];
+beforeAll(async () => {
+  running = await startChat();
+  ({ port } = running.server.address() as { port: number });
+  running.server.prependListener("request", (req) => seen.push(`${req.url}`));
+});
+afterAll(async () => {
+  await running.close();
+  expect(running.log).toEqual([]);
+});
+
+/** A request that must never be seen: it is in the body or behind it. */
+const HIDDEN = "GET /hidden HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+const login = (headers: string, body: string) =>
+  `POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n${headers}\r\n\r\n${body}`;
+const chunked = (body: string) => login("Transfer-Encoding: chunked", body + HIDDEN);
+const who = (head: string) => `${head}\r\n\r\n${HIDDEN}`;
+
+async function refused(bytes: string, status = 400): Promise<void> {
+  seen = [];
+  expect((await hear(port, bytes)).statuses).toEqual([status]);
+  expect(seen).not.toContain("/hidden");
+  expect((await ask(`${running.url}/who`)).body).toBe('{"count":0,"users":[]}');
+}
+
+describe("the length of a body is said once, in one way", () => {
+  test.each([
+    ["both lengths", "Content-Length: 5\r\nTransfer-Encoding: chunked"],
+    ["both lengths, the other way round", "Transfer-Encoding: chunked\r\nContent-Length: 5"],
+    ["both lengths in odd letters", "CONTENT-LENGTH: 5\r\ntransfer-encoding: Chunked"],
+    ["two lengths", "Content-Length: 5\r\nContent-Length: 6"],
+    ["one length twice", "Content-Length: 5\r\nContent-Length: 5"],
+    ["a list of lengths", "Content-Length: 5, 5"],
+    ["a signed length", "Content-Length: +5"],
+    ["a negative length", "Content-Length: -5"],
+    ["a length in hex", "Content-Length: 0x5"],
+    ["a length with a space in it", "Content-Length: 5 5"],
+    ["a length with a fraction", "Content-Length: 5.0"],
+    ["an empty length", "Content-Length:"],
+    ["a length beyond all numbers", "Content-Length: 99999999999999999999999"],
+    ["a space before the colon", "Content-Length : 5"],
+    ["a space before the other colon", "Transfer-Encoding : chunked"],
+    ["a coding that is not chunked", "Transfer-Encoding: identity"],
+    ["a coding that only looks chunked", "Transfer-Encoding: xchunked"],
+    ["a coding in quotes", 'Transfer-Encoding: "chunked"'],
+    ["a coding behind a vertical tab", "Transfer-Encoding: \x0bchunked"],
+    ["chunked not as the last coding", "Transfer-Encoding: chunked, gzip"],
+    ["chunked twice", "Transfer-Encoding: chunked, chunked"],
+    ["chunked twice, in two headers", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"],
+    ["chunked and then identity", "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity"],
+    ["a folded coding", "Transfer-Encoding:\r\n chunked"],
+    ["a folded length", "Content-Length:\r\n 5"],
+    ["a length behind a bare CR", "X: y\rContent-Length: 5"],
+    ["a length behind a bare LF", "X: y\nContent-Length: 5"],
+  ])("not %s", async (_, headers) => {
+    await refused(login(headers, `5\r\nname=\r\n0\r\n\r\n${HIDDEN}`));
+  });
+});
+
+describe("chunks are what they say", () => {
+  test.each([
+    ["no number", "zz\r\nname=a\r\n0\r\n\r\n"],
+    ["a prefix", "0x6\r\nname=a\r\n0\r\n\r\n"],
+    ["a sign", "+6\r\nname=a\r\n0\r\n\r\n"],
+    ["a minus", "-6\r\nname=a\r\n0\r\n\r\n"],
+    ["a space in front", " 6\r\nname=a\r\n0\r\n\r\n"],
+    ["a space behind", "6 \r\nname=a\r\n0\r\n\r\n"],
+    ["a size beyond all numbers", "fffffffffffffffff\r\nname=a\r\n0\r\n\r\n"],
+    ["a size that wraps to 6", "10000000000000006\r\nname=a\r\n0\r\n\r\n"],
+    ["no size", "\r\nname=a\r\n0\r\n\r\n"],
+    ["bare line feeds", "6\nname=a\n0\n\n"],
+    ["a bare LF after the size", "6\nname=a\r\n0\r\n\r\n"],
+    ["a bare LF after the bytes", "6\r\nname=a\n0\r\n\r\n"],
+    ["a bare LF at the end", "6\r\nname=a\r\n0\r\n\n"],
+    ["a bare LF after the last size", "6\r\nname=a\r\n0\n\r\n"],
+    ["a bare CR after the size", "6\rname=a\r\n0\r\n\r\n"],
+    ["more bytes than the size", "6\r\nname=aaaa\r\n0\r\n\r\n"],
+    ["nothing between the bytes and the next size", "6\r\nname=a0\r\n\r\n"],
+    ["a bare LF in an extension", "6;a\nb\r\nname=a\r\n0\r\n\r\n"],
+    ["a bare CR in an extension", "6;a\rb\r\nname=a\r\n0\r\n\r\n"],
+    ["NUL in an extension", "6;a\0b\r\nname=a\r\n0\r\n\r\n"],
+    ["a length in the trailer", "6\r\nname=a\r\n0\r\nContent-Length: 9\r\n\r\n"],
+    ["a coding in the trailer", "6\r\nname=a\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n"],
+    ["a folded trailer", "6\r\nname=a\r\n0\r\nX: y\r\n z\r\n\r\n"],
+    ["a space before a trailer's colon", "6\r\nname=a\r\n0\r\nX : y\r\n\r\n"],
+  ])("not with %s", async (_, body) => {
+    await refused(chunked(body));
+  });
+
+  test("extensions and trailers are passed over, within bounds", async () => {
+    const fine = await hear(
+      port,
+      `${login("Transfer-Encoding: chunked\r\nConnection: close", '5;a="b;c"\r\nname=\r\n0\r\nX: y\r\n\r\n')}`,
+    );
+    expect(fine.statuses).toEqual([422]);
+    await refused(chunked(`6;${"a".repeat(20_000)}\r\nname=a\r\n0\r\n\r\n`), 413);
+    await refused(chunked(`6\r\nname=a\r\n0\r\nX: ${"a".repeat(20_000)}\r\n\r\n`), 431);
+  });
+
+  test("a request that does not read its body does what it is for, and its connection ends with the bad chunk", async () => {
+    seen = [];
+    const body = `zz\r\n\r\n${HIDDEN}`;
+    const heard = await hear(
+      port,
+      `POST /logout HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${body}`,
+    );
+    expect(heard.statuses).toHaveLength(1);
+    expect(seen).toEqual(["/logout"]);
+  });
+});
+
+describe("a head is lines of CR LF, without controls", () => {
+  test.each([
+    ["NUL in a value", "GET /who HTTP/1.1\r\nHost: x\r\nX: a\0b"],
+    ["NUL in a name", "GET /who HTTP/1.1\r\nHost: x\r\nX\0: a"],
+    ["NUL in the target", "GET /who\0 HTTP/1.1\r\nHost: x"],
+    ["a bare CR in a value", "GET /who HTTP/1.1\r\nHost: x\r\nX: a\rb"],
+    ["a bare CR in the target", "GET /who\rx HTTP/1.1\r\nHost: x"],
+    ["CR CR LF", "GET /who HTTP/1.1\r\nHost: x\r\r\n"],
+    ["bare LF after the request line", "GET /who HTTP/1.1\nHost: x"],
+    ["bare LF after a header", "GET /who HTTP/1.1\r\nHost: x\nX: y"],
+    ["bare LF at the end", "GET /who HTTP/1.1\r\nHost: x\r\n\n"],
+    ["bare LF everywhere", "GET /who HTTP/1.1\nHost: x\n\n"],
+    ["a folded header", "GET /who HTTP/1.1\r\nHost: x\r\nX: a\r\n b"],
+    ["a header folded with a tab", "GET /who HTTP/1.1\r\nHost: x\r\nX: a\r\n\tb"],
+    ["a folded first header", "GET /who HTTP/1.1\r\n Host: x"],
+    ["a space before the colon", "GET /who HTTP/1.1\r\nHost : x"],
+    ["a tab before the colon", "GET /who HTTP/1.1\r\nHost\t: x"],
+    ["no name", "GET /who HTTP/1.1\r\nHost: x\r\n: a"],
+    ["no colon", "GET /who HTTP/1.1\r\nHost: x\r\nabc"],
+    ["a space in a name", "GET /who HTTP/1.1\r\nHost: x\r\na b: c"],
+    ["a bracket in a name", "GET /who HTTP/1.1\r\nHost: x\r\na(b): c"],
+    ["a byte over 127 in a name", "GET /who HTTP/1.1\r\nHost: x\r\n\xe9: c"],
+    ["a control in a value", "GET /who HTTP/1.1\r\nHost: x\r\nX: a\x01b"],
+    ["DEL in a value", "GET /who HTTP/1.1\r\nHost: x\r\nX: a\x7fb"],
+    ["a space behind the version", "GET /who HTTP/1.1 \r\nHost: x"],
+    ["tabs in the request line", "GET\t/who\tHTTP/1.1\r\nHost: x"],
+    ["a space in front", " GET /who HTTP/1.1\r\nHost: x"],
+    ["a raw byte over 127 in the target", "GET /who\xe9 HTTP/1.1\r\nHost: x"],
+    ["a target without a slash", "GET who HTTP/1.1\r\nHost: x"],
+    ["a method in small letters", "get /who HTTP/1.1\r\nHost: x"],
+    ["a method that nobody knows", "SMUGGLE /who HTTP/1.1\r\nHost: x"],
+    ["a version that nobody knows", "GET /who HTTP/1.2\r\nHost: x"],
+    ["the beginning of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM"],
+  ])("not %s", async (_, head) => {
+    await refused(who(head));
+  });
+
+  test("not without a host", async () => {
+    expect((await hear(port, "GET /who HTTP/1.1\r\n\r\n")).statuses).toEqual([400]);
+  });
+
+  test("a head over its bound is 431", async () => {
+    await refused(who(`GET /who HTTP/1.1\r\nHost: x\r\nX: ${"a".repeat(17_000)}`), 431);
+  });
+});
+
+describe("a request is over where it says", () => {
+  test("what is behind a body is the next request, and a GET may have a body", async () => {
+    const body = `GET /who HTTP/1.1\r\nHost: x\r\nContent-Length: ${HIDDEN.length}\r\n\r\n${HIDDEN}`;
+    seen = [];
+    expect((await hear(port, body + who("GET /healthz HTTP/1.1\r\nHost: x"))).statuses).toEqual([
+      200, 200, 404,
+    ]);
+    expect(seen).toEqual(["/who", "/healthz", "/hidden"]);
+  });
+
+  test("nothing is read after the last one of a connection", async () => {
+    seen = [];
+    expect((await hear(port, who("GET /who HTTP/1.1\r\nHost: x\r\nConnection: close"))).statuses).toEqual([
+      200,
+    ]);
+    expect((await hear(port, who("GET /who HTTP/1.0"))).statuses).toEqual([200]);
+    expect(seen).toEqual(["/who", "/who"]);
+  });
+
+  test("one that would upgrade is answered as it is, and its connection closes, since Node drops what is behind it", async () => {
+    for (const upgrade of [
+      "Connection: Upgrade\r\nUpgrade: websocket",
+      "Upgrade: h2c\r\nConnection: upgrade, HTTP2-Settings",
+    ]) {
+      seen = [];
+      expect((await hear(port, who(`GET /who HTTP/1.1\r\nHost: x\r\n${upgrade}`))).statuses).toEqual([200]);
+      expect(seen).toEqual(["/who"]);
+    }
+  });
+
+  test("one that would tunnel is closed without a word", async () => {
+    await expect(hear(port, who("CONNECT x:1 HTTP/1.1\r\nHost: x"))).resolves.toMatchObject({ statuses: [] });
+  });
+});
