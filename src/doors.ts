@@ -78,7 +78,8 @@ export class Doors {
     if (!session) return redirect(303, "../../login");
     if (request.params.user !== session.name) return redirect(303, `../../${chatroomOf(session.name)}`);
     if (!request.isHead) this.#room.view(session.name);
-    const view = { user: session.name, who: this.#room.who(), ...this.#room.newest(MESSAGES_IN_PAGE) };
+    const still = request.query()?.has("still") === true;
+    const view = { user: session.name, who: this.#room.who(), still, ...this.#room.newest(MESSAGES_IN_PAGE) };
     return html(200, this.#pages.chatroom(request.req.headers["accept-language"], view));
   }
 

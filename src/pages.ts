@@ -13,6 +13,12 @@ export const STATIC = new URL("../static/", import.meta.url);
 /** So many names are in the page. */
 const NAMES_IN_PAGE = 100;
 
+/**
+ * How the page stays fresh without scripts. It takes the whole page, since frames are forbidden, and with it, in all
+ * browsers but Firefox, what is typed. So there is a link to a page that does without.
+ */
+const RENEW = '<noscript><meta http-equiv="refresh" content="30"></noscript>';
+
 /** What the room's page shows. */
 export interface RoomView {
   readonly user: string;
@@ -22,6 +28,8 @@ export interface RoomView {
   readonly cursor: string;
   /** Who is here, in order. */
   readonly who: readonly string[];
+  /** Whether the page stays as it is, for who writes without scripts. */
+  readonly still: boolean;
 }
 
 /** What a template is filled with: text that is escaped, or HTML that was made here. */
@@ -45,7 +53,7 @@ export class Pages {
   }
 
   /** The room. */
-  chatroom(accepted: string | undefined, { user, messages, cursor, who }: RoomView): string {
+  chatroom(accepted: string | undefined, { user, messages, cursor, who, still }: RoomView): string {
     const { lang, page, script, errors } = stringsFor(accepted);
     // In a script element only "<" could end the element.
     const strings = JSON.stringify({ ...script, errors }).replaceAll("<", "\\u003c");
@@ -57,6 +65,8 @@ export class Pages {
       segment: encodeURIComponent(user),
       here: page.here.replace("{n}", `${who.length}`),
       strings: { html: strings },
+      refresh: { html: still ? "" : RENEW },
+      note: still ? page.still : page.renewing,
       names: { html: who.slice(0, NAMES_IN_PAGE).map(nameItem).join("\n") },
       messages: { html: messages.map((message) => item(message, user, script)).join("\n") },
     });

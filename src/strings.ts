@@ -28,8 +28,10 @@ type PageWord =
   | "message"
   | "hint"
   | "send"
-  | "noScript"
-  | "refresh"
+  | "renewing"
+  | "still"
+  | "renew"
+  | "stop"
   | "back";
 
 type ScriptWord =
@@ -71,8 +73,10 @@ const EN: Strings = {
     message: "Message",
     hint: "Enter sends, Shift+Enter makes a new line",
     send: "Send",
-    noScript: "Without scripts, this page renews itself every 30 seconds and shows times in UTC.",
-    refresh: "Renew it now",
+    renewing: "Without scripts, this page renews itself every 30 seconds. Times are UTC.",
+    still: "This page stands still until you send something or renew it. Times are UTC.",
+    renew: "Renew it now",
+    stop: "Stand still while I write",
     back: "Back to the room",
   },
   script: {
@@ -85,7 +89,7 @@ const EN: Strings = {
     live: "Connected",
     lost: "Connection lost. Trying again…",
     offline: "You are offline.",
-    restarting: "The server is restarting. Back in a moment…",
+    restarting: "The server is restarting…",
     superseded: "The conversation goes on in another window.",
     no_session: "You are logged out.",
     not_you: "You are logged in under another name now.",
@@ -101,6 +105,7 @@ const EN: Strings = {
   },
   errors: {
     bad_request: "The server could not make sense of this request.",
+    bad_cursor: "There is no such place in the conversation.",
     bad_name: "This name will not do: 1 to 32 characters, no slashes, nothing invisible.",
     bad_message: "A message has 1 to 2,000 characters, and no control characters.",
     name_taken: "Somebody here has this name. Choose another, or try again in half a minute.",
@@ -135,8 +140,10 @@ const ZH: Strings = {
     message: "消息",
     hint: "回车发送，Shift+回车换行",
     send: "发送",
-    noScript: "脚本未启用：页面每 30 秒自动刷新一次，时间以 UTC 显示。",
-    refresh: "立即刷新",
+    renewing: "脚本未启用，页面每 30 秒自动刷新一次。时间为世界时。",
+    still: "在你发送或刷新之前，页面不会变动。时间为世界时。",
+    renew: "立即刷新",
+    stop: "写完之前别刷新",
     back: "返回聊天室",
   },
   script: {
@@ -149,7 +156,7 @@ const ZH: Strings = {
     live: "已连接",
     lost: "连接已断开，正在重试…",
     offline: "你已离线。",
-    restarting: "服务器正在重启，马上回来…",
+    restarting: "服务器正在重启…",
     superseded: "对话已转到另一个窗口。",
     no_session: "你已退出登录。",
     not_you: "你现在用的是另一个名字。",
@@ -165,6 +172,7 @@ const ZH: Strings = {
   },
   errors: {
     bad_request: "服务器无法理解这个请求。",
+    bad_cursor: "聊天记录里没有这个位置。",
     bad_name: "这个名字不行：要 1 到 32 个字符，不含斜杠和不可见字符。",
     bad_message: "一条消息要 1 到 2000 个字符，不含控制字符。",
     name_taken: "这里已经有人用这个名字了。换一个，或者半分钟后再试。",

@@ -1,0 +1,151 @@
+/** Names and messages that want to be more than text, and the policy that would stop them even then. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Person } from "../wire/person.js";
+import { type Server, startServer } from "../wire/server.js";
+import { connected, openBrowser, say, shows, texts, watchPolicy } from "./browser.js";
+
+let server: Server;
+let browser: Browser;
+
+beforeAll(async () => {
+  [server, browser] = await Promise.all([
+    startServer("--login-rate", "0", "--post-rate", "0"),
+    openBrowser(),
+  ]);
+});
+afterAll(async () => {
+  await browser.close();
+  await server.stop();
+});
+
+const NAMES = [
+  `"><img src=x onerror=alert(1)>`,
+  "<b>bold<!-- ' &amp; {{user}} $&",
+  "?a=b#c%2e%00;+",
+  "שלום ١٢٣",
+  "{{messages}}$1`'\"",
+  "constructor",
+];
+
+const MESSAGES = [
+  "<script>alert(1)</script>",
+  `<img src=x onerror="alert(1)"><svg onload=alert(1)>`,
+  "</p></li></ol></script><style>*{display:none}</style>",
+  "javascript:alert(1) JAVASCRIPT:alert(1) data:text/html,<script>alert(1)</script>",
+  `https://example.com/"onmouseover="alert(1) https://example.com/'><script>`,
+  "<a href=javascript:alert(1)>click</a>",
+  "\u202Eevil\u202C \u2066isolated \u2067both\u2069 and never closed \u202E\u2067",
+  "zero\u200Bwidth\u200D\u2060\uFEFF and \u00AD",
+  "{{name}} $1 %s &lt;b&gt; &#60;",
+  "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́Ǫ̵̹̻̝̳͂̌̌͘!",
+  "\u2028line\u2029paragraph",
+  "__proto__",
+];
+
+/** A page that writes down every dialog, error and breach of the policy. */
+async function watched(name: string): Promise<{ page: Page; harm: string[] }> {
+  const context = await browser.newContext();
+  const harm = await watchPolicy(context);
+  const page = await context.newPage();
+  page.on("dialog", (dialog) => {
+    harm.push(`dialog ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  page.on("pageerror", (error) => harm.push(String(error)));
+  page.on("console", (line) => line.type() === "error" && harm.push(line.text()));
+  await page.goto(`${server.url}/login`);
+  await page.fill("#name", name);
+  await page.keyboard.press("Enter");
+  await connected(page);
+  return { page, harm };
+}
+
+test("hostile names and messages are shown as they are and do no harm, live and in the page", async () => {
+  const { page, harm } = await watched("Ann");
+  for (const name of NAMES) {
+    const person = await Person.login(server.url, name);
+    await person.batch("since=now&wait=0");
+    await person.post(`I am ${name}`);
+    await shows(page, `I am ${name}`);
+    person.close();
+  }
+  for (const text of MESSAGES) {
+    await say(page, text);
+    await shows(page, text);
+  }
+  await page.click("summary");
+  await page.waitForFunction(
+    (count) => document.querySelectorAll("#people li").length === count,
+    NAMES.length + 1,
+  );
+  const look = async () => {
+    const names = await page.$$eval("#messages > li:not(.notice) > .user", (all) =>
+      all.map((n) => n.textContent),
+    );
+    const links = await page.$$eval("#scroller a", (all) => all.map((a) => (a as HTMLAnchorElement).href));
+    const elements = await page.$$eval("#scroller *", (all) => [...new Set(all.map((e) => e.nodeName))]);
+    return {
+      names: names.slice(0, NAMES.length),
+      links,
+      elements: elements.sort(),
+      texts: await texts(page),
+    };
+  };
+  const live = await look();
+  await page.reload();
+  await connected(page);
+  const loaded = await look();
+  for (const { names, links, elements, texts } of [live, loaded]) {
+    expect(names).toEqual(NAMES);
+    expect(texts).toEqual([...NAMES.map((name) => `I am ${name}`), ...MESSAGES]);
+    expect(links).toEqual(["https://example.com/", "https://example.com/"]);
+    expect(elements).toEqual(["A", "BDI", "DIV", "LI", "OL", "P", "TIME"]);
+  }
+  expect(harm).toEqual([]);
+  await page.context().close();
+});
+
+test.each(NAMES)("%s can log in, talk and leave", async (name) => {
+  const { page, harm } = await watched(`${name}~`);
+  await say(page, "it is me");
+  await shows(page, "it is me");
+  expect(await page.locator("#messages > li.own > .user").last().textContent()).toBe(`${name}~`);
+  await page.click("text=Log out");
+  await page.waitForURL("**/login");
+  expect(harm).toEqual([]);
+  await page.context().close();
+});
+
+test("a name that is no good comes back into the form as it was typed", async () => {
+  const page = await (await browser.newContext()).newPage();
+  const harm = await watchPolicy(page.context());
+  await page.goto(`${server.url}/login`);
+  const typed = `"><script>alert(1)</script>`;
+  await page.fill("#name", typed);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#reason:not(:empty)");
+  expect(await page.inputValue("#name")).toBe(typed);
+  expect(await page.evaluate(() => document.activeElement?.id)).toBe("name");
+  expect(harm).toEqual([]);
+  await page.context().close();
+});
+
+test("a script, a style or a frame that got into the page would be stopped, and we would hear of it", async () => {
+  const { page, harm } = await watched("Eve");
+  await page.evaluate(() => {
+    const script = document.createElement("script");
+    script.textContent = "document.title = 'broken in'";
+    const image = document.createElement("img");
+    image.src = "https://example.com/track.png";
+    const holder = document.createElement("div");
+    holder.innerHTML = "<p style='color:red' onclick='alert(1)'>x</p>";
+    document.body.append(script, image, holder);
+    holder.querySelector("p")?.click();
+  });
+  await expect
+    .poll(() => harm.filter((what) => /^(script|style|img)-src/.test(what)).length)
+    .toBeGreaterThan(3);
+  expect(await page.title()).toBe("holdline");
+  await page.context().close();
+});

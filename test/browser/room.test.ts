@@ -1,0 +1,391 @@
+/** The room's page, as the person sees it who reads and writes there. */
+import type { Browser, Page, Route } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { Person } from "../wire/person.js";
+import { type Server, startServer } from "../wire/server.js";
+import { enter, join, openBrowser, say, shows, texts } from "./browser.js";
+
+let server: Server;
+let browser: Browser;
+let ben: Person;
+let ann: Page;
+let count = 0;
+/** A name of this test's own: nobody waits until the one before is away. */
+let name: string;
+
+beforeAll(async () => {
+  [server, browser] = await Promise.all([
+    startServer("--login-rate", "0", "--post-rate", "0", "--backlog", "300"),
+    openBrowser(),
+  ]);
+  ben = await Person.login(server.url, "Ben");
+});
+beforeEach(() => {
+  name = `Ann ${++count}`;
+});
+afterEach(async () => {
+  await ann.unrouteAll({ behavior: "ignoreErrors" });
+  await ann.context().close();
+});
+afterAll(async () => {
+  ben.close();
+  await browser.close();
+  await server.stop();
+});
+
+/** A gate that requests are held at until it is opened. */
+function gate() {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { open, opened };
+}
+
+/** How often a text can be seen, in the conversation or on its way. */
+function timesSeen(page: Page, text: string): Promise<number> {
+  return page.$$eval(
+    "#scroller li:not([hidden]) > p",
+    (found, wanted) => found.filter((p) => p.textContent === wanted).length,
+    text,
+  );
+}
+const outbox = (page: Page) => page.$$eval("#outbox > li", (items) => items.length);
+
+describe("what one says", () => {
+  test("is there at once, marked until it is kept", async () => {
+    ann = await join(browser, server.url, name);
+    const { open, opened } = gate();
+    await ann.route("**/put_post/**", async (route) => {
+      await opened;
+      await route.continue();
+    });
+    await say(ann, "on its way");
+    expect(await ann.textContent("#outbox .pending > span")).toBe("Sending…");
+    expect(await timesSeen(ann, "on its way")).toBe(1);
+    open();
+    await shows(ann, "on its way");
+    await ann.waitForSelector("#outbox > li", { state: "detached" });
+    expect(await timesSeen(ann, "on its way")).toBe(1);
+  });
+
+  test("is seen once when the poll is faster than the answer", async () => {
+    ann = await join(browser, server.url, name);
+    const { open, opened } = gate();
+    await ann.route("**/put_post/**", async (route) => {
+      const response = await route.fetch();
+      await opened;
+      await route.fulfill({ response });
+    });
+    await say(ann, "poll first");
+    await shows(ann, "poll first");
+    expect(await timesSeen(ann, "poll first")).toBe(1);
+    expect(await outbox(ann)).toBe(1);
+    open();
+    await ann.waitForSelector("#outbox > li", { state: "detached" });
+    expect(await timesSeen(ann, "poll first")).toBe(1);
+  });
+
+  test("is seen once when the answer is faster than the poll", async () => {
+    ann = await (await browser.newContext()).newPage();
+    const { open, opened } = gate();
+    await ann.route("**/get_post/**", async (route) => {
+      const response = await route.fetch();
+      await opened;
+      await route.fulfill({ response });
+    });
+    await enter(ann, server.url, name);
+    await say(ann, "answer first");
+    await ann.waitForSelector("#outbox > li:not(.pending)");
+    expect(await timesSeen(ann, "answer first")).toBe(1);
+    open();
+    await shows(ann, "answer first");
+    await ann.waitForSelector("#outbox > li", { state: "detached" });
+    expect(await timesSeen(ann, "answer first")).toBe(1);
+  });
+
+  test("twice, is there twice", async () => {
+    ann = await join(browser, server.url, name);
+    await say(ann, "again and again");
+    await say(ann, "again and again");
+    await ann.waitForFunction(() => document.querySelectorAll("#messages li.own").length >= 2);
+    await ann.waitForFunction(() => document.querySelectorAll("#outbox > li").length === 0);
+    expect(await timesSeen(ann, "again and again")).toBe(2);
+  });
+
+  test("and is refused, says why, and can be sent again", async () => {
+    ann = await join(browser, server.url, name);
+    const refuse = (route: Route) =>
+      route.fulfill({ status: 413, json: { error: { code: "too_large", message: "no" } } });
+    await ann.route("**/put_post/**", refuse);
+    await say(ann, "second try");
+    expect(await ann.textContent("#outbox [role=alert]")).toBe("That is too long to be sent.");
+    await ann.unroute("**/put_post/**");
+    await ann.click("text=Send again");
+    await shows(ann, "second try");
+    await ann.waitForSelector("#outbox > li", { state: "detached" });
+    expect(await timesSeen(ann, "second try")).toBe(1);
+  });
+
+  test("and is refused, can be deleted, and one writes on", async () => {
+    ann = await join(browser, server.url, name);
+    await ann.route("**/put_post/**", (route) => route.fulfill({ status: 413, body: "no" }));
+    await say(ann, "never mind");
+    await ann.click("text=Delete");
+    expect(await outbox(ann)).toBe(0);
+    expect(await ann.evaluate(() => document.activeElement?.id)).toBe("message");
+  });
+
+  test("but was cut off by a reload, is kept once", async () => {
+    ann = await join(browser, server.url, name);
+    const { opened } = gate();
+    // The server keeps it, and the answer never comes.
+    const kept = gate();
+    await ann.route("**/put_post/**", async (route) => {
+      await route.fetch();
+      kept.open();
+      await opened;
+    });
+    await say(ann, "cut off");
+    await kept.opened;
+    await ann.unroute("**/put_post/**");
+    await ann.reload();
+    await shows(ann, "cut off");
+    await ann.waitForSelector("#outbox > li", { state: "detached" });
+    expect(await timesSeen(ann, "cut off")).toBe(1);
+  });
+});
+
+describe("the box", () => {
+  test("sends on Enter, and makes a new line on Shift+Enter", async () => {
+    ann = await join(browser, server.url, name);
+    await ann.focus("#message");
+    await ann.keyboard.type("one");
+    await ann.keyboard.press("Shift+Enter");
+    await ann.keyboard.type("two");
+    await ann.keyboard.press("Enter");
+    await shows(ann, "one\ntwo");
+    expect(await ann.inputValue("#message")).toBe("");
+  });
+
+  test("leaves Enter to an input method that is composing", async () => {
+    ann = await join(browser, server.url, name);
+    const posts: string[] = [];
+    ann.on("request", (request) => request.method() === "POST" && posts.push(request.url()));
+    const devtools = await ann.context().newCDPSession(ann);
+    await ann.focus("#message");
+    await devtools.send("Input.imeSetComposition", { text: "ni hao", selectionStart: 6, selectionEnd: 6 });
+    await ann.keyboard.press("Enter");
+    expect(posts).toEqual([]);
+    await devtools.send("Input.insertText", { text: "你好" });
+    await ann.keyboard.press("Enter");
+    await shows(ann, "你好");
+    expect(posts.length).toBe(1);
+  });
+
+  test("keeps what is written over a reload, and forgets what was sent", async () => {
+    ann = await join(browser, server.url, name);
+    await ann.fill("#message", "half a thou");
+    await ann.reload();
+    expect(await ann.inputValue("#message")).toBe("half a thou");
+    await ann.press("#message", "Enter");
+    await shows(ann, "half a thou");
+    await ann.reload();
+    expect(await ann.inputValue("#message")).toBe("");
+  });
+
+  test("says so when a message is too long, and sends one that is not", async () => {
+    ann = await join(browser, server.url, name);
+    await ann.setViewportSize({ width: 320, height: 560 });
+    await say(ann, `${"😀".repeat(1999)}ab`);
+    expect(await ann.$eval("#message", (box) => (box as HTMLTextAreaElement).validationMessage)).toBe(
+      "A message has at most 2,000 characters; this one has 2001.",
+    );
+    const longest = "w".repeat(2000);
+    await say(ann, longest);
+    await shows(ann, longest);
+    const overflow = await ann.evaluate(
+      () =>
+        [document.documentElement, ...document.querySelectorAll("#scroller, #scroller p")].filter(
+          ({ scrollWidth, clientWidth }) => scrollWidth > clientWidth,
+        ).length,
+    );
+    expect(overflow).toBe(0);
+  });
+
+  test("takes the control characters out of what is pasted from a terminal", async () => {
+    ann = await join(browser, server.url, name);
+    await say(ann, "\u001B[31mred\u001B[0m\tand\r\nline");
+    await shows(ann, "[31mred[0m\tand\nline");
+  });
+
+  test("sends nothing when there is nothing", async () => {
+    ann = await join(browser, server.url, name);
+    const posts: string[] = [];
+    ann.on("request", (request) => request.method() === "POST" && posts.push(request.url()));
+    await say(ann, "  \n ");
+    await say(ann, "something");
+    await shows(ann, "something");
+    expect(posts.length).toBe(1);
+  });
+});
+
+describe("the conversation", () => {
+  test("looks the same when the page is loaded again as it did live", async () => {
+    ann = await join(browser, server.url, name);
+    await ben.post("see https://example.com/a_(b)?c=1&d=2, ok?\n<b>not bold</b> & 'so' on");
+    await ben.post("  spaces  and\n\nan empty line");
+    await say(ann, "مرحبا 你好 👩‍👩‍👧");
+    await ben.post("the last");
+    await shows(ann, "the last");
+    const look = () =>
+      ann.$$eval("#messages > li:not(.notice)", (items) =>
+        items.slice(-4).map((li) => ({
+          id: li.dataset.id,
+          classes: li.className,
+          name: li.querySelector(".user")?.textContent,
+          time: li.querySelector("time")?.textContent,
+          said: li.querySelector("p")?.innerHTML,
+        })),
+      );
+    const live = await look();
+    await ann.reload();
+    expect(await look()).toEqual(live);
+    expect(live[2]?.classes).toBe("own");
+  });
+
+  test("shows times as they are where the reader is", async () => {
+    const context = await browser.newContext({ timezoneId: "Asia/Kathmandu", locale: "en-GB" });
+    ann = await context.newPage();
+    await ben.post("what time is it?");
+    await enter(ann, server.url, name);
+    const [shown, at] = await ann.$eval("#messages > li:last-child time, #messages > li time", (time) => [
+      time.textContent,
+      (time as HTMLTimeElement).dateTime,
+    ]);
+    const options = { timeZone: "Asia/Kathmandu", hour: "2-digit", minute: "2-digit" } as const;
+    expect(shown).toBe(new Date(at ?? "").toLocaleTimeString("en-GB", options));
+  });
+
+  test("stays put for who reads further up, and tells how many are new", async () => {
+    ann = await join(browser, server.url, name);
+    for (let n = 0; n < 60; n++) await ben.post(`line ${n}`);
+    await shows(ann, "line 59");
+    const scroller = ann.locator("#scroller");
+    expect(await scroller.evaluate((element) => Math.round(element.scrollTop))).toBe(0);
+    const box = await scroller.boundingBox();
+    await ann.mouse.move(100, (box?.y ?? 0) + 100);
+    await ann.mouse.wheel(0, -900);
+    await ann.waitForFunction(() => (document.querySelector("#scroller")?.scrollTop ?? 0) < -800);
+    const read = ann.locator("#messages > li", { hasText: /line 4\d$/ }).first();
+    const top = async () => Math.round((await read.boundingBox())?.y ?? 0);
+    const before = await top();
+    await ben.post("news 1");
+    await shows(ann, "news 1");
+    await ben.post("news 2\nand more of it");
+    await shows(ann, "news 2\nand more of it");
+    expect(await top()).toBe(before);
+    const button = ann.locator("button.newer");
+    expect(await button.textContent()).toBe("2 new messages");
+    await button.click();
+    expect(await scroller.evaluate((element) => Math.round(element.scrollTop))).toBe(0);
+    expect(await button.isVisible()).toBe(false);
+  });
+
+  test("tells of a gap", async () => {
+    ann = await join(browser, server.url, name);
+    await ann.context().setOffline(true);
+    for (let n = 0; n < 310; n++) await ben.post(`while you were away ${n}`);
+    await ann.context().setOffline(false);
+    await shows(ann, "while you were away 309");
+    expect(await ann.textContent("#messages > li.gap")).toMatch(/^Some messages are missing here/);
+    // What is still kept follows, in order; notices, too, count in the backlog.
+    const kept = Array.from({ length: 290 }, (_, n) => `while you were away ${n + 20}`);
+    expect((await texts(ann)).slice(-290)).toEqual(kept);
+  });
+});
+
+describe("the head of the page", () => {
+  test("tells who is here, and hears of who comes and goes while one looks", async () => {
+    ann = await join(browser, server.url, name);
+    await ann.click("summary");
+    const names = () => ann.$$eval("#people li", (items) => items.map((li) => li.textContent));
+    await ann.waitForFunction(() => document.querySelectorAll("#people li").length > 0);
+    expect(await names()).toContain(name);
+    const cat = await Person.login(server.url, "Cat");
+    await cat.batch("since=now&wait=0");
+    await ann.waitForFunction(() => document.querySelector("#people ul")?.textContent?.includes("Cat"));
+    const count = (await names()).length;
+    expect(await ann.textContent("summary")).toBe(`${count} here`);
+    await cat.ask("logout", { method: "POST" });
+    await ann.waitForFunction(() => !document.querySelector("#people ul")?.textContent?.includes("Cat"));
+    expect(await ann.textContent("summary")).toBe(`${count - 1} here`);
+    cat.close();
+  });
+
+  test("counts in the title what was said while nobody looked", async () => {
+    ann = await join(browser, server.url, name);
+    // A headless page is always looked at, so we say that it is not.
+    const look = (hidden: boolean) =>
+      ann.evaluate((hidden) => {
+        Object.defineProperty(document, "hidden", { configurable: true, value: hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    await look(true);
+    await ben.post("psst");
+    await ben.post("hey");
+    await shows(ann, "hey");
+    expect(await ann.title()).toBe("(2) holdline");
+    await look(false);
+    expect(await ann.title()).toBe("holdline");
+  });
+
+  test("lets one out, and the name is free", async () => {
+    ann = await join(browser, server.url, name);
+    await ann.click("text=Log out");
+    await ann.waitForURL("**/login");
+    const other = await Person.login(server.url, name);
+    expect(await ann.context().cookies()).toEqual([]);
+    await other.ask("logout", { method: "POST" });
+    other.close();
+  });
+
+  test("says so when the session has ended elsewhere, and leads to the log-in", async () => {
+    ann = await join(browser, server.url, name);
+    const tab = await ann.context().newPage();
+    await tab.goto(ann.url());
+    await tab.click("text=Log out");
+    await ann.waitForSelector("#status.stopped");
+    expect(await ann.textContent("#status")).toBe("You are logged out. Log in again");
+    await ann.click("text=Log in again");
+    await ann.waitForURL("**/login");
+  });
+});
+
+test("five thousand messages stay on the page, and those out of view are not laid out", async () => {
+  const large = await startServer("--login-rate", "0", "--post-rate", "0", "--backlog", "6000");
+  const cat = await Person.login(large.url, "Cat");
+  ann = await join(browser, large.url, name);
+  for (let n = 0; n < 5100; n += 100) {
+    await Promise.all(Array.from({ length: 100 }, (_, i) => cat.post(`number ${n + i}`)));
+  }
+  await cat.post("the end");
+  await shows(ann, "the end");
+  const visible = () =>
+    ann.$$eval("#messages > li > p", (found) =>
+      found.map((p) => p.checkVisibility({ contentVisibilityAuto: true })),
+    );
+  const atEnd = await visible();
+  expect(atEnd.length).toBe(5000);
+  // All by one person, so named once in a while.
+  expect(await ann.locator("#messages > li.more").count()).toBeGreaterThan(4900);
+  expect(atEnd[0]).toBe(false);
+  expect(atEnd.filter((shown) => shown).length).toBeLessThan(100);
+  await ann.focus("#scroller");
+  await ann.keyboard.press("Home");
+  await ann.waitForFunction(() =>
+    document.querySelector("#messages > li > p")?.checkVisibility({ contentVisibilityAuto: true }),
+  );
+  cat.close();
+  await large.stop();
+});

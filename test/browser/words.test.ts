@@ -1,0 +1,62 @@
+/** English and Chinese, each by what the browser says it reads. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Person } from "../wire/person.js";
+import { type Server, startServer } from "../wire/server.js";
+import { connected, openBrowser } from "./browser.js";
+
+let server: Server;
+let browser: Browser;
+
+beforeAll(async () => {
+  [server, browser] = await Promise.all([startServer(), openBrowser()]);
+});
+afterAll(async () => {
+  await browser.close();
+  await server.stop();
+});
+
+/** The page's words, without what people wrote: runs of Latin letters. */
+const latin = (page: Page) =>
+  page.evaluate(() => {
+    const attributes = [...document.querySelectorAll("[aria-label], [placeholder], [title]")].flatMap(
+      (element) => ["aria-label", "placeholder", "title"].map((name) => element.getAttribute(name) ?? ""),
+    );
+    const copy = document.body.cloneNode(true);
+    if (!(copy instanceof HTMLElement)) return [];
+    for (const written of copy.querySelectorAll("script, noscript, bdi, p[dir]")) written.remove();
+    return [copy.textContent ?? "", ...attributes].join(" ").match(/[A-Za-z]{2,}/g) ?? [];
+  });
+
+test("a Chinese browser gets Chinese pages, from the log-in to the error, with no English left in them", async () => {
+  const page = await (await browser.newContext({ locale: "zh-CN" })).newPage();
+  await page.goto(`${server.url}/login`);
+  expect(await page.getAttribute("html", "lang")).toBe("zh-CN");
+  expect(await latin(page)).toEqual(["holdline"]);
+  await page.fill("#name", "a/b");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#reason:not(:empty)");
+  expect(await latin(page)).toEqual(["holdline"]);
+  await page.fill("#name", "韩梅梅");
+  await page.keyboard.press("Enter");
+  await connected(page);
+  await page.click("summary");
+  const ben = await Person.login(server.url, "Ben");
+  await ben.batch("since=now&wait=0");
+  await page.getByText("Ben 来了").waitFor();
+  expect(await page.textContent("#status")).toBe("已连接");
+  // It is what stands on the key.
+  expect((await latin(page)).filter((word) => word !== "Shift")).toEqual(["holdline"]);
+  await page.goto(`${server.url}/nothing`);
+  expect(await latin(page)).toEqual([]);
+  ben.close();
+  await page.context().close();
+});
+
+test("any other browser gets English pages", async () => {
+  const page = await (await browser.newContext({ locale: "pt-BR" })).newPage();
+  await page.goto(`${server.url}/login`);
+  expect(await page.getAttribute("html", "lang")).toBe("en");
+  expect(await page.textContent("button")).toBe("Enter the room");
+  await page.context().close();
+});

@@ -1,0 +1,54 @@
+/** A process that may open few files: when strangers take them all, it lives, serves whom it has, and heals. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { ask, Person } from "../wire/person.js";
+
+const PROGRAM = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
+
+test("out of file descriptors, a server goes on with the connections that it has, and takes new ones when it can", async () => {
+  const flags = ["--port", "0", "--data", "none", "--post-rate", "0"];
+  const child = spawn("sh", ["-c", 'ulimit -n 100; exec "$@"', "sh", process.execPath, PROGRAM, ...flags]);
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const [line] = await once(child.stdout.setEncoding("utf8"), "data");
+  const url = `${line}`.trim().split(" ").at(-1) ?? "";
+  const port = Number(new URL(url).port);
+  const ann = await Person.login(url, "ann");
+  await ann.post("before");
+
+  const strangers = new Set<Socket>();
+  const turnedAway = new Promise<void>((resolve) => {
+    for (let n = 0; n < 300; n++) {
+      const socket = connect(port, "127.0.0.1");
+      strangers.add(socket);
+      socket
+        .on("error", () => {})
+        .on("close", () => {
+          strangers.delete(socket);
+          if (strangers.size < 200) resolve();
+        });
+    }
+  });
+  await turnedAway;
+  // Ann's connection was there before.
+  for (let n = 0; n < 20; n++) await ann.post(`during ${n}`);
+  expect((await ann.batch("since=0&wait=0")).messages.length).toBeGreaterThan(20);
+
+  for (const socket of strangers) socket.destroy();
+  const heals = async (): Promise<string> =>
+    (await ask(`${url}/healthz`).catch(() => undefined))?.body ?? heals();
+  expect(await heals()).toBe("ok");
+  const bob = await Person.login(url, "bob");
+  expect((await bob.batch("since=0&wait=0")).messages.some(({ text }) => text === "during 19")).toBe(true);
+  ann.close();
+  bob.close();
+  child.kill("SIGTERM");
+  expect(await once(child, "exit")).toEqual([0, null]);
+  // At most once a minute, and nothing else.
+  expect(stderr).toMatch(/^(holdline: (cannot accept a connection|too many connections): .*\n)?$/);
+});

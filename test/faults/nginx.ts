@@ -1,0 +1,92 @@
+/** A real nginx in front of a server, with its own configuration, folder and port. NGINX=/path/to/it if it is not Debian's. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+
+export interface Nginx {
+  /** Where it listens, without a slash at the end. */
+  readonly url: string;
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+/** What nginx does when it is told no more than where to go: HTTP/1.0 to the server, `Host` that of the server. */
+export const DEFAULTS = "proxy_pass http://chat;";
+
+/** What is recommended: HTTP/1.1, connections that are kept, who the caller is, and more time than the longest poll takes. */
+export const KEEP_ALIVE = `
+  proxy_pass http://chat;
+  proxy_http_version 1.1;
+  proxy_set_header Connection "";
+  proxy_set_header Host $http_host;
+  proxy_set_header X-Forwarded-For $remote_addr;
+  proxy_set_header X-Forwarded-Host $http_host;
+  proxy_set_header X-Forwarded-Proto https;
+  proxy_read_timeout 75s;`;
+
+/** Starts nginx in front of the server at `port`, with this inside its `location`. */
+export async function startNginx(port: number, location: string): Promise<Nginx> {
+  const folder = await mkdtemp(join(tmpdir(), "holdline-nginx-"));
+  const own = await freePort();
+  const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+    (kind) => `${kind}_temp_path ${folder}/${kind};`,
+  );
+  const config = `
+    user ${userInfo().username}; daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr error;
+    events { worker_connections 4096; }
+    http {
+      access_log off; ${paths.join(" ")}
+      upstream chat { server 127.0.0.1:${port} max_fails=0; keepalive 64; }
+      server { listen 127.0.0.1:${own} backlog=4096; location / { ${location} } }
+    }`;
+  await writeFile(join(folder, "nginx.conf"), config);
+  const child = spawn(
+    process.env.NGINX ?? "/usr/sbin/nginx",
+    ["-e", "stderr", "-c", join(folder, "nginx.conf")],
+    {
+      stdio: ["ignore", "ignore", "pipe"],
+    },
+  );
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  const exited = once(child, "exit");
+  while (!(await answers(own))) {
+    if (child.exitCode !== null) throw new Error(`nginx ended: ${said}`);
+    await nextTurn();
+  }
+  return {
+    url: `http://127.0.0.1:${own}`,
+    pid: child.pid ?? 0,
+    async stop() {
+      child.kill("SIGTERM");
+      await exited;
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => resolve(false));
+    socket.on("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
+}

@@ -1,0 +1,70 @@
+/** Which language a caller gets, and that no word is missing in either. */
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { Pages } from "../src/pages.js";
+import { stringsFor } from "../src/strings.js";
+
+test.each([
+  [undefined, "en"],
+  ["", "en"],
+  ["*", "en"],
+  ["de, fr;q=0.8", "en"],
+  ["en", "en"],
+  ["zh", "zh-CN"],
+  ["zh-CN,zh;q=0.9,en;q=0.8", "zh-CN"],
+  ["zh-Hans-SG", "zh-CN"],
+  ["zh-TW", "zh-CN"],
+  ["ZH-cn", "zh-CN"],
+  ["en-US,en;q=0.9,zh-CN;q=0.8", "en"],
+  ["fr, zh;q=0.5, en;q=0.4", "zh-CN"],
+  ["en;q=0.3,zh;q=0.7", "zh-CN"],
+  ["zh;q=0, en;q=0.1", "en"],
+  ["zh;q=0", "en"],
+  ["zhuang", "en"],
+  ["zh;q=nonsense", "en"],
+  [",,;;q=1,=", "en"],
+])("Accept-Language %j gets %s", (header, lang) => {
+  expect(stringsFor(header).lang).toBe(lang);
+});
+
+describe("in both languages", () => {
+  const [en, zh] = [stringsFor("en"), stringsFor("zh")];
+
+  test("there are the same words, with the same gaps to fill", () => {
+    const gaps = (words: Readonly<Record<string, string>>) =>
+      Object.fromEntries(Object.entries(words).map(([key, text]) => [key, text.match(/\{\w+\}/g)]));
+    for (const part of ["page", "script", "errors"] as const) {
+      expect(gaps(zh[part])).toEqual(gaps(en[part]));
+      for (const text of [...Object.values(en[part]), ...Object.values(zh[part])]) expect(text).not.toBe("");
+    }
+  });
+
+  test("every code that the server may answer with has words", () => {
+    const sources = [
+      "chat",
+      "doors",
+      "poll",
+      "post",
+      "replies",
+      "sessions",
+      "http/router",
+      "http/request",
+      "http/form",
+    ];
+    const codes = sources.flatMap((file) => {
+      const source = readFileSync(new URL(`../src/${file}.ts`, import.meta.url), "utf8");
+      return [...source.matchAll(/(?:refuse\(\s*\d+,|unavailable\()\s*"(\w+)"/g)].map(
+        ([, code = ""]) => code,
+      );
+    });
+    expect(new Set(codes).size).toBeGreaterThan(8);
+    for (const code of codes) expect(en.errors).toHaveProperty(code);
+  });
+});
+
+test("a page shows a refusal's own message only when it has no words for its code", () => {
+  const pages = new Pages();
+  const refusal = { status: 418, code: "teapot", message: "short & stout" };
+  expect(pages.error("zh", refusal, "./")).toContain("short &#38; stout");
+  expect(pages.error("zh", { ...refusal, code: "not_found" }, "./")).toContain("这里什么也没有。");
+});
