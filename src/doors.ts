@@ -86,6 +86,6 @@ export class Doors {
   #refused(request: Request, name: string, refusal: Refusal): Outcome {
     if (!request.prefersHtml()) return refusal;
     const page = this.#pages.login(request.req.headers["accept-language"], { name, code: refusal.code });
-    return html(refusal.status, page);
+    return html(refusal.status, page, refusal.headers);
   }
 }

@@ -89,7 +89,8 @@ export class Pages {
 }
 
 /** One message; `client/log.ts` makes the same in the browser. */
-function item({ id, user, text, at, kind }: Message, self: string, words: Strings["script"]): string {
+function item(message: Message, self: string, words: Strings["script"]): string {
+  const { id, user, at, kind } = message;
   const iso = new Date(at).toISOString();
   const time = `<time datetime="${iso}">${iso.slice(11, 16)}</time>`;
   const name = `<bdi class="user">${escapeHtml(user)}</bdi>`;
@@ -98,14 +99,25 @@ function item({ id, user, text, at, kind }: Message, self: string, words: String
     return `<li class="notice" data-id="${id}"><p>${before}${name}${after}</p> ${time}</li>`;
   }
   const own = user === self ? ' class="own"' : "";
-  return `<li${own} data-id="${id}">${name} ${time}<p dir="auto">${linked(text)}</p></li>`;
+  return `<li${own} data-id="${id}">${name} ${time}<p dir="auto">${linked(message)}</p></li>`;
 }
 
 function nameItem(name: string): string {
   return `<li><bdi>${escapeHtml(name)}</bdi></li>`;
 }
 
-function linked(text: string): string {
+/** Pages show the same messages again and again. */
+const made = new WeakMap<Message, string>();
+
+function linked(message: Message): string {
+  const known = made.get(message);
+  if (known !== undefined) return known;
+  const html = linkedText(message.text);
+  made.set(message, html);
+  return html;
+}
+
+function linkedText(text: string): string {
   const html = linkify(text).map(({ text, href }) => {
     const words = escapeHtml(text);
     if (href === undefined) return words;

@@ -54,7 +54,11 @@ function poll(room: Room, request: Request, session: Session, fields: Fields): O
   // Who asks for the head only is not told what there is, so it neither waits nor supersedes.
   return request.isHead
     ? ask(room, request, new Poll(room, request, session.name, since, 0))
-    : ask(room, request, new Poll(room, request, session.name, since, Number(wait) * 1000, client));
+    : ask(
+        room,
+        request,
+        new Poll(room, request, session.name, since, isQueued(request) ? 0 : Number(wait) * 1000, client),
+      );
 }
 
 function ask(room: Room, { res }: Request, poll: Waiter): Outcome {
@@ -84,6 +88,11 @@ class Poll extends Waiter {
   answer({ json, bytes }: Answer): void {
     reply(this.#room, this.#res, json, bytes);
   }
+}
+
+/** Whether an earlier request of the connection is not answered yet. Such a poll is not held: Node would not tell us that it is gone. */
+function isQueued(request: Request): boolean {
+  return request.res.socket === null;
 }
 
 /** The poll of old pages: one text, or `""` at the end of the wait. Notices are not for them. */
@@ -121,7 +130,8 @@ class PlainPoll extends Waiter {
 function plainPoll(room: Room, request: Request, session: Session): Outcome {
   if (request.isHead) return json(200, "");
   const since = room.plain.cursor(session.name);
-  return ask(room, request, new PlainPoll(room, request, session.name, since, Date.now() + WAIT * 1000));
+  const deadline = Date.now() + (isQueued(request) ? 0 : WAIT * 1000);
+  return ask(room, request, new PlainPoll(room, request, session.name, since, deadline));
 }
 
 const FULL = refuse(503, "too_many_waiters", "Too many people are waiting. Try again soon.", {
@@ -129,7 +139,12 @@ const FULL = refuse(503, "too_many_waiters", "Too many people are waiting. Try a
 });
 
 /** Not `send`: this is the hot path, and a flat list of headers is what Node takes with least ado. */
-function reply(room: Room, res: ServerResponse, body: string, bytes = Buffer.byteLength(body)): void {
+function reply(
+  room: Room,
+  res: ServerResponse,
+  body: string | Buffer,
+  bytes = Buffer.byteLength(body),
+): void {
   if (res.destroyed) return;
   if (room.draining) res.shouldKeepAlive = false;
   const length = `${bytes}`;

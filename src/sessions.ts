@@ -94,7 +94,12 @@ export class Sessions {
 
 function parse(text: string): Signed | undefined {
   // We signed it, but perhaps in another version.
-  const value: unknown = JSON.parse(text);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
   const [name, id, since, signedAt] = Array.isArray(value) ? (value as unknown[]) : [];
   if (typeof name !== "string" || typeof id !== "string") return undefined;
   if (typeof since !== "number" || typeof signedAt !== "number") return undefined;

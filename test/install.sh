@@ -1,14 +1,20 @@
 #!/usr/bin/env bash
-# The browser tests need a Chromium. Take the one that is there (CHROMIUM=/path/to/it), else Debian's when we may.
+# The tests need a Chromium, nginx and w3m. Take those that are there (CHROMIUM=/path/to/it, NGINX=…), else Debian's when
+# we may.
 set -euo pipefail
-[ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null && exit 0
+PATH=$PATH:/usr/sbin
+missing=""
+[ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || missing="$missing chromium fonts-noto-cjk fonts-noto-color-emoji"
+[ -n "${NGINX:-}" ] || command -v nginx >/dev/null || missing="$missing nginx-light"
+command -v w3m >/dev/null || missing="$missing w3m"
+[ -n "$missing" ] || exit 0
 sudo=""
 [ "$(id -u)" = 0 ] || sudo="sudo -n"
 if command -v apt-get >/dev/null && { [ -z "$sudo" ] || $sudo true 2>/dev/null; }; then
   $sudo apt-get update -qq
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends \
-    chromium fonts-noto-cjk fonts-noto-color-emoji w3m >/dev/null
+    $missing >/dev/null
 else
-  echo "The tests need Chromium: install it (Debian: apt-get install chromium w3m), or set CHROMIUM=/path/to/it." >&2
+  echo "The tests need:$missing. Install them, or set CHROMIUM=/path/to/it and NGINX=/path/to/it." >&2
   exit 1
 fi

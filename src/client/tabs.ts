@@ -2,10 +2,8 @@
  * One poll for all tabs of a browser and user. The tabs stand in line for a lock; who has it leads: it polls and
  * tells the others what came. When it goes, however it goes, the browser gives the lock to the next.
  *
- * Every tab keeps its own cursor, and every batch is told with the cursor it came after. So a tab knows whether a
- * batch follows what it has seen, overlaps it (then it takes the rest), or leaves something out (then it asks the
- * server itself, once). A new leader polls from its own cursor. Thus nothing is lost or doubled, whatever a tab
- * missed or however late it came.
+ * Every tab keeps its own cursor (reader.ts), and every batch is told with the cursor it came after. A new leader
+ * polls from its own cursor. Thus nothing is lost or doubled, whatever a tab missed or however late it came.
  *
  * A hidden tab's timers run late, and a suspended one may sit on the lock. So a tab that is looked at takes the lock
  * from a leader that is hidden or does not answer.
@@ -13,21 +11,17 @@
  * Both Web Locks and BroadcastChannel are needed; over plain http (but on localhost) browsers have no locks. Without,
  * each tab polls for itself. With HTTP/1.1 a browser opens six connections to a host, so the seventh such tab starves.
  */
-import { type Batch, type LongPollOptions, longPoll, type State } from "./longpoll.js";
-import { isBehind } from "./reply.js";
+import { type Batch, longPoll, type State } from "./longpoll.js";
+import { Reader, type ReaderOptions } from "./reader.js";
 import { randomId } from "./request.js";
 
 /** How long a leader may take to answer (ms) before it counts as suspended. */
 const PATIENCE = 2000;
 
 /** What `SharedPoll` takes: a room, and who is told. */
-export interface SharedPollOptions extends LongPollOptions {
+export interface SharedPollOptions extends ReaderOptions {
   /** What the tabs that share a poll have in common: the room's address and the user. */
   readonly name: string;
-  /** A cursor: up to where this tab has seen everything. */
-  readonly since: string;
-  /** Told of each batch, in order, each message once (but after a gap, where a cursor says nothing). */
-  readonly onBatch: (batch: Batch) => void;
   readonly onState: (state: State) => void;
   /** Whether this tab is looked at. */
   readonly isVisible: () => boolean;
@@ -44,8 +38,7 @@ type Told =
 
 export class SharedPoll {
   readonly #options: SharedPollOptions;
-  /** Up to where this tab has seen everything. */
-  #cursor: string;
+  readonly #reader: Reader;
   #state: State = { name: "connecting" };
   /** Ends all that this tab has begun. */
   #life = new AbortController();
@@ -55,13 +48,10 @@ export class SharedPoll {
   /** The poll of this tab, if it leads. */
   #lead: { readonly client: string; readonly end: AbortController } | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
-  /** The furthest cursor that was told; what this tab has to reach. */
-  #target: string;
-  #catching = false;
 
   constructor(options: SharedPollOptions) {
     this.#options = options;
-    this.#cursor = this.#target = options.since;
+    this.#reader = new Reader(options);
     this.#life.abort();
   }
 
@@ -74,6 +64,7 @@ export class SharedPoll {
   start(): void {
     if (!this.#life.signal.aborted) return;
     this.#life = new AbortController();
+    this.#reader.signal = this.#life.signal;
     const { locks, name } = this.#options;
     if (!locks || typeof BroadcastChannel === "undefined") {
       void this.#poll();
@@ -110,7 +101,10 @@ export class SharedPoll {
     this.#place = place;
     const how = steal ? { steal } : { signal: place.signal };
     locks
-      .request(this.#options.name, how, () => this.#poll())
+      .request(this.#options.name, how, async () => {
+        // It may be given to us when we have just stopped.
+        if (!place.signal.aborted) await this.#poll();
+      })
       .catch((error: unknown) => {
         if (place.signal.aborted || this.#life.signal.aborted) return;
         if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
@@ -131,7 +125,7 @@ export class SharedPoll {
     const end = new AbortController();
     const lead = { client: randomId(), end };
     this.#lead = lead;
-    let from = this.#cursor;
+    let from = this.#reader.cursor;
     const { batches } = longPoll({
       ...this.#options,
       since: from,
@@ -142,7 +136,7 @@ export class SharedPoll {
     try {
       for await (const batch of batches) {
         this.#tell({ kind: "batch", from, batch });
-        this.#take(from, batch);
+        this.#reader.take(from, batch);
         from = batch.cursor;
       }
     } finally {
@@ -171,56 +165,16 @@ export class SharedPoll {
     if (told.kind === "hello") {
       if (!this.#lead) return;
       const visible = this.#options.isVisible();
-      this.#tell({ kind: "leader", cursor: this.#cursor, state: this.#state, visible });
+      this.#tell({ kind: "leader", cursor: this.#reader.cursor, state: this.#state, visible });
     } else if (told.kind === "batch") {
-      this.#take(told.from, told.batch);
+      this.#reader.take(told.from, told.batch);
     } else if (told.kind === "state") {
       if (!this.#lead) this.#show(told.state);
     } else if (!this.#lead) {
       clearTimeout(this.#silence);
       this.#show(told.state);
-      if (isBehind(this.#cursor, told.cursor) && this.#cursor !== told.cursor) this.#catchUp(told.cursor);
+      this.#reader.reach(told.cursor);
       if (!told.visible) this.#takeOver();
     }
-  }
-
-  /** Takes of a batch what this tab has not seen. @param from the cursor that the batch comes after */
-  #take(from: string, batch: Batch): void {
-    const own = this.#cursor;
-    if (from === own) {
-      this.#cursor = batch.cursor;
-      this.#options.onBatch(batch);
-    } else if (isBehind(from, own) && !batch.gap) {
-      const messages = batch.messages.filter(({ id }) => !isBehind(id, own));
-      this.#cursor = isBehind(batch.cursor, own) ? own : batch.cursor;
-      this.#options.onBatch({ ...batch, cursor: this.#cursor, messages });
-    } else {
-      this.#catchUp(batch.cursor);
-    }
-  }
-
-  /** Asks the server for what this tab has missed, up to `target`. */
-  #catchUp(target: string): void {
-    this.#target = target;
-    if (this.#catching) return;
-    this.#catching = true;
-    void this.#ask().finally(() => {
-      this.#catching = false;
-    });
-  }
-
-  async #ask(): Promise<void> {
-    const { signal } = this.#life;
-    let target: string;
-    do {
-      target = this.#target;
-      let from = this.#cursor;
-      const { batches } = longPoll({ ...this.#options, since: from, signal, onState: () => {} });
-      for await (const batch of batches) {
-        this.#take(from, batch);
-        from = batch.cursor;
-        if (batch.messages.length === 0 || isBehind(target, from)) break;
-      }
-    } while (target !== this.#target && !signal.aborted);
   }
 }

@@ -13,9 +13,9 @@ export function parseForm(text: string): Fields | undefined {
       const end = ampersand < 0 ? text.length : ampersand;
       const pair = text.slice(start, end);
       const equals = pair.indexOf("=");
-      const name = decode(equals < 0 ? pair : pair.slice(0, equals));
+      const name = decode(equals < 0 ? pair : pair.slice(0, equals), text);
       if (pair !== "" && !fields.has(name))
-        fields.set(name, equals < 0 ? "" : decode(pair.slice(equals + 1)));
+        fields.set(name, equals < 0 ? "" : decode(pair.slice(equals + 1), text));
       start = end + 1;
     }
   } catch (error) {
@@ -43,7 +43,10 @@ export function parseJsonFields(text: string): Fields | undefined {
   return fields;
 }
 
-function decode(text: string): string {
-  const spaced = text.includes("+") ? text.replaceAll("+", " ") : text;
-  return spaced.includes("%") ? decodeURIComponent(spaced) : spaced;
+/** Of a longer text, a field is copied: as a slice it would keep all of the text in memory for as long as it lives. */
+const SLICED = 1024;
+
+function decode(field: string, source: string): string {
+  const spaced = field.includes("+") ? field.replaceAll("+", " ") : field;
+  return spaced.includes("%") || source.length > SLICED ? decodeURIComponent(spaced) : spaced;
 }

@@ -8,6 +8,9 @@ import { type Refusal, refuse } from "./reply.js";
 /** How much of a body that is too large is still read, so that its sender gets to see the 413. */
 const LINGER_BYTES = 1024 * 1024;
 
+/** So many pieces of a body are put together into one. */
+const MANY_CHUNKS = 256;
+
 export interface RequestOptions {
   /** The longest body that `form` reads, in bytes. */
   readonly bodyLimit: number;
@@ -118,12 +121,13 @@ export class Request {
     if (Number(this.req.headers["content-length"]) > LINGER_BYTES) return Promise.resolve(tooLarge);
     if (this.req.destroyed) return Promise.resolve(undefined);
     return new Promise((resolve) => {
-      const chunks: Buffer[] = [];
+      let chunks: Buffer[] = [];
       let bytes = 0;
       this.req.on("data", (chunk: Buffer) => {
         bytes += chunk.length;
-        if (bytes <= this.#options.bodyLimit) chunks.push(chunk);
-        else chunks.length = 0;
+        if (bytes > this.#options.bodyLimit) chunks = [];
+        // A chunk of one byte costs a hundred: many are made one.
+        else if (chunks.push(chunk) === MANY_CHUNKS) chunks = [Buffer.concat(chunks)];
         if (bytes > LINGER_BYTES) resolve(tooLarge);
       });
       this.req.on("end", () => resolve(bytes > this.#options.bodyLimit ? tooLarge : Buffer.concat(chunks)));

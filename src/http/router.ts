@@ -3,6 +3,7 @@
  * stands for any one segment that is not empty. Paths are compared segment by segment after percent-decoding.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { isRefusal, json, type Outcome, type Refusal, type Reply, refuse, send } from "./reply.js";
 import { Request, type RequestOptions } from "./request.js";
 
@@ -34,11 +35,15 @@ export interface RouterOptions extends RequestOptions {
   readonly failed: (error: unknown) => void;
 }
 
+/** So many requests may be sent ahead on a connection, before answers; each may be answered with a megabyte. */
+const AHEAD = 16;
+
 export class Router {
   // By first segment and number of segments, which leaves one or two routes to compare.
   readonly #routes = new Map<string, Route[]>();
   readonly #found = new Map<string, Found>();
   readonly #options: RouterOptions;
+  readonly #ahead = new WeakMap<Socket, number>();
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -62,6 +67,12 @@ export class Router {
 
   /** Answers one request, in every case exactly once. */
   handle(req: IncomingMessage, res: ServerResponse<IncomingMessage>): void {
+    // Node drops what comes after a request to upgrade; a connection that lost something must not go on.
+    if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
+    if (this.#isFarAhead(req, res)) {
+      req.socket.destroy();
+      return;
+    }
     const request = new Request(req, res, this.#options);
     try {
       const outcome = this.#route(request);
@@ -75,6 +86,15 @@ export class Router {
     } catch (error) {
       this.#fail(request, error);
     }
+  }
+
+  /** Whether too many requests stand behind one that is not answered. A reply without a socket yet is of such a request. */
+  #isFarAhead(req: IncomingMessage, res: ServerResponse): boolean {
+    if (res.socket !== null) return false;
+    const ahead = (this.#ahead.get(req.socket) ?? 0) + 1;
+    this.#ahead.set(req.socket, ahead);
+    res.once("finish", () => this.#ahead.set(req.socket, (this.#ahead.get(req.socket) ?? 1) - 1));
+    return ahead > AHEAD;
   }
 
   #route(request: Request): Outcome | Promise<Outcome | undefined> {
@@ -97,7 +117,8 @@ export class Router {
       if (!params) continue;
       const found = { handlers: route.handlers, params };
       if (this.#found.size >= FOUND) this.#found.clear();
-      if (path.length <= FOUND_LENGTH) this.#found.set(path, found);
+      // A copy: a slice would keep the whole target, query and all.
+      if (path.length <= FOUND_LENGTH) this.#found.set(Buffer.from(path, "latin1").toString("latin1"), found);
       return found;
     }
     return refuse(404, "not_found", "There is nothing here.");
@@ -125,7 +146,6 @@ export class Router {
 function decodeSegments(path: string): string[] | undefined {
   if (!path.startsWith("/")) return undefined;
   const segments = path.split("/").slice(1);
-  if (!path.includes("%")) return segments;
   try {
     return segments.map(decodeURIComponent);
   } catch (error) {

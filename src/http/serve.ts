@@ -20,6 +20,8 @@ export interface ServeOptions {
   readonly keepAliveTimeout?: number;
   /** How long nothing may move on a connection with a request, in milliseconds. Above the longest poll. Default 65,000. */
   readonly idleTimeout?: number;
+  /** How much of what was answered may be unread, in bytes, over all connections; who owes most is cut off. Default 256 MiB. */
+  readonly maxUnread?: number;
   /** Is told of trouble, in one line, each kind at most once a minute. */
   readonly log: (line: string) => void;
 }
@@ -38,6 +40,7 @@ const STATUSES: Readonly<Record<string, string>> = {
 
 /** How late the event loop may be before that is worth a line, in milliseconds. */
 const LATE = 1_000;
+const SECOND = 1_000;
 
 /** Makes a server for a handler; it does not listen yet. */
 export function serve(
@@ -66,15 +69,25 @@ export function serve(
     // Out of file descriptors, say: what is open goes on, and accepting does when some are closed.
     server.on("error", (error) => tell("cannot accept a connection", error.message));
   });
-  const silent = trackSilent(server);
-  const watch = watchLoop((late) => tell("the event loop was late", `by ${Math.round(late)} ms`));
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  const maxUnread = options.maxUnread ?? 256 * 1024 * 1024;
+  const watch = everySecond((late) => {
+    if (late > LATE) tell("the event loop was late", `by ${Math.round(late)} ms`);
+    const cut = cutOffDebtors(sockets, maxUnread);
+    if (cut > 0) tell("too much is unread", `${cut} connections that took nothing are closed`);
+  });
   return {
     server,
     stop: () =>
       new Promise((resolve) => {
         clearInterval(watch);
         server.close(() => resolve());
-        for (const socket of silent) socket.destroy();
+        // Node closes connections that rest after an answer, but not those that have asked nothing yet.
+        for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
       }),
   };
 }
@@ -91,22 +104,27 @@ function refuseNonsense(error: NodeJS.ErrnoException, socket: Duplex): void {
   socket.destroySoon();
 }
 
-/** Connections that have asked nothing yet. Node closes those that rest after an answer, but not these. */
-function trackSilent(server: Server): ReadonlySet<Socket> {
-  const silent = new Set<Socket>();
-  server.on("connection", (socket: Socket) => {
-    silent.add(socket);
-    const forget = () => silent.delete(socket);
-    socket.once("data", forget).once("close", forget);
-  });
-  return silent;
+/** Closes connections, those that owe most first, until no more than `most` bytes are unread. Gives how many. */
+function cutOffDebtors(sockets: ReadonlySet<Socket>, most: number): number {
+  let unread = 0;
+  for (const { writableLength } of sockets) unread += writableLength;
+  if (unread <= most) return 0;
+  let cut = 0;
+  for (const socket of [...sockets].sort((a, b) => b.writableLength - a.writableLength)) {
+    if (unread <= most) break;
+    unread -= socket.writableLength;
+    socket.destroy();
+    cut++;
+  }
+  return cut;
 }
 
-function watchLoop(late: (ms: number) => void): NodeJS.Timeout {
-  let due = performance.now() + LATE;
+/** @param watch is told by how much it is late, in milliseconds */
+function everySecond(watch: (late: number) => void): NodeJS.Timeout {
+  let due = performance.now() + SECOND;
   return setInterval(() => {
     const now = performance.now();
-    if (now - due > LATE) late(now - due);
-    due = now + LATE;
-  }, LATE).unref();
+    watch(now - due);
+    due = now + SECOND;
+  }, SECOND).unref();
 }

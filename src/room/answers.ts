@@ -24,13 +24,16 @@ export interface Batch {
 /** A batch, and its JSON, which is made once for all who get it. */
 export interface Answer {
   readonly batch: Batch;
-  readonly json: string;
+  /** Text goes out with its head in one write; what is large is bytes, which all who read slowly have in common. */
+  readonly json: string | Buffer;
   /** How long `json` is in UTF-8, in bytes. */
   readonly bytes: number;
 }
 
 /** How far apart clients are told to come back after a drain, in milliseconds. */
 const RETRY_SPREAD = 2_000;
+/** From so many bytes on, a copy for each reader would be worse than a second write. */
+const LARGE = 64 * 1024;
 /** So many answers are remembered. Most waiters stand at the same few places; a stranger may invent any number. */
 const REMEMBERED = 64;
 
@@ -87,5 +90,6 @@ export class Answers {
 }
 
 function answerOf(batch: Batch, json: string): Answer {
-  return { batch, json, bytes: Buffer.byteLength(json) };
+  const bytes = Buffer.byteLength(json);
+  return { batch, json: bytes < LARGE ? json : Buffer.from(json), bytes };
 }

@@ -121,6 +121,8 @@ export class Names {
     const { id, key, name } = session;
     const since = Math.max(session.since, this.#owners.get(key)?.since ?? 0);
     if (!this.#owners.has(key) && !this.#makeRoom()) return false;
+    const before = this.#owners.get(key);
+    if (before && before.name !== name) this.#options.forgotten(before.name);
     this.#owners.set(key, { id, name, since, heldUntil: performance.now() + this.#options.grace });
     return true;
   }

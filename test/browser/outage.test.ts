@@ -28,7 +28,8 @@ const lost = (page: Page) => page.waitForSelector("#status.waiting", { state: "a
 test.each<NodeJS.Signals>(["SIGTERM", "SIGKILL"])(
   "after %s, every page says so, comes back by itself, and shows once what was said meanwhile",
   async (signal) => {
-    const [ann, bob] = [await join(browser, server.url, "Ann"), await join(browser, server.url, "Bob")];
+    const ann = await join(browser, server.url, `Ann ${signal}`);
+    const bob = await join(browser, server.url, `Bob ${signal}`);
     await say(ann, `before ${signal}`);
     await shows(bob, `before ${signal}`);
     await server.stop(signal);
@@ -40,19 +41,18 @@ test.each<NodeJS.Signals>(["SIGTERM", "SIGKILL"])(
     await Promise.all([connected(ann), connected(bob)]);
     await shows(bob, `during ${signal}`);
     await say(bob, `after ${signal}`);
-    await shows(ann, `after ${signal}`);
     for (const page of [ann, bob]) {
+      await shows(page, `after ${signal}`);
       const said = (await texts(page)).filter((text) => text.endsWith(signal));
       expect(said).toEqual([`before ${signal}`, `during ${signal}`, `after ${signal}`]);
     }
     expect(await ann.$$eval("#outbox > li", (items) => items.length)).toBe(0);
-    await Promise.all([ann, bob].map((page) => page.click("text=Log out")));
     await Promise.all([ann, bob].map((page) => page.context().close()));
   },
 );
 
 test("a page that is offline says so, and catches up when it is back", async () => {
-  const ann = await join(browser, server.url, "Ann");
+  const ann = await join(browser, server.url, "Ann in a tunnel");
   const cat = await Person.login(server.url, "Cat");
   await ann.context().setOffline(true);
   await lost(ann);
@@ -66,12 +66,11 @@ test("a page that is offline says so, and catches up when it is back", async () 
   const said = (await texts(ann)).filter((text) => text === "meanwhile" || text === "from the tunnel");
   expect(said.sort()).toEqual(["from the tunnel", "meanwhile"]);
   cat.close();
-  await ann.click("text=Log out");
   await ann.context().close();
 });
 
 test("a page that one comes back to is live again", async () => {
-  const ann = await join(browser, server.url, "Ann");
+  const ann = await join(browser, server.url, "Ann elsewhere");
   const cat = await Person.login(server.url, "Dan");
   await ann.goto(`${server.url}/healthz`);
   await cat.post("while Ann was elsewhere");
@@ -80,14 +79,13 @@ test("a page that one comes back to is live again", async () => {
   await cat.post("now she is back");
   await shows(ann, "now she is back");
   cat.close();
-  await ann.click("text=Log out");
   await ann.context().close();
 });
 
 // Chromium keeps no page in its back/forward cache that has read a no-store answer, as ours do. Other browsers may,
 // so the events that a page sees there are played.
 test("a page out of the back/forward cache polls again, from where it was", async () => {
-  const ann = await join(browser, server.url, "Ann");
+  const ann = await join(browser, server.url, "Ann, frozen");
   const cat = await Person.login(server.url, "Eve");
   const left = ann.waitForRequest("**/leave/**");
   await ann.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true })));

@@ -73,7 +73,7 @@ test("the JSON says what the batch says, for every ending and whatever was writt
   for (const cursor of ["0", "1000-0", "1001-0", "1002-0", "9999-0"] as const) {
     for (const ending of ["message", "time-out", "left", "superseded", "drained"] as const) {
       const { batch, json, bytes } = answers.to(cursor, ending);
-      expect(JSON.parse(json)).toEqual(batch);
+      expect(JSON.parse(`${json}`)).toEqual(batch);
       expect(bytes).toBe(Buffer.byteLength(json));
     }
   }
@@ -91,7 +91,7 @@ test("an answer is made anew for a new message and when somebody came or went", 
   expect(answers.to("1000-0", "message").batch.messages).toHaveLength(2);
   people.present = 3;
   expect(answers.to("1000-0", "message").batch.present).toBe(3);
-  expect(JSON.parse(answers.to("1000-0", "message").json)).toHaveProperty("present", 3);
+  expect(JSON.parse(`${answers.to("1000-0", "message").json}`)).toHaveProperty("present", 3);
 });
 
 test("a stranger who invents thousands of cursors changes nobody's answer", () => {

@@ -192,7 +192,9 @@ describe("a request is over where it says", () => {
       "Upgrade: h2c\r\nConnection: upgrade, HTTP2-Settings",
     ]) {
       seen = [];
-      expect((await hear(port, who(`GET /who HTTP/1.1\r\nHost: x\r\n${upgrade}`))).statuses).toEqual([200]);
+      const { statuses, text } = await hear(port, who(`GET /who HTTP/1.1\r\nHost: x\r\n${upgrade}`));
+      expect(statuses).toEqual([200]);
+      expect(text).toContain("\r\nConnection: close\r\n");
       expect(seen).toEqual(["/who"]);
     }
   });

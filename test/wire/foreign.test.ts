@@ -1,0 +1,76 @@
+/** Pages of other sites, which make a browser send what its user did not ask for. */
+import { afterEach, describe, expect, test } from "vitest";
+import type { ChatOptions } from "../../src/index.js";
+import { type Running, startChat } from "./chat.js";
+import { Person, type Reply } from "./person.js";
+
+const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
+let running: Running | undefined;
+afterEach(async () => {
+  await running?.close();
+  expect(running?.log ?? []).toEqual([]);
+  running = undefined;
+});
+
+async function start(options: ChatOptions = {}): Promise<Running> {
+  running = await startChat(options);
+  return running;
+}
+
+function code(reply: Reply): [number, string] {
+  return [reply.status, (JSON.parse(reply.body) as { error: { code: string } }).error.code];
+}
+
+describe("another site", () => {
+  const posts = ["login", "logout", "put_post/ann", "get_post/ann?since=now&wait=0", "leave/ann"];
+  const foreign: [string, Record<string, string>][] = [
+    ["cross-site", { "Sec-Fetch-Site": "cross-site" }],
+    ["same-site", { "Sec-Fetch-Site": "same-site" }],
+    ["a word nobody knows", { "Sec-Fetch-Site": "x" }],
+    ["two words", { "Sec-Fetch-Site": "same-origin, same-origin" }],
+    ["cross-site under our own origin", { "Sec-Fetch-Site": "cross-site", Origin: "http://HOST" }],
+    ["another origin", { Origin: "https://evil.example" }],
+    ["an origin that begins like ours", { Origin: "http://HOST.evil.example" }],
+    ["an origin that ends like ours", { Origin: "http://evil-HOST" }],
+    ["another port", { Origin: "http://127.0.0.1:1" }],
+    ["no origin to speak of", { Origin: "null" }],
+    ["its own host in a header that only a proxy may set", { Origin: "http://a", "X-Forwarded-Host": "a" }],
+  ];
+
+  test.each(foreign)("that is %s gets no post through, on any route", async (_, headers) => {
+    const { url } = await start();
+    const ann = await Person.login(url, "ann");
+    const filled = Object.entries(headers).map(([name, value]) => [
+      name,
+      value.replace("HOST", new URL(url).host),
+    ]);
+    for (const path of posts) {
+      const body = "name=eve&message=forged";
+      const reply = await ann.ask(path, {
+        method: "POST",
+        headers: { ...FORM, ...Object.fromEntries(filled) },
+        body,
+      });
+      expect([path, ...code(reply)]).toEqual([path, 403, "foreign_origin"]);
+    }
+    expect((await ann.batch("since=0&wait=0")).messages.filter(({ text }) => text !== "")).toEqual([]);
+  });
+
+  test("is not our own page, an address bar, a trusted proxy's host, or a caller that is no browser", async () => {
+    const { url } = await start({ trustProxy: true });
+    const ann = await Person.login(url, "ann");
+    for (const headers of [
+      {},
+      { "Sec-Fetch-Site": "same-origin" },
+      { "Sec-Fetch-Site": "none" },
+      { Origin: url },
+      { Origin: "https://chat.example", "X-Forwarded-Host": "chat.example" },
+      { Origin: "https://chat.example", "X-Forwarded-Host": "evil.example, chat.example" },
+    ]) {
+      expect((await ann.say("mine", headers)).status).toBe(200);
+    }
+    expect(
+      code(await ann.say("x", { Origin: "https://evil.example", "X-Forwarded-Host": "evil.example, chat" })),
+    ).toEqual([403, "foreign_origin"]);
+  });
+});

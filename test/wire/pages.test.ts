@@ -1,0 +1,140 @@
+/** What goes out: the guards of every page, and no user text where it could do something. */
+import fc from "fast-check";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { ChatOptions } from "../../src/index.js";
+import { parseName } from "../../src/room/names.js";
+import { type Running, startChat } from "./chat.js";
+import { ask, Person, type Reply } from "./person.js";
+import { startServer } from "./server.js";
+
+const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
+const HTML = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
+
+let running: Running | undefined;
+afterEach(async () => {
+  vi.useRealTimers();
+  await running?.close();
+  expect(running?.log ?? []).toEqual([]);
+  running = undefined;
+});
+
+async function start(options: ChatOptions = {}): Promise<Running> {
+  running = await startChat(options);
+  return running;
+}
+
+function login(url: string, name: string, headers: Record<string, string> = {}): Promise<Reply> {
+  return ask(`${url}/login`, {
+    method: "POST",
+    headers: { ...FORM, ...headers },
+    body: `name=${encodeURIComponent(name)}`,
+  });
+}
+
+test("every page has the guards, and nothing in it that they would stop", async () => {
+  const { url } = await start({ loginRate: 0.7 });
+  vi.useFakeTimers({ toFake: ["performance"] });
+  const ann = await Person.login(url, "ann");
+  await ann.post(`"><img src=x onerror=alert(1)><style>*{}</style> javascript:alert(1) http://a/"onclick=x`);
+  const refused = { method: "POST", headers: { ...FORM, ...HTML } };
+  const pages = [
+    await ask(`${url}/login`),
+    await ann.ask("chatroom/ann/"),
+    await ann.ask("no/such/page", { headers: HTML }),
+    await ann.ask("login", { method: "DELETE", headers: HTML }),
+    await ann.ask("get_post/bob?since=0", { headers: HTML }),
+    await ann.ask("put_post/ann", { ...refused, body: "message=" }),
+    await ann.ask("put_post/ann", {
+      ...refused,
+      headers: { ...refused.headers, Origin: "null" },
+      body: "message=x",
+    }),
+    await ask(`${url}/get_post/ann`, { headers: HTML }),
+    await ask(`${url}/%zz`, { headers: HTML }),
+    await login(url, 'a/"><script>alert(1)</script>', HTML),
+    await login(url, "bob", HTML),
+  ];
+  expect(pages.map((page) => page.status)).toEqual([200, 200, 404, 405, 403, 422, 403, 401, 400, 422, 429]);
+  for (const { headers, body } of pages) {
+    expect(headers).toMatchObject({
+      "content-type": "text/html; charset=utf-8",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "same-origin",
+      "cross-origin-opener-policy": "same-origin",
+    });
+    const policy = `${headers["content-security-policy"]}`;
+    for (const rule of [
+      "default-src 'none'",
+      "base-uri 'none'",
+      "form-action 'self'",
+      "frame-ancestors 'none'",
+    ]) {
+      expect(policy).toContain(rule);
+    }
+    expect(policy).not.toMatch(/unsafe|\*|data:|https?:/);
+    // Scripts are files, data is JSON; no styles and no handlers in attributes.
+    for (const [script] of body.matchAll(/<script[^>]*>/gi))
+      expect(script).toMatch(/ src="| type="application\/json"/);
+    expect(body).not.toMatch(/<style|<[^>]* (on\w+|style)=|href="(javascript|data):/i);
+  }
+});
+
+describe("no user text gets out of its place", () => {
+  test("a name is percent-encoded in every redirect and unreadable in the cookie", async () => {
+    const { url } = await start();
+    const anyName = fc
+      .string({ unit: "binary", minLength: 1, maxLength: 32 })
+      .filter((name) => !("rule" in parseName(name)));
+    const nasty = fc.constantFrom(
+      "a\u00a0b",
+      "%0d%0aSet-Cookie:x=1",
+      "//evil.example",
+      "?#&=;,",
+      '"<>',
+      "å",
+      "😀",
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(anyName, nasty), async (name) => {
+        const reply = await login(url, name);
+        if (reply.status === 422) return;
+        expect(reply.status).toBe(303);
+        expect(reply.headers.location).toMatch(/^chatroom\/[\w.!~*'()%-]+\/$/);
+        expect(reply.headers["set-cookie"]).toHaveLength(1);
+        expect(reply.headers["set-cookie"]?.[0]).toMatch(
+          /^holdline=[\w-]+\.[\w-]+; Max-Age=\d+; HttpOnly; SameSite=Lax$/,
+        );
+        const Cookie = `${reply.headers["set-cookie"]?.[0]?.split(";")[0]}`;
+        expect((await ask(`${url}/chatroom/x/`, { headers: { Cookie } })).headers.location).toBe(
+          `../../${reply.headers.location}`,
+        );
+        await ask(`${url}/logout`, { method: "POST", headers: { Cookie } });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("a path is never a redirect to somewhere else", async () => {
+    const { url } = await start();
+    for (const [path, location] of [
+      ["/chatroom/%2F%2Fevil.example", "./%2F%2Fevil.example/"],
+      ["/chatroom/%0d%0aX:%20y", "./%0D%0AX%3A%20y/"],
+      ["/chatroom/http:%2F%2Fevil.example", "./http%3A%2F%2Fevil.example/"],
+      ["/chatroom/%5C%5Cevil.example", "./%5C%5Cevil.example/"],
+    ]) {
+      const reply = await ask(url, { headers: {} }).then(() => ask(`${url}${path}`));
+      expect([reply.status, reply.headers.location]).toEqual([308, location]);
+    }
+  });
+
+  test("the log of the program stays empty whatever strangers say", async () => {
+    const server = await startServer();
+    const ann = await Person.login(server.url, "ann\u00a0x");
+    await ann.post("holdline: the disk is full");
+    await ann.ask("%0aholdline:%20x", { headers: { "User-Agent": "x\tholdline: y", Referer: "z" } });
+    await ann.ask("put_post/x%0a", { method: "POST", headers: FORM, body: "message=%0a" });
+    await server.stop();
+    expect(server.stderr()).toBe("");
+  });
+});

@@ -1,0 +1,136 @@
+/** Rates over the wire: posts per person, log-ins per address, and whom a proxy says it is. */
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { ChatOptions } from "../../src/index.js";
+import { type Running, startChat } from "./chat.js";
+import { ask, Person, type Reply, texts } from "./person.js";
+import { startServer } from "./server.js";
+
+const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
+const HTML = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
+
+let running: Running | undefined;
+afterEach(async () => {
+  vi.useRealTimers();
+  await running?.close();
+  expect(running?.log ?? []).toEqual([]);
+  running = undefined;
+});
+
+async function start(options: ChatOptions = {}): Promise<Running> {
+  running = await startChat(options);
+  return running;
+}
+
+function code(reply: Reply): [number, string] {
+  return [reply.status, (JSON.parse(reply.body) as { error: { code: string } }).error.code];
+}
+
+function login(url: string, name: string, headers: Record<string, string> = {}): Promise<Reply> {
+  return ask(`${url}/login`, {
+    method: "POST",
+    headers: { ...FORM, ...headers },
+    body: `name=${encodeURIComponent(name)}`,
+  });
+}
+
+describe("the rate", () => {
+  test("of posts is each user's own: four seconds' worth at once, then 429 until it is time", async () => {
+    const { url } = await start({ postRate: 2 });
+    const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+    vi.useFakeTimers({ toFake: ["performance"] });
+    for (let n = 0; n < 8; n++) await ann.post(`${n}`);
+    const ninth = await ann.say("9");
+    expect(code(ninth)).toEqual([429, "slow_down"]);
+    expect(ninth.headers["retry-after"]).toBe("1");
+    expect((await ann.say("", {})).status).toBe(429);
+    await bob.post("not my fault");
+    vi.advanceTimersByTime(1000);
+    await ann.post("9");
+    await ann.post("10");
+    expect((await ann.say("11")).status).toBe(429);
+    expect(texts(await ann.batch("since=0&wait=0")).filter((text) => text !== "not my fault")).toHaveLength(
+      10,
+    );
+  });
+
+  test("of posts is not widened by another spelling of the name, another cookie, or refused posts", async () => {
+    const { url } = await start({ postRate: 1 });
+    const ann = await Person.login(url, "ann");
+    vi.useFakeTimers({ toFake: ["performance"] });
+    for (let n = 0; n < 4; n++) expect((await ann.say("")).status).toBe(422);
+    const again = await login(url, "ANN", { Cookie: ann.cookie });
+    ann.cookie = again.headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
+    expect((await ann.say("x")).status).toBe(429);
+    const other = { method: "POST", headers: FORM, body: "message=x" };
+    expect((await ann.ask("put_post/ANN", other)).status).toBe(429);
+  });
+
+  test("of log-ins is each address's own, whatever came of them", async () => {
+    const { url } = await start({ loginRate: 0.5 });
+    vi.useFakeTimers({ toFake: ["performance"] });
+    expect((await login(url, "ann")).status).toBe(303);
+    expect((await login(url, "a/b")).status).toBe(422);
+    const third = await login(url, "bob", {
+      "X-Forwarded-For": "198.51.100.1",
+      Forwarded: "for=198.51.100.1",
+    });
+    expect(code(third)).toEqual([429, "slow_down"]);
+    expect(third.headers["retry-after"]).toBe("2");
+    // To read the form is no log-in.
+    expect((await ask(`${url}/login`)).status).toBe(200);
+    vi.advanceTimersByTime(2000);
+    expect((await login(url, "bob")).status).toBe(303);
+  });
+
+  test("of log-ins tells a browser when to come back, on the form with what was typed", async () => {
+    const { url } = await start({ loginRate: 0.1 });
+    vi.useFakeTimers({ toFake: ["performance"] });
+    await login(url, "ann");
+    const reply = await login(url, "bob", HTML);
+    expect([reply.status, reply.headers["content-type"]]).toEqual([429, "text/html; charset=utf-8"]);
+    expect(reply.headers["retry-after"]).toBe("10");
+    expect(reply.body).toContain('name="name"');
+  });
+
+  test("of log-ins behind a trusted proxy is that of the last hop, an IPv6 network of /64 being one address", async () => {
+    const { url } = await start({ loginRate: 0.001, trustProxy: true });
+    let n = 0;
+    const from = async (hops: string) => (await login(url, `n${n++}`, { "X-Forwarded-For": hops })).status;
+    expect(await from("203.0.113.7")).toBe(303);
+    expect(await from("203.0.113.7")).toBe(429);
+    expect(await from("198.51.100.1, 203.0.113.7")).toBe(429);
+    expect(await from("::ffff:203.0.113.7")).toBe(429);
+    expect(await from("203.0.113.7, 198.51.100.1")).toBe(303);
+    expect(await from("2001:db8:1:2::1")).toBe(303);
+    expect(await from("2001:db8:1:2:ffff:ffff:ffff:ffff")).toBe(429);
+    expect(await from("2001:db8:1:3::1")).toBe(303);
+  });
+
+  test("is what the program's flags say; without --trust-proxy what a stranger says of their address is nothing", async () => {
+    const server = await startServer("--post-rate", "0.25", "--login-rate", "0.25");
+    const ann = await Person.login(server.url, "ann");
+    const headers = { "X-Forwarded-For": "198.51.100.1", "X-Forwarded-Proto": "https" };
+    expect((await login(server.url, "bob", headers)).status).toBe(429);
+    expect(await ann.say("a").then((reply) => reply.status)).toBe(200);
+    expect((await ann.say("b")).headers["retry-after"]).toBe("4");
+    await server.stop();
+    const trusting = await startServer("--trust-proxy", "--login-rate", "0.001");
+    expect((await login(trusting.url, "a", { "X-Forwarded-For": "198.51.100.1" })).status).toBe(303);
+    expect((await login(trusting.url, "b", { "X-Forwarded-For": "198.51.100.2" })).status).toBe(303);
+    expect((await login(trusting.url, "c", { "X-Forwarded-For": "198.51.100.2" })).status).toBe(429);
+    await trusting.stop();
+  });
+});
+
+test("the cookie is for TLS only when the caller's connection is TLS as far as a trusted proxy says", async () => {
+  const cookie = async (url: string, name: string, proto: string) =>
+    (await login(url, name, { "X-Forwarded-Proto": proto })).headers["set-cookie"]?.[0];
+  const trusting = await start({ trustProxy: true });
+  expect(await cookie(trusting.url, "a", "https")).toMatch(/; HttpOnly; SameSite=Lax; Secure$/);
+  expect(await cookie(trusting.url, "b", "http, https")).toMatch(/; Secure$/);
+  expect(await cookie(trusting.url, "c", "https, http")).toMatch(/; SameSite=Lax$/);
+  expect(await cookie(trusting.url, "d", "http")).toMatch(/; SameSite=Lax$/);
+  await trusting.close();
+  const wary = await start();
+  expect(await cookie(wary.url, "a", "https")).toMatch(/; SameSite=Lax$/);
+});
