@@ -83,7 +83,10 @@ export class Request {
   /** Whether the caller would rather see a page than JSON: a browser that navigates, not a script or `curl`. */
   prefersHtml(): boolean {
     const accept = this.req.headers.accept ?? "*/*";
-    return quality(accept, "text/html") > quality(accept, "application/json");
+    const [html, json] = [quality(accept, "text/html"), quality(accept, "application/json")];
+    // w3m would have text/html and application/* alike: what it names is what it can show.
+    const named = /\btext\/html\b/i.test(accept) && !/\bapplication\/json\b/i.test(accept);
+    return html > json || (html === json && html > 0 && named);
   }
 
   /**

@@ -111,8 +111,8 @@ export class Room {
    * it is not answered.
    */
   poll(poll: Waiter): "answered" | "held" | "full" {
-    const { user, client } = poll;
-    if (client !== undefined) this.#waiters.release(user, client, "superseded");
+    const { user } = poll;
+    this.#waiters.supersede(poll);
     const atOnce = this.#draining || poll.wait <= 0;
     if (!atOnce && this.#waiters.size >= this.#options.maxWaiters && !this.#makeRoom(user)) return "full";
     if (atOnce) {
@@ -145,7 +145,7 @@ export class Room {
 
   /** A page says that it is going away: one of several, or, without a client, all there is of this person. */
   leave(user: string, client?: string): void {
-    this.#waiters.release(user, client, "left");
+    this.#waiters.release(user, client);
     if (client !== undefined && this.#presence.held(user) > 0) return;
     if (this.#presence.leave(user)) this.#notices.saidGoodbye(user);
   }
@@ -155,7 +155,7 @@ export class Room {
     const user = session.name;
     this.names.end(session);
     this.plain.close(user);
-    this.#waiters.release(user, undefined, "left");
+    this.#waiters.release(user);
     if (this.#presence.leave(user)) this.#notices.departed(user);
   }
 

@@ -99,14 +99,17 @@ export class Waiters {
     this.#options.settled(waiter, ending);
   }
 
-  /** Lets the polls of a user go: of one client that takes another poll or goes away, or of all. */
-  release(user: string, client: string | undefined, ending: "superseded" | "left"): void {
-    if (client === undefined) {
-      for (const waiter of this.#of(user)) this.settle(waiter, ending);
-    } else {
-      const waiter = this.#held.get(keyOf(user, client));
-      if (waiter) this.settle(waiter, ending);
-    }
+  /** Lets an older poll of the same client go. */
+  supersede(waiter: Waiter): void {
+    const older = this.#held.get(waiter.key);
+    if (older) this.settle(older, "superseded");
+  }
+
+  /** Lets the polls of a user go who goes away: that of one client, or all. */
+  release(user: string, client?: string): void {
+    const one = client === undefined ? undefined : this.#held.get(keyOf(user, client));
+    for (const waiter of client === undefined ? this.#of(user) : one ? [one] : [])
+      this.settle(waiter, "left");
   }
 
   /** Lets the poll go that a user has had held for longest. */

@@ -1,6 +1,6 @@
 /** Reading in the room: the conversation, who is here, and what the page tells of itself. */
 import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { Person } from "../wire/person.js";
 import { type Server, startServer } from "../wire/server.js";
 import { enter, join, openBrowser, say, shows, texts } from "./browser.js";
@@ -167,6 +167,9 @@ describe("the head of the page", () => {
 
 test("five thousand messages stay on the page, and those out of view are not laid out", async () => {
   const large = await startServer("--login-rate", "0", "--post-rate", "0", "--backlog", "6000");
+  onTestFinished(async () => {
+    await large.stop();
+  });
   const cat = await Person.login(large.url, "Cat");
   ann = await join(browser, large.url, name);
   for (let n = 0; n < 5100; n += 100) {
@@ -190,5 +193,4 @@ test("five thousand messages stay on the page, and those out of view are not lai
     document.querySelector("#messages > li > p")?.checkVisibility({ contentVisibilityAuto: true }),
   );
   cat.close();
-  await large.stop();
 });
