@@ -1,5 +1,6 @@
 /** What an embedder imports. */
 export { type Chat, createChat } from "./chat.js";
+export { type ServeOptions, type Serving, serve } from "./http/serve.js";
 export type { ChatOptions, Secrets } from "./options.js";
 export { FileStore, type FileStoreOptions } from "./store/file.js";
 export { MemoryStore } from "./store/memory.js";
