@@ -173,7 +173,7 @@ export class Room {
     this.#backlog.push(message);
     this.#answers.forget();
     // That they came is no news to those who came.
-    if (message.kind === "join") this.#waiters.skip(message.user, before, message.id);
+    if (message.kind === "join") this.#waiters.passOver(message.user, before, message.id);
     this.#waiters.wake();
   }
 

@@ -119,7 +119,7 @@ export class Waiters {
   }
 
   /** Moves a user's own polls from one cursor to the next, past a message that is no news to them. */
-  skip(user: string, from: Cursor, to: Cursor): void {
+  passOver(user: string, from: Cursor, to: Cursor): void {
     for (const waiter of this.#of(user)) if (waiter.cursor === from) waiter.cursor = to;
   }
 

@@ -180,7 +180,7 @@ test("the oldest poll of a user can be let go, and only that one", () => {
 test("who skips a message stays held through its round, and is woken by the next", () => {
   hold("ann");
   hold("bob");
-  waiters.skip("ann", "5-0", "6-0");
+  waiters.passOver("ann", "5-0", "6-0");
   message("6-0");
   turn();
   expect(told).toEqual(["bob message"]);
@@ -191,7 +191,7 @@ test("who skips a message stays held through its round, and is woken by the next
 
 test("who has not seen what came before a message does not skip it", () => {
   const late = hold("ann", undefined, "4-0");
-  waiters.skip("ann", "5-0", "6-0");
+  waiters.passOver("ann", "5-0", "6-0");
   expect(late.cursor).toBe("4-0");
 });
 
