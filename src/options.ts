@@ -12,6 +12,8 @@ export interface ChatOptions {
   readonly backlog?: number;
   /** How many polls are held at once, 1 to 1,000,000. When all places are taken, who holds most gives one up; then 503. Default 10,000. */
   readonly maxWaiters?: number;
+  /** How many polls one person may hold, 1 to 1,000,000; more are 503. Default: as many as there are places that nobody else wants. */
+  readonly maxWaitersPerUser?: number;
   /** How many names are remembered, 1 to 10,000,000. More log-ins are 503 while all of them are held. Default 100,000. */
   readonly maxNames?: number;
   /** The longest request body, in bytes, 1,024 to 1,000,000. A longer one is 413. Default 65,536. */
@@ -45,6 +47,7 @@ export function settle(options: ChatOptions): Settled {
   return {
     backlog,
     maxWaiters: whole("maxWaiters", options.maxWaiters ?? 10_000, 1, 1_000_000),
+    maxWaitersPerUser: whole("maxWaitersPerUser", options.maxWaitersPerUser ?? 1_000_000, 1, 1_000_000),
     maxNames: whole("maxNames", options.maxNames ?? 100_000, 1, 10_000_000),
     bodyLimit: whole("bodyLimit", options.bodyLimit ?? 65_536, 1_024, 1_000_000),
     grace: whole("grace", options.grace ?? 30_000, 1, 3_600_000),

@@ -19,6 +19,8 @@ export interface RoomOptions {
   readonly backlog: number;
   /** How many polls may be held at once. */
   readonly maxWaiters: number;
+  /** How many polls one person may hold. */
+  readonly maxWaitersPerUser: number;
   /** How many names are remembered. */
   readonly maxNames: number;
   /** How long somebody is still here after their last poll, in milliseconds. */
@@ -114,7 +116,7 @@ export class Room {
     const { user } = poll;
     this.#waiters.supersede(poll);
     const atOnce = this.#draining || poll.wait <= 0;
-    if (!atOnce && this.#waiters.size >= this.#options.maxWaiters && !this.#makeRoom(user)) return "full";
+    if (!atOnce && !this.#hasRoom(user)) return "full";
     if (atOnce) {
       if (!this.#draining && this.#presence.touch(user)) this.#arrived(user);
       poll.answer(this.#answers.to(this.#resolve(poll), this.#draining ? "drained" : "time-out"), "time-out");
@@ -188,10 +190,14 @@ export class Room {
     return waiter.cursor;
   }
 
-  /** Nobody keeps others out by holding many polls: who holds most gives their oldest place up. */
-  #makeRoom(user: string): boolean {
+  /** Nobody keeps others out by holding many polls: in a full room, who holds most gives their oldest place up. */
+  #hasRoom(user: string): boolean {
+    const { maxWaiters, maxWaitersPerUser } = this.#options;
+    const own = this.#presence.held(user);
+    if (own >= maxWaitersPerUser) return false;
+    if (this.#waiters.size < maxWaiters) return true;
     const [heaviest, polls] = this.#presence.heaviest();
-    if (polls <= this.#presence.held(user) + 1) return false;
+    if (polls <= own + 1) return false;
     this.#waiters.releaseOldest(heaviest);
     return true;
   }

@@ -14,6 +14,7 @@ export function open(options: Partial<RoomOptions> = {}): Promise<Room> {
     store: new MemoryStore(100),
     backlog: 100,
     maxWaiters: 100,
+    maxWaitersPerUser: 100,
     maxNames: 100,
     grace: GRACE,
     ...options,

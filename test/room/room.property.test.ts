@@ -70,7 +70,14 @@ async function world(limit: number) {
   work = 0;
   const model = new Model(limit);
   const store = new SlowStore(model);
-  const room = await Room.open({ store, backlog: limit, maxWaiters: 100, maxNames: 100, grace: 1e9 });
+  const room = await Room.open({
+    store,
+    backlog: limit,
+    maxWaiters: 100,
+    maxWaitersPerUser: 100,
+    maxNames: 100,
+    grace: 1e9,
+  });
   for (const user of READERS) room.view(user);
   const { cursor } = room.newest(0);
   const readers = READERS.map(

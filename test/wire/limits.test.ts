@@ -35,6 +35,19 @@ function login(url: string, name: string, headers: Record<string, string> = {}):
   });
 }
 
+test("one person may be kept to so many polls, and others go on", async () => {
+  const { url, chat } = await start({ maxWaitersPerUser: 2 });
+  const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+  for (const person of [ann, bob]) await person.batch("since=now&wait=0");
+  const polls = ["a", "b"].map((client) => ann.batch(`since=now&wait=60&client=${client}`));
+  await until(() => chat.waiting === 2);
+  expect(code(await ann.poll("since=now&wait=60&client=c"))).toEqual([503, "too_many_waiters"]);
+  polls.push(bob.batch("since=now&wait=60"));
+  await until(() => chat.waiting === 3);
+  await bob.post("to three");
+  for (const poll of polls) expect(texts(await poll)).toEqual(["to three"]);
+});
+
 describe("when all places for polls are taken", () => {
   test("who holds most gives way to who holds least, and 503 is for those with a fair share", async () => {
     const { url, chat } = await start({ maxWaiters: 4 });
@@ -86,7 +99,7 @@ describe("when all places for polls are taken", () => {
 });
 
 test("a name that is taken again in another spelling leaves nothing of the old one behind", async () => {
-  const options = { backlog: 10, maxWaiters: 10, maxNames: 10, grace: 1000 };
+  const options = { backlog: 10, maxWaiters: 10, maxWaitersPerUser: 10, maxNames: 10, grace: 1000 };
   const room = await Room.open({ ...options, store: new MemoryStore(10) });
   const start = room.newest(0).cursor;
   const first = { name: "ann", key: "ann", id: "1", since: 1 };
