@@ -8,7 +8,8 @@ import { FileStore } from "./store/file.js";
 import { MemoryStore } from "./store/memory.js";
 
 const USAGE =
-  "holdline [--host 127.0.0.1] [--port 5000] [--data DIR|none] [--backlog 1000] [--max-waiters 10000]";
+  "holdline [--host 127.0.0.1] [--port 5000] [--data DIR|none] [--backlog 1000] [--max-waiters 10000] " +
+  "[--post-rate 5] [--login-rate 5] [--trust-proxy]";
 /** What is still open so long after a signal is cut off, in milliseconds. */
 const LAST_CALL = 4_000;
 
@@ -51,7 +52,7 @@ function readFlags() {
       loginRate: number("login-rate", values["login-rate"], 1_000_000),
     };
   } catch (error) {
-    return giveUp(2, `${error instanceof Error ? error.message.split("\n")[0] : error} Usage: ${USAGE}`);
+    return giveUp(2, `${error instanceof Error ? error.message.split("\n")[0] : error}. Usage: ${USAGE}`);
   }
 }
 
@@ -60,7 +61,11 @@ function number(flag: string, text: string, most: number, least = 0): number {
   const value = Number(text);
   const shape = flag.endsWith("-rate") ? /^\d+(\.\d+)?$/ : /^\d+$/;
   if (shape.test(text) && value >= least && value <= most) return value;
-  throw new RangeError(`--${flag} takes a number from ${least} to ${most}, not "${text}".`);
+  throw new RangeError(`--${flag} takes a number from ${least} to ${most}, not "${text}"`);
+}
+
+function isErrno(error: unknown): boolean {
+  return error instanceof Error && "errno" in error;
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): string {
@@ -79,7 +84,10 @@ const store =
   flags.data === "none"
     ? new MemoryStore(flags.backlog)
     : new FileStore({ folder: flags.data, keep: flags.backlog, warn: log });
-const chat = await createChat({ ...flags, store, log }).catch((error) => giveUp(1, error.message));
+const chat = await createChat({ ...flags, store, log }).catch((error: Error) => {
+  const advice = isErrno(error.cause) ? "; choose another folder with --data, or --data none" : "";
+  return giveUp(1, error.message + advice);
+});
 const { server, stop } = serve(chat.handler, { log, maxConnections: flags.maxWaiters + SPARE_CONNECTIONS });
 
 const failed = (error: Error) => giveUp(1, listenError(error, flags.host, flags.port));

@@ -7,7 +7,7 @@
  * When a write fails, its posts are refused. Each later post tries again, and so does a timer, so that health
  * returns with the disk, also when nobody posts.
  */
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { type Id, nextId } from "./id.js";
@@ -175,14 +175,27 @@ export class FileStore implements Store {
   }
 }
 
-/** Makes a folder that outlasts a power cut, with the folders above it. */
+/** Makes a folder, and those above it, so that they outlast a power cut. Node's own `recursive` can loop for ever (in /proc). */
 async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  const top = dirname(resolve(first));
-  for (let made = resolve(folder); made.length > top.length; made = dirname(made)) {
-    await syncFolder(dirname(made));
-  }
+  const parent = dirname(resolve(folder));
+  const made = await mkdir(folder, { mode: 0o700 }).then(
+    () => true,
+    async (error: NodeJS.ErrnoException) => {
+      if (error.code === "EEXIST" && (await stat(folder)).isDirectory()) return false;
+      if (error.code !== "ENOENT" || (await exists(parent))) throw error;
+      await makeFolder(parent);
+      await mkdir(folder, { mode: 0o700 });
+      return true;
+    },
+  );
+  if (made) await syncFolder(parent);
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 function messageOf(error: unknown): string {

@@ -42,6 +42,35 @@ describe("the start", () => {
     expect(out.stderr).toMatch(/^holdline: 192\.0\.2\.1 is not an address of this machine.*\n$/);
   });
 
+  test.each(["/proc/none", "/proc/none/of/it", "/dev/null", "/dev/null/below"])(
+    "says that it cannot keep messages in %s and what to do, in one line, and ends with 1",
+    async (folder) => {
+      const { exited, out } = run("--port", "0", "--data", folder);
+      expect(await exited).toBe(1);
+      expect(out.stdout).toBe("");
+      expect(out.stderr).toMatch(
+        /^holdline: cannot keep messages in .*; choose another folder with --data, or --data none\n$/,
+      );
+    },
+  );
+
+  test("tells its flags to who asks", async () => {
+    const { exited, out } = run("--help");
+    expect(await exited).toBe(0);
+    for (const flag of [
+      "host",
+      "port",
+      "data",
+      "backlog",
+      "max-waiters",
+      "post-rate",
+      "login-rate",
+      "trust-proxy",
+    ]) {
+      expect(out.stdout).toContain(`[--${flag}`);
+    }
+  });
+
   test.each([
     ["an unknown flag", ["--colour"]],
     ["a word that is no flag", ["5000"]],
