@@ -64,7 +64,9 @@ function poll(room: Room, request: Request, session: Session, fields: Fields): O
 function ask(room: Room, { res }: Request, poll: Waiter): Outcome {
   const outcome = room.poll(poll);
   if (outcome === "full") return FULL;
-  if (outcome === "held") res.on("close", () => room.gone(poll));
+  // Who left while the body was read is gone already, and would not be told of again.
+  if (outcome === "held" && res.destroyed) room.gone(poll);
+  else if (outcome === "held") res.on("close", () => room.gone(poll));
   return HELD;
 }
 

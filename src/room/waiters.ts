@@ -4,9 +4,10 @@
  *   hold ──▶ in the map, its timer running ──▶ settle ──▶ out of the map, timer cleared, answered (or gone)
  *
  * It has exactly one way out, `settle`, and takes it once, for whichever comes first: a round that finds it behind
- * ("message"), the end of its wait ("time-out"), a newer poll of the same client ("superseded"), its page saying good-bye
- * ("left"), its connection closing ("gone"), or the process stopping ("drained"). The map never asks whether a connection is still there: whoever holds
- * the connection says "gone", and whatever becomes of the answer, the next poll with the same cursor gets everything.
+ * ("message"), the end of its wait ("time-out"), a newer poll of the same client ("superseded"), its page saying
+ * good-bye ("left"), its connection closing ("gone"), or the process stopping ("drained"). The map never asks whether a
+ * connection is still there: whoever holds the connection says "gone", and whatever becomes of the answer, the next
+ * poll with the same cursor gets everything.
  */
 import type { Answer, Ending } from "./answers.js";
 import type { Cursor } from "./backlog.js";
