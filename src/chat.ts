@@ -99,8 +99,11 @@ class Routes {
   #leave(request: Request): Outcome {
     const session = this.#sessions.caller(request);
     if ("code" in session) return session;
-    this.#room.names.release(session);
-    this.#room.leave(session.name, request.query()?.get("client"));
+    const client = request.query()?.get("client");
+    // A page that goes is mostly one that is loaded again: its name must not be free in between.
+    if (client === undefined) this.#room.names.release(session);
+    else this.#room.names.hold(session);
+    this.#room.leave(session.name, client);
     return { status: 204, headers: { "Cache-Control": "no-store" } };
   }
 

@@ -17,7 +17,7 @@ const NAMES_IN_PAGE = 100;
  * How the page stays fresh without scripts. It takes the whole page, since frames are forbidden, and with it, in all
  * browsers but Firefox, what is typed. So there is a link to a page that does without.
  */
-const RENEW = '<noscript><meta http-equiv="refresh" content="30"></noscript>';
+const RENEW = '<noscript><meta http-equiv="refresh" content="20"></noscript>';
 
 /** What the room's page shows. */
 export interface RoomView {

@@ -78,6 +78,9 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   return `cannot listen on ${host}:${port}: ${error.message}`;
 }
 
+// Whoever read our output may go away; that must not end the room, and there is nobody left to tell.
+for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
+
 const flags = readFlags();
 const log = (line: string) => process.stderr.write(`holdline: ${line}\n`);
 const store =

@@ -59,10 +59,10 @@ test("one logs in, reads, writes, renews the page and leaves", async () => {
 
 test("the page renews itself, unless one asks it to stand still", async () => {
   await enter(page, server.url, "Cat");
-  // Every 30 seconds; here, as soon as it may.
+  // Every 20 seconds; here, as soon as it may.
   await page.route("**/chatroom/**", async (route) => {
     const response = await route.fetch();
-    const body = (await response.text()).replace('content="30"', 'content="1"');
+    const body = (await response.text()).replace('content="20"', 'content="1"');
     await route.fulfill({ response, body });
   });
   await page.goto(page.url());

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { settle } from "../../src/options.js";
 import { type Running, startChat, until } from "./chat.js";
 import { type Batch, Person, texts } from "./person.js";
 
@@ -101,6 +102,22 @@ describe("a name", () => {
     expect((await ann.poll("since=now&wait=0")).status).toBe(401);
     expect((await other.poll("since=now&wait=0")).status).toBe(200);
   });
+});
+
+test("a name is not to be had in the moment in which its owner's page is loaded again", async () => {
+  const patient = await startChat();
+  const bob = await Person.login(patient.url, "bob");
+  await bob.ask("chatroom/bob/");
+  await bob.ask("leave/bob?client=a", { method: "POST" });
+  await expect(Person.login(patient.url, "bob")).rejects.toThrow("409");
+  expect((await bob.ask("chatroom/bob/")).status).toBe(200);
+  await patient.close();
+});
+
+test("a page without scripts is renewed before its reader counts as away", async () => {
+  const page = (await ann.ask("chatroom/ann/")).body;
+  const seconds = Number(/http-equiv="refresh" content="(\d+)"/.exec(page)?.[1]);
+  expect(seconds * 1000).toBeLessThan(settle({}).grace);
 });
 
 describe("notices", () => {

@@ -1,6 +1,9 @@
 import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ask, type Batch, Person } from "./person.js";
 import { run, startServer } from "./server.js";
@@ -94,6 +97,23 @@ describe("the start", () => {
     expect((await ann.batch("since=0")).messages.map((message) => message.text)).toEqual(["2", "3", "4"]);
     await server.stop();
   });
+});
+
+test("a room whose log nobody reads any more lives on, also when there is something to say", async () => {
+  const parent = await mkdtemp(join(tmpdir(), "holdline-"));
+  const folder = join(parent, "data");
+  const server = await startServer("--data", folder);
+  const ann = await Person.login(server.url, "ann");
+  server.closeOutput();
+  await rm(folder, { recursive: true });
+  await writeFile(folder, "in the way");
+  // The store says so on standard error.
+  expect((await ann.say("lost")).status).toBe(503);
+  await rm(folder);
+  await mkdir(folder);
+  while ((await ann.say("kept")).status !== 200);
+  expect(await server.stop()).toBe(0);
+  await rm(parent, { recursive: true });
 });
 
 describe.each(["SIGTERM", "SIGINT"] as const)("%s", (signal) => {

@@ -15,6 +15,8 @@ export interface Server {
   readonly stderr: () => string;
   /** Its exit status, or the signal that ended it. */
   readonly exited: Promise<number | string>;
+  /** Reads its output no more, as a log reader that died. */
+  closeOutput(): void;
   /** Sends a signal (default SIGTERM) and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<number | string>;
 }
@@ -61,6 +63,10 @@ export async function startServer(...flags: string[]): Promise<Server> {
     stdout: () => out.stdout,
     stderr: () => out.stderr,
     exited,
+    closeOutput() {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    },
     stop(signal = "SIGTERM") {
       child.kill(signal);
       return exited;
