@@ -41,6 +41,8 @@ function readFlags() {
       process.stdout.write(`${USAGE}\n`);
       process.exit(0);
     }
+    // An empty one is a variable that was not set; to Node it would mean every address there is.
+    if (values.host === "" || values.data === "") throw new RangeError("--host and --data must not be empty");
     return {
       host: values.host,
       data: values.data,
@@ -52,7 +54,10 @@ function readFlags() {
       loginRate: number("login-rate", values["login-rate"], 1_000_000),
     };
   } catch (error) {
-    return giveUp(2, `${error instanceof Error ? error.message.split("\n")[0] : error}. Usage: ${USAGE}`);
+    return giveUp(
+      2,
+      `${error instanceof Error ? error.message.split("\n")[0]?.replace(/\.$/, "") : error}. Usage: ${USAGE}`,
+    );
   }
 }
 
@@ -81,6 +86,18 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
 // Whoever read our output may go away; that must not end the room, and there is nobody left to tell.
 for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
 
+// Until it listens there is nobody to answer.
+let stopping = false;
+let drain = (): void => process.exit(0);
+function onSignal(): void {
+  // Who asks twice means it.
+  if (stopping) process.exit(1);
+  stopping = true;
+  drain();
+}
+process.on("SIGTERM", onSignal);
+process.on("SIGINT", onSignal);
+
 const flags = readFlags();
 const log = (line: string) => process.stderr.write(`holdline: ${line}\n`);
 const store =
@@ -102,15 +119,9 @@ server.listen({ host: flags.host, port: flags.port, backlog: 4096 }, () => {
   process.stdout.write(`holdline is listening on http://${host}:${port}\n`);
 });
 
-let stopping = false;
-function onSignal(): void {
-  // Who asks twice means it.
-  if (stopping) process.exit(1);
-  stopping = true;
+drain = () => {
   setTimeout(() => server.closeAllConnections(), LAST_CALL).unref();
   // In this order: to close the door would cut off answers that are on their way.
   void stop();
   void chat.close();
-}
-process.on("SIGTERM", onSignal);
-process.on("SIGINT", onSignal);
+};

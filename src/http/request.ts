@@ -108,7 +108,14 @@ export class Request {
     }
     const text = decodeUtf8(body);
     const fields = text === undefined ? undefined : isJson ? parseJsonFields(text) : parseForm(text);
-    return fields ?? refuse(400, "bad_request", "The body is not what its Content-Type says.");
+    return (
+      fields ??
+      refuse(
+        400,
+        "bad_request",
+        "The body is not what its Content-Type says: a form, or an object whose values are all texts.",
+      )
+    );
   }
 
   #forwarded(what: "for" | "proto" | "host"): string | undefined {

@@ -79,13 +79,16 @@ describe("the start", () => {
     ["a word that is no flag", ["5000"]],
     ["a port that is no number", ["--port", "http"]],
     ["a port out of range", ["--port", "65536"]],
+    ["a negative port", ["--port", "-1"]],
+    ["an empty host", ["--host", ""]],
+    ["an empty folder", ["--data", ""]],
     ["a backlog of nothing", ["--backlog", "0"]],
     ["a flag without its value", ["--max-waiters"]],
   ])("refuses %s in one line that shows the flags, and ends with 2", async (_, flags) => {
     const { exited, out } = run(...flags);
     expect(await exited).toBe(2);
     expect(out.stdout).toBe("");
-    expect(out.stderr).toMatch(/^holdline: .*\[--port 5000\].*\n$/);
+    expect(out.stderr).toMatch(/^holdline: .*[^.]\. Usage: .*\[--port 5000\].*\n$/);
     expect(out.stderr.trim().split("\n")).toHaveLength(1);
   });
 
