@@ -18,7 +18,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: "wire on files",
-          include: ["test/wire/{delivery,errors,http,impostors,plain,presence,sessions}.test.ts"],
+          include: ["test/wire/{contract,delivery,errors,http,impostors,plain,presence,sessions}.test.ts"],
           env: { STORE: "file" },
         },
       },

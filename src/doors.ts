@@ -3,7 +3,7 @@ import { neighbourhood, Rate } from "./http/limits.js";
 import { html, isRefusal, type Outcome, type Refusal, redirect, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import type { Pages } from "./pages.js";
-import { BURST, chatroomOf, slowDown } from "./replies.js";
+import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
 import { parseName } from "./room/names.js";
 import type { Room } from "./room/room.js";
 import type { Sessions } from "./sessions.js";
@@ -12,9 +12,7 @@ import type { Sessions } from "./sessions.js";
 const MESSAGES_IN_PAGE = 100;
 
 const TAKEN = refuse(409, "name_taken", "Somebody else has this name now.");
-const FULL = refuse(503, "too_many_waiters", "Too many people are here. Try again soon.", {
-  "Retry-After": "30",
-});
+const FULL = unavailable("too_many_waiters", "Too many people are here. Try again soon.", 30);
 
 export class Doors {
   readonly #room: Room;

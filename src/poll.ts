@@ -7,6 +7,7 @@ import type { ServerResponse } from "node:http";
 import type { Fields } from "./http/form.js";
 import { HELD, isRefusal, json, type Outcome, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
+import { unavailable } from "./replies.js";
 import type { Answer, Ending } from "./room/answers.js";
 import { type Cursor, isCursor } from "./room/backlog.js";
 import type { Session } from "./room/names.js";
@@ -18,8 +19,6 @@ import type { Sessions } from "./sessions.js";
 const WAIT = 10;
 /** The longest wait, in seconds. */
 const MAX_WAIT = 60;
-/** What a caller is told to wait when no more polls can be held, in seconds. */
-const RETRY_AFTER = 2;
 
 /** The handler of `/get_post/:user`. */
 export function longPoll(
@@ -136,9 +135,7 @@ function plainPoll(room: Room, request: Request, session: Session): Outcome {
   return ask(room, request, new PlainPoll(room, request, session.name, since, deadline));
 }
 
-const FULL = refuse(503, "too_many_waiters", "Too many people are waiting. Try again soon.", {
-  "Retry-After": `${RETRY_AFTER}`,
-});
+const FULL = unavailable("too_many_waiters", "Too many people are waiting. Try again soon.", 2);
 
 /** Not `send`: this is the hot path, and a flat list of headers is what Node takes with least ado. */
 function reply(

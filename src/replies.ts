@@ -4,12 +4,13 @@ import { type Refusal, refuse } from "./http/reply.js";
 /** How many seconds' worth of a rate may come at once. */
 export const BURST = 4;
 
-/** What callers are told to wait for a server that stops or a store in trouble, in seconds. */
-const RETRY_AFTER = 5;
-
-/** A 503 after which trying again makes sense; nothing was kept. */
-export function unavailable(code: "draining" | "store_unavailable", message: string): Refusal {
-  return refuse(503, code, message, { "Retry-After": `${RETRY_AFTER}` });
+/** A 503 after which trying again makes sense; nothing was kept. @param seconds to wait before that */
+export function unavailable(
+  code: "draining" | "store_unavailable" | "too_many_waiters",
+  message: string,
+  seconds = 5,
+): Refusal {
+  return refuse(503, code, message, { "Retry-After": `${seconds}` });
 }
 
 /** A 429: the caller is to wait for so many milliseconds. */

@@ -127,18 +127,24 @@ export class Router {
   #finish(request: Request, outcome: Outcome | undefined): void {
     // Undefined: the client went away before there was something to answer.
     if (outcome === undefined || typeof outcome === "symbol") return;
-    if (this.#options.closing()) request.res.shouldKeepAlive = false;
-    send(request.res, isRefusal(outcome) ? this.#options.refused(request, outcome) : outcome);
+    this.#send(request, isRefusal(outcome) ? this.#options.refused(request, outcome) : outcome);
   }
 
   #fail(request: Request, error: unknown): void {
     this.#options.failed(error);
-    if (this.#options.closing()) request.res.shouldKeepAlive = false;
     // When this was thrown after the head of a reply, closing is all that is left to say.
     if (request.res.headersSent) request.res.destroy();
     // Plain words: whatever makes the other replies may be what broke.
     else
-      send(request.res, json(500, { error: { code: "internal", message: "Something broke on our side." } }));
+      this.#send(
+        request,
+        json(500, { error: { code: "internal", message: "Something broke on our side." } }),
+      );
+  }
+
+  #send({ res }: Request, reply: Reply): void {
+    if (this.#options.closing()) res.shouldKeepAlive = false;
+    send(res, reply);
   }
 }
 

@@ -1,4 +1,5 @@
 /** A room made of a fake `fetch`, and a consumer that writes down what it is handed. */
+import { afterEach, beforeEach, vi } from "vitest";
 import {
   type Batch,
   type LongPollOptions,
@@ -6,6 +7,22 @@ import {
   type Message,
   type State,
 } from "../../src/client/longpoll.js";
+
+/** Fake timers for each test, a jitter of one half, and a signal that ends what the test began. */
+export function fakeTime(): { readonly signal: () => AbortSignal; readonly abort: () => void } {
+  let stop = new AbortController();
+  beforeEach(() => {
+    vi.useFakeTimers();
+    vi.spyOn(Math, "random").mockReturnValue(0.5);
+    stop = new AbortController();
+  });
+  afterEach(() => {
+    stop.abort();
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
+  return { signal: () => stop.signal, abort: () => stop.abort() };
+}
 
 export interface Asked {
   readonly query: URLSearchParams;

@@ -1,24 +1,11 @@
 /** The poll, alone: fake timers and a fake fetch. */
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { longPoll } from "../../src/client/longpoll.js";
-import { type Answers, enter, holds, message, never, refused, reply } from "./fake-room.js";
+import { type Answers, enter, fakeTime, holds, message, never, refused, reply } from "./fake-room.js";
 
 const second = 1000;
-let stop: AbortController;
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  vi.spyOn(Math, "random").mockReturnValue(0.5);
-  stop = new AbortController();
-});
-
-afterEach(() => {
-  stop.abort();
-  vi.restoreAllMocks();
-  vi.useRealTimers();
-});
-
-const start = (answers: Answers, options = {}) => enter(answers, { signal: stop.signal, ...options });
+const stop = fakeTime();
+const start = (answers: Answers, options = {}) => enter(answers, { signal: stop.signal(), ...options });
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 describe("the cursor", () => {
@@ -41,7 +28,7 @@ describe("the cursor", () => {
 
   test("does not move before the consumer comes for more", async () => {
     const fetch = vi.fn(async () => reply("1-0", [message("1-0")]));
-    const { batches } = longPoll({ base: "http://chat.test", user: "ann", fetch, signal: stop.signal });
+    const { batches } = longPoll({ base: "http://chat.test", user: "ann", fetch, signal: stop.signal() });
     expect(fetch).toHaveBeenCalledTimes(0);
     await batches.next();
     await pass(60 * second);

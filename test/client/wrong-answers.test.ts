@@ -1,24 +1,11 @@
 /** Whatever a server answers, it is asked at a bearable rate, and for as long as it may heal: fake timers and a fake fetch. */
 import fc from "fast-check";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type Answers, enter, holds, message, refused, reply } from "./fake-room.js";
+import { expect, test, vi } from "vitest";
+import { type Answers, enter, fakeTime, holds, message, refused, reply } from "./fake-room.js";
 
 const second = 1000;
-let stop: AbortController;
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  vi.spyOn(Math, "random").mockReturnValue(0.5);
-  stop = new AbortController();
-});
-
-afterEach(() => {
-  stop.abort();
-  vi.restoreAllMocks();
-  vi.useRealTimers();
-});
-
-const start = (answers: Answers, options = {}) => enter(answers, { signal: stop.signal, ...options });
+const stop = fakeTime();
+const start = (answers: Answers, options = {}) => enter(answers, { signal: stop.signal(), ...options });
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 const html = (status: number) => new Response("<!doctype html><title>Log in</title>", { status });
@@ -95,7 +82,7 @@ test("no tight loop: a new message each time, at once", async () => {
   expect(batches.length).toBe(asked.length);
 });
 
-test("no tight loop: any JSON at all", async () => {
+test("no tight loop, whatever the JSON", async () => {
   const answer = fc.record(
     {
       cursor: fc.oneof(fc.constantFrom("1-0", "2-0", "x"), fc.jsonValue()),

@@ -1,5 +1,5 @@
 /** A file store as the tests use it: each in a folder of its own, closed and deleted after the test. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect } from "vitest";
@@ -19,6 +19,17 @@ export function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "holdline-file-"));
   folders.push(folder);
   return folder;
+}
+
+/** The lines of a folder's messages, without the head. */
+export function linesOf(folder: string): string[] {
+  return readFileSync(join(folder, "messages.jsonl"), "utf8").trimEnd().split("\n").slice(1);
+}
+
+/** Closes a store and opens its folder again. */
+export async function reopen(store: FileStore, folder: string): Promise<Opened> {
+  await store.close();
+  return open(folder);
 }
 
 export interface Opened {

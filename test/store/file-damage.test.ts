@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { FileStore } from "../../src/store/file.js";
 import { compareIds } from "../../src/store/id.js";
 import { encodeHead } from "../../src/store/line.js";
-import { newFolder, open, post } from "../faults/file-store.js";
+import { linesOf, newFolder, open, post, reopen } from "../faults/file-store.js";
 
 let folder = "";
 let path = "";
@@ -16,13 +16,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Closes and opens again. */
-async function restart(store: FileStore) {
-  await store.close();
-  return open(folder);
-}
-
-const lines = () => readFileSync(path, "utf8").trimEnd().split("\n").slice(1);
+const restart = (store: FileStore) => reopen(store, folder);
+const lines = () => linesOf(folder);
 
 test("a torn last line is cut off and said, and nothing is set aside", async () => {
   const { store } = await open(folder);

@@ -1,9 +1,9 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { FileStore } from "../../src/store/file.js";
 import { type Message, StoreUnavailable } from "../../src/store/store.js";
-import { KEEP, newFolder, open, post } from "../faults/file-store.js";
+import { KEEP, linesOf, newFolder, open, post, reopen } from "../faults/file-store.js";
 
 let folder = "";
 let path = "";
@@ -15,13 +15,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Closes and opens again. */
-async function restart(store: FileStore) {
-  await store.close();
-  return open(folder);
-}
-
-const lines = () => readFileSync(path, "utf8").trimEnd().split("\n").slice(1);
+const restart = (store: FileStore) => reopen(store, folder);
+const lines = () => linesOf(folder);
 
 test("what is kept is there after a restart, as it was", async () => {
   const { store } = await open(folder);

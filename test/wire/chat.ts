@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { afterEach, expect } from "vitest";
 import { type Chat, type ChatOptions, createChat, FileStore, MemoryStore } from "../../src/index.js";
 
 export interface Running {
@@ -47,6 +48,22 @@ export async function startChat(options: ChatOptions = {}): Promise<Running> {
       server.closeAllConnections();
       await rm(folder, { recursive: true });
     },
+  };
+}
+
+/** Gives a way to start chats that end with their test; none may have had a fault of ours to log. */
+export function chatPerTest(): (options?: ChatOptions) => Promise<Running> {
+  const chats: Running[] = [];
+  afterEach(async () => {
+    for (const { close, log } of chats.splice(0)) {
+      await close();
+      expect(log).toEqual([]);
+    }
+  });
+  return async (options) => {
+    const running = await startChat(options);
+    chats.push(running);
+    return running;
   };
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Running, startChat, until } from "./chat.js";
-import { ask, Person } from "./person.js";
+import { ask, code, FORM, Person } from "./person.js";
 
 let running: Running;
 let ann: Person;
@@ -13,14 +13,7 @@ afterAll(async () => {
   expect(running.log).toEqual([]);
 });
 
-const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
 const JSON_TYPE = { "Content-Type": "application/json" };
-
-function code(reply: { status: number; body: string }): [number, string] {
-  const { error } = JSON.parse(reply.body) as { error: { code: string; message: string } };
-  expect(error.message).not.toBe("");
-  return [reply.status, error.code];
-}
 
 describe("what is refused, and with which code", () => {
   test.each([

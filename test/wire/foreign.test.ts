@@ -1,25 +1,9 @@
 /** Pages of other sites, which make a browser send what its user did not ask for. */
-import { afterEach, describe, expect, test } from "vitest";
-import type { ChatOptions } from "../../src/index.js";
-import { type Running, startChat } from "./chat.js";
-import { Person, type Reply } from "./person.js";
+import { describe, expect, test } from "vitest";
+import { chatPerTest } from "./chat.js";
+import { code, FORM, Person } from "./person.js";
 
-const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
-let running: Running | undefined;
-afterEach(async () => {
-  await running?.close();
-  expect(running?.log ?? []).toEqual([]);
-  running = undefined;
-});
-
-async function start(options: ChatOptions = {}): Promise<Running> {
-  running = await startChat(options);
-  return running;
-}
-
-function code(reply: Reply): [number, string] {
-  return [reply.status, (JSON.parse(reply.body) as { error: { code: string } }).error.code];
-}
+const start = chatPerTest();
 
 describe("another site", () => {
   const posts = ["login", "logout", "put_post/ann", "get_post/ann?since=now&wait=0", "leave/ann"];

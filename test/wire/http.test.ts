@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Running, startChat, until } from "./chat.js";
-import { ask, Person } from "./person.js";
+import { ask, HTML, Person } from "./person.js";
 
 let running: Running;
 let ann: Person;
@@ -29,8 +29,6 @@ function raw(...pieces: (string | Buffer)[]): Promise<string> {
     for (const piece of pieces) socket.write(piece);
   });
 }
-
-const HTML = { Accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
 
 describe("the way in", () => {
   test("leads from / to the log-in form, and from there to one's own room", async () => {

@@ -3,9 +3,7 @@ import { createHmac } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { sign } from "../../src/http/session.js";
 import { type Running, startChat } from "./chat.js";
-import { ask, Person, type Reply, texts } from "./person.js";
-
-const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
+import { ask, FORM, Person, type Reply, texts } from "./person.js";
 
 /** Every route that speaks for a person. */
 const ROUTES: [method: string, path: string, body?: string][] = [

@@ -1,39 +1,13 @@
 /** What happens at the bound of places and names: who gives way, who is turned away, and that nothing stays behind. */
 import { once } from "node:events";
 import { connect } from "node:net";
-import { afterEach, describe, expect, test } from "vitest";
-import type { ChatOptions } from "../../src/index.js";
+import { describe, expect, test } from "vitest";
 import { Room } from "../../src/room/room.js";
 import { MemoryStore } from "../../src/store/memory.js";
-import { type Running, startChat, until } from "./chat.js";
-import { ask, Person, type Reply, texts } from "./person.js";
+import { chatPerTest, until } from "./chat.js";
+import { code, HTML, login, Person, texts } from "./person.js";
 
-const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
-const HTML = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
-
-let running: Running | undefined;
-afterEach(async () => {
-  await running?.close();
-  expect(running?.log ?? []).toEqual([]);
-  running = undefined;
-});
-
-async function start(options: ChatOptions = {}): Promise<Running> {
-  running = await startChat(options);
-  return running;
-}
-
-function code(reply: Reply): [number, string] {
-  return [reply.status, (JSON.parse(reply.body) as { error: { code: string } }).error.code];
-}
-
-function login(url: string, name: string, headers: Record<string, string> = {}): Promise<Reply> {
-  return ask(`${url}/login`, {
-    method: "POST",
-    headers: { ...FORM, ...headers },
-    body: `name=${encodeURIComponent(name)}`,
-  });
-}
+const start = chatPerTest();
 
 test("one person may be kept to so many polls, and others go on", async () => {
   const { url, chat } = await start({ maxWaitersPerUser: 2 });

@@ -1,35 +1,15 @@
 /** What goes out: the guards of every page, and no user text where it could do something. */
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { ChatOptions } from "../../src/index.js";
 import { parseName } from "../../src/room/names.js";
-import { type Running, startChat } from "./chat.js";
-import { ask, Person, type Reply } from "./person.js";
+import { chatPerTest } from "./chat.js";
+import { ask, FORM, HTML, login, Person } from "./person.js";
 import { startServer } from "./server.js";
 
-const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
-const HTML = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
-
-let running: Running | undefined;
-afterEach(async () => {
+const start = chatPerTest();
+afterEach(() => {
   vi.useRealTimers();
-  await running?.close();
-  expect(running?.log ?? []).toEqual([]);
-  running = undefined;
 });
-
-async function start(options: ChatOptions = {}): Promise<Running> {
-  running = await startChat(options);
-  return running;
-}
-
-function login(url: string, name: string, headers: Record<string, string> = {}): Promise<Reply> {
-  return ask(`${url}/login`, {
-    method: "POST",
-    headers: { ...FORM, ...headers },
-    body: `name=${encodeURIComponent(name)}`,
-  });
-}
 
 test("every page has the guards, and nothing in it that they would stop", async () => {
   const { url } = await start({ loginRate: 0.7 });

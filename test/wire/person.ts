@@ -44,6 +44,23 @@ export function ask(url: string, { body, ...options }: Ask = {}): Promise<Reply>
   });
 }
 
+export const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
+/** What a browser accepts that goes to a page. */
+export const HTML = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
+
+/** Logs in under a name, whatever comes of it. */
+export function login(url: string, name: string, headers: http.OutgoingHttpHeaders = {}): Promise<Reply> {
+  const body = `name=${encodeURIComponent(name)}`;
+  return ask(`${url}/login`, { method: "POST", headers: { ...FORM, ...headers }, body });
+}
+
+/** The status and code of a refusal, which must also say something to people. */
+export function code({ status, body }: Reply): [number, string] {
+  const { error } = JSON.parse(body) as { error: { code: string; message: string } };
+  if (error.message === "") throw new Error(`${status} ${error.code} says nothing`);
+  return [status, error.code];
+}
+
 export class Person {
   readonly url: string;
   readonly name: string;
@@ -59,11 +76,7 @@ export class Person {
   /** Logs in; throws when that is refused. */
   static async login(url: string, name: string): Promise<Person> {
     const person = new Person(url, name);
-    const reply = await ask(`${url}/login`, {
-      method: "POST",
-      headers: { "Content-Type": "application/x-www-form-urlencoded" },
-      body: `name=${encodeURIComponent(name)}`,
-    });
+    const reply = await login(url, name);
     if (reply.status !== 303) throw new Error(`log-in: ${reply.status} ${reply.body}`);
     person.cookie = reply.headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
     return person;
@@ -107,7 +120,7 @@ export class Person {
   say(text: string, headers: http.OutgoingHttpHeaders = {}): Promise<Reply> {
     return this.ask(`put_post/${encodeURIComponent(this.name)}`, {
       method: "POST",
-      headers: { "Content-Type": "application/x-www-form-urlencoded", ...headers },
+      headers: { ...FORM, ...headers },
       body: `message=${encodeURIComponent(text)}`,
     });
   }

@@ -1,37 +1,13 @@
 /** Rates over the wire: posts per person, log-ins per address, and whom a proxy says it is. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { ChatOptions } from "../../src/index.js";
-import { type Running, startChat } from "./chat.js";
-import { ask, Person, type Reply, texts } from "./person.js";
+import { chatPerTest } from "./chat.js";
+import { ask, code, FORM, HTML, login, Person, texts } from "./person.js";
 import { startServer } from "./server.js";
 
-const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
-const HTML = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
-
-let running: Running | undefined;
-afterEach(async () => {
+const start = chatPerTest();
+afterEach(() => {
   vi.useRealTimers();
-  await running?.close();
-  expect(running?.log ?? []).toEqual([]);
-  running = undefined;
 });
-
-async function start(options: ChatOptions = {}): Promise<Running> {
-  running = await startChat(options);
-  return running;
-}
-
-function code(reply: Reply): [number, string] {
-  return [reply.status, (JSON.parse(reply.body) as { error: { code: string } }).error.code];
-}
-
-function login(url: string, name: string, headers: Record<string, string> = {}): Promise<Reply> {
-  return ask(`${url}/login`, {
-    method: "POST",
-    headers: { ...FORM, ...headers },
-    body: `name=${encodeURIComponent(name)}`,
-  });
-}
 
 describe("the rate", () => {
   test("of posts is each user's own: four seconds' worth at once, then 429 until it is time", async () => {
@@ -130,7 +106,6 @@ test("the cookie is for TLS only when the caller's connection is TLS as far as a
   expect(await cookie(trusting.url, "b", "http, https")).toMatch(/; Secure$/);
   expect(await cookie(trusting.url, "c", "https, http")).toMatch(/; SameSite=Lax$/);
   expect(await cookie(trusting.url, "d", "http")).toMatch(/; SameSite=Lax$/);
-  await trusting.close();
   const wary = await start();
   expect(await cookie(wary.url, "a", "https")).toMatch(/; SameSite=Lax$/);
 });

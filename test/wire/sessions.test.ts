@@ -3,24 +3,14 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { sign } from "../../src/http/session.js";
 import type { ChatOptions } from "../../src/index.js";
 import { MemoryStore } from "../../src/store/memory.js";
-import { type Running, startChat } from "./chat.js";
+import { chatPerTest } from "./chat.js";
 import { ask, Person } from "./person.js";
 
 const DAY = 24 * 3600 * 1000;
-const chats: Running[] = [];
 
-async function start(options: ChatOptions = {}): Promise<Running> {
-  const running = await startChat(options);
-  chats.push(running);
-  return running;
-}
-
-afterEach(async () => {
+const start = chatPerTest();
+afterEach(() => {
   vi.useRealTimers();
-  for (const { close, log } of chats.splice(0)) {
-    await close();
-    expect(log).toEqual([]);
-  }
 });
 
 describe("a session ends", () => {

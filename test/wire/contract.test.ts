@@ -1,0 +1,66 @@
+/** Lines of the protocol that are easily taken for granted. */
+import { afterEach, expect, test, vi } from "vitest";
+import { chatPerTest, until } from "./chat.js";
+import { ask, code, FORM, Person, texts } from "./person.js";
+
+const start = chatPerTest();
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+test.each([
+  ["with a cursor", "get_post/ann?since=now"],
+  ["without one", "get_post/ann"],
+])("a poll %s that names no wait is held for ten seconds", async (_, path) => {
+  const { url, chat } = await start();
+  const ann = await Person.login(url, "ann");
+  const timer = vi.spyOn(globalThis, "setTimeout");
+  const poll = ann.ask(path);
+  await until(() => chat.waiting === 1);
+  const waits = timer.mock.calls.map(([, wait]) => wait ?? 0).filter((wait) => wait > 9_000 && wait < 30_000);
+  expect(waits).toHaveLength(1);
+  // What is left of ten seconds after the request was read.
+  expect(waits[0]).toBeGreaterThan(9_900);
+  expect(waits[0]).toBeLessThanOrEqual(10_000);
+  await ann.post("enough");
+  expect((await poll).body).toContain("enough");
+});
+
+test("a poll by POST takes its fields from the query and the body, the query first", async () => {
+  const { url } = await start();
+  const ann = await Person.login(url, "ann");
+  const one = await ann.post("one");
+  await ann.post("two");
+  const asked = (path: string, body: string) => ann.ask(path, { method: "POST", headers: FORM, body });
+  const inBody = JSON.parse((await asked("get_post/ann", `since=${one}&wait=0`)).body);
+  expect(texts(inBody)).toEqual(["two"]);
+  const inBoth = JSON.parse((await asked("get_post/ann?since=now", "since=0&wait=0")).body);
+  expect(texts(inBoth)).toEqual([]);
+  expect(code(await asked("get_post/ann?wait=0", "since=x"))).toEqual([400, "bad_cursor"]);
+});
+
+test("the key may be a field of a form, and an empty one is none", async () => {
+  const { url } = await start();
+  const ann = await Person.login(url, "ann");
+  const put = async (body: string): Promise<string> =>
+    JSON.parse((await ann.ask("put_post/ann", { method: "POST", headers: FORM, body })).body).id;
+  const first = await put("message=a&key=k");
+  expect(await put("message=b&key=k")).toBe(first);
+  expect(await put("message=c&key=")).not.toBe(await put("message=d&key="));
+  expect(await ann.post("e", { "Idempotency-Key": "k" })).toBe(first);
+});
+
+test("while it drains, health and posts are 503, and a poll is told when to come again", async () => {
+  const { url, chat } = await start();
+  const ann = await Person.login(url, "ann");
+  const id = await ann.post("before");
+  await chat.close();
+  for (const reply of [await ask(`${url}/healthz`), await ann.say("too late")]) {
+    expect(code(reply)).toEqual([503, "draining"]);
+    expect(Number(reply.headers["retry-after"])).toBeGreaterThan(0);
+    expect(reply.headers.connection).toBe("close");
+  }
+  const poll = await ann.poll(`since=${id}&wait=60`);
+  expect(poll.headers.connection).toBe("close");
+  expect(JSON.parse(poll.body)).toMatchObject({ cursor: id, messages: [], retry: expect.any(Number) });
+});
