@@ -11,6 +11,7 @@
  */
 import type { Answer, Ending } from "./answers.js";
 import type { Cursor } from "./backlog.js";
+import { Deadlines, type Waiting } from "./deadlines.js";
 import { Rounds } from "./rounds.js";
 
 /**
@@ -25,20 +26,37 @@ export abstract class Waiter {
   wait: number;
   /** The page that polls: a newer poll of the same page and user supersedes this one. Undefined: nothing does. */
   readonly client: string | undefined;
-  /** Its place in the map. */
-  readonly key: string | Waiter;
-  timer: NodeJS.Timeout | undefined;
+  /** Where it is held, or is to be. */
+  place: Place | undefined;
+  /** Which of all that were ever held it is. */
+  turn = 0;
 
   constructor(user: string, cursor: Cursor | "now", wait: number, client?: string) {
     this.user = user;
     this.cursor = cursor;
     this.wait = wait;
     this.client = client;
-    this.key = client === undefined ? this : keyOf(user, client);
   }
 
   /** Called exactly once, unless the connection goes away first. */
   abstract answer(answer: Answer, ending: Ending): void;
+}
+
+/** Where the polls of one page are held, one after the other. */
+class Place implements Waiting {
+  readonly key: string | Place;
+  waiter: Waiter | undefined;
+  due = 0;
+  tick: number | undefined;
+
+  /** @param key absent for a poll that no other follows */
+  constructor(key?: string) {
+    this.key = key ?? this;
+  }
+
+  get isWaiting(): boolean {
+    return this.waiter !== undefined;
+  }
 }
 
 /** A client's id has no space in it, so this is unambiguous. */
@@ -53,16 +71,28 @@ export interface WaitersOptions {
   readonly settled: (waiter: Waiter, ending: Ending) => void;
 }
 
+/** Below so many places nobody looks for empty ones. */
+const FEW_PLACES = 1024;
+
 export class Waiters {
-  readonly #held = new Map<string | Waiter, Waiter>();
+  // A page's place stays when its poll is let go, empty, for the next one. A map of the waiters themselves is emptied and
+  // filled all the time, so it is copied again and again, and each old copy keeps dead polls alive until the next full
+  // collection: that was a third of a delivery's cost.
+  readonly #places = new Map<string | Place, Place>();
+  #size = 0;
+  #turns = 0;
+  #sweepAt = FEW_PLACES;
   // Who came behind. A broadcast makes everybody late, and is one flag instead of one entry each.
   #late = new Set<Waiter>();
   #allLate = false;
   readonly #options: WaitersOptions;
+  readonly #deadlines = new Deadlines<Place>(({ waiter }) => {
+    if (waiter) this.settle(waiter, "time-out");
+  });
   readonly #rounds = new Rounds<Waiter>(
     () => this.#takeLate(),
     (waiter) => {
-      if (this.#isHeld(waiter) && this.#options.isBehind(waiter)) this.settle(waiter, "message");
+      if (isHeld(waiter) && this.#options.isBehind(waiter)) this.settle(waiter, "message");
     },
   );
 
@@ -72,13 +102,17 @@ export class Waiters {
 
   /** How many polls are held. */
   get size(): number {
-    return this.#held.size;
+    return this.#size;
   }
 
-  /** Holds a poll; no other of the same client may be held. */
+  /** Holds a poll, which has been through `supersede`. */
   hold(waiter: Waiter): void {
-    this.#held.set(waiter.key, waiter);
-    waiter.timer = setTimeout(timeOut, waiter.wait, this, waiter);
+    const place = waiter.place ?? this.#newPlace(waiter);
+    waiter.place = place;
+    place.waiter = waiter;
+    waiter.turn = this.#turns++;
+    this.#size++;
+    this.#deadlines.set(place, waiter.wait);
     if (!this.#options.isBehind(waiter)) return;
     this.#late.add(waiter);
     this.#rounds.request();
@@ -86,36 +120,42 @@ export class Waiters {
 
   /** A message has arrived: everybody who waits is behind now. */
   wake(): void {
-    if (this.#held.size === 0) return;
+    if (this.#size === 0) return;
     this.#allLate = true;
     this.#rounds.request();
   }
 
   /** Lets a waiter go. Nothing happens to one that is gone already. */
   settle(waiter: Waiter, ending: Ending): void {
-    if (!this.#isHeld(waiter)) return;
-    this.#held.delete(waiter.key);
+    const { place } = waiter;
+    if (place?.waiter !== waiter) return;
+    place.waiter = undefined;
+    waiter.place = undefined;
+    // Without a client there is no next one.
+    if (place.key === place) this.#places.delete(place);
+    this.#size--;
     this.#late.delete(waiter);
-    clearTimeout(waiter.timer);
     this.#options.settled(waiter, ending);
   }
 
-  /** Lets an older poll of the same client go. */
+  /** Lets an older poll of the same client go, whose place this one may have. */
   supersede(waiter: Waiter): void {
-    const older = this.#held.get(waiter.key);
+    if (waiter.client === undefined) return;
+    waiter.place = this.#places.get(keyOf(waiter.user, waiter.client));
+    const older = waiter.place?.waiter;
     if (older) this.settle(older, "superseded");
   }
 
   /** Lets the polls of a user go who goes away: that of one client, or all. */
   release(user: string, client?: string): void {
-    const one = client === undefined ? undefined : this.#held.get(keyOf(user, client));
+    const one = client === undefined ? undefined : this.#places.get(keyOf(user, client))?.waiter;
     for (const waiter of client === undefined ? this.#of(user) : one ? [one] : [])
       this.settle(waiter, "left");
   }
 
   /** Lets the poll go that a user has had held for longest. */
   releaseOldest(user: string): void {
-    const [oldest] = this.#of(user);
+    const [oldest] = this.#of(user).sort((a, b) => a.turn - b.turn);
     if (oldest) this.settle(oldest, "left");
   }
 
@@ -127,26 +167,42 @@ export class Waiters {
   /** Lets everybody go, so that the process can stop. */
   drain(): void {
     this.#rounds.stop();
-    for (const waiter of [...this.#held.values()]) this.settle(waiter, "drained");
+    this.#deadlines.stop();
+    for (const waiter of this.#all()) this.settle(waiter, "drained");
   }
 
-  #isHeld(waiter: Waiter): boolean {
-    return this.#held.get(waiter.key) === waiter;
+  #newPlace(waiter: Waiter): Place {
+    if (this.#places.size >= this.#sweepAt) this.#sweep();
+    const place = new Place(waiter.client === undefined ? undefined : keyOf(waiter.user, waiter.client));
+    this.#places.set(place.key, place);
+    return place;
+  }
+
+  /** Takes away the places of pages that are gone, as rarely as they double. */
+  #sweep(): void {
+    for (const place of this.#places.values()) if (!place.waiter) this.#places.delete(place.key);
+    this.#sweepAt = Math.max(FEW_PLACES, 2 * this.#places.size);
   }
 
   // Looks at everybody: for what happens once a visit, not once a message.
   #of(user: string): Waiter[] {
-    return [...this.#held.values()].filter((waiter) => waiter.user === user);
+    return this.#all().filter((waiter) => waiter.user === user);
+  }
+
+  #all(): Waiter[] {
+    const all: Waiter[] = [];
+    for (const { waiter } of this.#places.values()) if (waiter) all.push(waiter);
+    return all;
   }
 
   #takeLate(): Waiter[] {
-    const late = [...(this.#allLate ? this.#held.values() : this.#late)];
+    const late = this.#allLate ? this.#all() : [...this.#late];
     this.#allLate = false;
     this.#late = new Set();
     return late;
   }
 }
 
-function timeOut(waiters: Waiters, waiter: Waiter): void {
-  waiters.settle(waiter, "time-out");
+function isHeld(waiter: Waiter): boolean {
+  return waiter.place?.waiter === waiter;
 }
