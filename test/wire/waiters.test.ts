@@ -19,7 +19,6 @@ test("5,000 aborted polls leave no waiter and no timer behind", async () => {
       ann.poll("since=now&wait=60", { signal: gone.signal, headers: { Connection: "close" } }),
     );
     await until(() => running.chat.waiting === 500);
-    expect(timers()).toBeGreaterThanOrEqual(500);
     gone.abort();
     for (const { status } of await Promise.allSettled(polls)) expect(status).toBe("rejected");
     await until(() => running.chat.waiting === 0);
