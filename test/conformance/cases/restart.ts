@@ -1,0 +1,191 @@
+/** What a server's end shows: restarts, kills, drains, and a clock that is set. On servers that the kit starts. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { compare } from "../person.js";
+import { about } from "../runner.js";
+
+const KEPT = "Routes: 200 once the message is kept";
+const DRAIN = "The long poll: the server drains; The program: SIGTERM";
+const { cases, add } = about("restarts");
+export const restarts = cases;
+
+add(
+  "a restart loses nothing: cursors stay good, ids grow on, keys are known",
+  `${KEPT}; Posting: also after a restart`,
+  "started",
+  async (t) => {
+    const data = await t.folder();
+    const [before, t1] = await t.start({ data });
+    const ann = await t1.person();
+    const since = await ann.end();
+    const texts = ["one", "两", "three\nlines", "😀"];
+    for (const text of texts) await ann.post(text);
+    const id = await ann.post("five", { "Idempotency-Key": "k" });
+    t.equal("SIGTERM: the exit status", await before.stop(), 0);
+    const [, t2] = await t.start({ data });
+    const again = await t2.person(ann.name);
+    await t2.hears(again, since, [...texts, "five"]);
+    const batch = await again.batch(`since=${since}&wait=0`);
+    t.expect(batch.reply.sent, "no `gap`", batch.gap !== true, "gap: true");
+    t.equal(
+      "the same key after the restart: the id",
+      await again.post("other", { "Idempotency-Key": "k" }),
+      id,
+    );
+    const next = await again.post("six");
+    t.expect("a post after the restart", `an id above ${id}`, compare(next, id) > 0, next);
+    await t2.hears(again, id, ["six"]);
+  },
+);
+
+add("a kill in the middle of posts loses none that was answered", KEPT, "started", async (t) => {
+  const data = await t.folder();
+  const [before, t1] = await t.start({ data });
+  const people = await t1.people(4);
+  const since = (await people[0]?.end()) ?? "0";
+  const kept: string[] = [];
+  const posting = people.map(async (person, p) => {
+    for (let n = 0; ; n++) {
+      const reply = await person.say(`${p}:${n}`).catch(() => undefined);
+      if (reply?.status !== 200) return;
+      kept.push(`${p}:${n}`);
+    }
+  });
+  while (kept.length < 40) await sleep(5);
+  await before.stop("SIGKILL");
+  await Promise.all(posting);
+  const [, t2] = await t.start({ data });
+  const again = await Promise.all(people.map(({ name }) => t2.person(name)));
+  const [reader] = again;
+  if (!reader) return;
+  // One that was kept, and not answered in time, may be there too.
+  const heard = (await t2.hear(reader, since, kept.length + 1)).map(({ text }) => text);
+  t.equal(
+    `${kept.length} answered posts, SIGKILL, restart: those that are lost`,
+    kept.filter((text) => !heard.includes(text)),
+    [],
+  );
+  t.equal("those that are there twice", heard.length - new Set(heard).size, 0);
+});
+
+add("a cursor of another history is told of the gap", "The long poll: gap", "started", async (t) => {
+  const [, old] = await t.start();
+  const ann = await old.person();
+  const since = await ann.post("of another history");
+  await sleep(20);
+  const [, fresh] = await t.start();
+  const bob = await fresh.person();
+  await bob.post("of this one");
+  const batch = await bob.batch(`since=${since}&wait=10`);
+  t.equal(batch.reply.sent, [batch.gap, fresh.mine(batch).map(({ text }) => text)], [true, ["of this one"]]);
+});
+
+add(
+  "a drain answers every poll, tells each when to come again, and ends with 0 within five seconds",
+  DRAIN,
+  "started",
+  async (t) => {
+    const [server, inside] = await t.start();
+    const people = await inside.people(10);
+    const since = (await people[0]?.end()) ?? "0";
+    const id = (await people[0]?.post("the last")) ?? since;
+    // Until the joins have been told, a poll may be answered with one.
+    await Promise.all(people.map((person) => inside.silence(person, "wait=1")));
+    const end = (await people[0]?.end()) ?? id;
+    const polls = people.flatMap((person) =>
+      Array.from({ length: 10 }, (_, n) => person.batch(`since=${end}&wait=20&client=c${n}`)),
+    );
+    const text = await people[0]?.plain();
+    const waiting = people[0]?.plain();
+    await t.settle();
+    const began = performance.now();
+    const exit = server.stop();
+    const batches = await Promise.all(polls);
+    const retries = batches.map(({ retry }) => retry ?? -1);
+    for (const { reply, messages, retry, cursor } of batches) {
+      const right =
+        messages.length === 0 && cursor === end && retry !== undefined && retry >= 0 && retry <= 2000;
+      t.expect(
+        `${reply.sent}, held, then SIGTERM`,
+        'an empty batch, the same cursor, "retry" of 0 to 2,000 ms',
+        right,
+        reply.body,
+      );
+      t.expect(
+        `${reply.sent}, held, then SIGTERM`,
+        "Connection: close",
+        reply.headers.connection === "close",
+        reply.headers.connection ?? "no Connection",
+      );
+    }
+    const spread = new Set(retries).size;
+    t.expect(
+      "100 held polls, then SIGTERM",
+      "`retry` spread at random over two seconds",
+      spread > 50 && Math.max(...retries) - Math.min(...retries) > 1000,
+      `${spread} values, ${Math.min(...retries)} to ${Math.max(...retries)} ms`,
+    );
+    t.equal("polls without a cursor: a message, then SIGTERM", [text, await waiting], ["the last", ""]);
+    t.equal("SIGTERM: the exit status", await exit, 0);
+    const took = Math.round(performance.now() - began);
+    t.expect("SIGTERM", "an end within 5 s", took < 5000, `${took} ms`);
+  },
+);
+
+add(
+  "a clock that is set forward and back delays no message and no end of a wait, and ids grow on",
+  "Words: ids only grow; The long poll: wait",
+  "started",
+  async (t) => {
+    if (!t.here.start) return t.skip("needs --start");
+    if (!t.here.clock) return t.skip("needs --clock");
+    const [server, inside] = await t.start({ clock: true });
+    const [ann, bob] = [await inside.person(), await inside.person()];
+    let since = await bob.end();
+    const first = await ann.post("before");
+    await inside.hears(bob, since, ["before"]);
+    const ids = [first];
+    for (const [n, seconds] of [3600, -3600, 0].entries()) {
+      since = ids.at(-1) ?? since;
+      const held = inside.hears(bob, since, [`step ${n}`]);
+      const idle = inside.silence(ann, "wait=1");
+      await t.settle();
+      await server.setClock(seconds);
+      const { reply } = await idle;
+      t.expect(
+        `${reply.sent}, then the clock goes to ${seconds} s`,
+        "an end after 1 s",
+        reply.took < 6000,
+        `${Math.round(reply.took)} ms`,
+      );
+      ids.push(await ann.post(`step ${n}`));
+      const [message] = await held;
+      if (n === 0 && (message?.at ?? 0) < Date.now() + 1_800_000)
+        return t.skip("the server's clock did not move: --clock has no effect on it");
+    }
+    t.equal("ids, the clock at 0, +3600, -3600, 0 s, sorted", [...ids].sort(compare), ids);
+  },
+);
+
+add(
+  "a poll without a cursor ends after ten seconds also when the clock is set back",
+  "The long poll: without `since`",
+  "started",
+  async (t) => {
+    if (!t.here.start) return t.skip("needs --start");
+    if (!t.here.clock) return t.skip("needs --clock");
+    const [server, inside] = await t.start({ clock: true });
+    const ann = await inside.person();
+    await ann.end();
+    const poll = ann.poll("");
+    await t.settle();
+    await server.setClock(-3600);
+    const reply = await poll;
+    t.equal(reply.sent, [reply.status, reply.body], [200, '""']);
+    t.expect(
+      `${reply.sent}, then the clock goes back by an hour`,
+      "an end after 10 s",
+      reply.took < 14_000,
+      `${Math.round(reply.took)} ms`,
+    );
+  },
+);

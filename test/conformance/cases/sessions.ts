@@ -1,0 +1,277 @@
+/** Who is who: the way in and out, the cookie, and what nobody may do for another. */
+import { about } from "../runner.js";
+import { FORM, HTML, type Reply } from "../site.js";
+import type { Trial } from "../trial.js";
+
+const { cases, add } = about("sessions");
+export const sessions = cases;
+
+/** Where a redirect leads, from the chat's root; undefined when it is no relative one. */
+function leads(t: Trial, reply: Reply, from: string): string | undefined {
+  const { location } = reply.headers;
+  if (location === undefined || /^([a-z][a-z0-9+.-]*:|\/)/i.test(location)) return undefined;
+  const to = new URL(location, new URL(from, t.site.base)).href;
+  return to.startsWith(t.site.base.href) ? to.slice(t.site.base.href.length) : undefined;
+}
+
+function redirects(t: Trial, reply: Reply, from: string, status: number, to: string): void {
+  t.expect(
+    reply,
+    `${status}, by a relative redirect, to ${to}`,
+    reply.status === status && leads(t, reply, from) === to,
+  );
+}
+
+add(
+  "a log-in leads to one's room, with a cookie that scripts and other sites do not get",
+  "Routes: POST /login",
+  "together",
+  async (t) => {
+    const name = t.name();
+    const reply = await t.login(name);
+    redirects(t, reply, "login", 303, `chatroom/${name}/`);
+    const attributes = (reply.headers["set-cookie"]?.[0] ?? "")
+      .split(";")
+      .slice(1)
+      .map((part) => part.trim().toLowerCase());
+    t.expect(reply, "a cookie with HttpOnly", attributes.includes("httponly"));
+    t.expect(reply, "a cookie with SameSite=Lax", attributes.includes("samesite=lax"));
+    const secure = t.site.base.protocol === "https:";
+    t.expect(
+      reply,
+      secure ? "a cookie with Secure" : "a cookie without Secure, or no browser sends it back",
+      attributes.includes("secure") === secure,
+    );
+    const path = attributes.find((part) => part.startsWith("path="))?.slice(5);
+    t.expect(
+      reply,
+      "a cookie for the whole chat, under its mount",
+      path === undefined || t.site.base.pathname.toLowerCase().startsWith(path),
+    );
+    const headers = { Cookie: reply.headers["set-cookie"]?.[0]?.split(";")[0] ?? "" };
+    t.status(await t.ask(`get_post/${name}?since=now&wait=0`, { headers }), 200);
+    await t.ask("logout", { method: "POST", headers });
+  },
+);
+
+add("a log-in may be JSON", "Routes: Bodies", "together", async (t) => {
+  const name = t.name();
+  const headers = { "Content-Type": "application/json" };
+  const reply = await t.ask("login", { method: "POST", headers, body: JSON.stringify({ name }) });
+  redirects(t, reply, "login", 303, `chatroom/${name}/`);
+});
+
+add("the log-in page has a form with a field for the name", "Routes: GET /login", "together", async (t) => {
+  const reply = await t.ask("login");
+  t.status(reply, 200);
+  t.expect(
+    reply,
+    'a form with method post and a field with name="name"',
+    /<form[^>]+method=["']?post/i.test(reply.body) && /name=["']?name\b/.test(reply.body),
+  );
+});
+
+add("/ leads to one's room, or to the log-in", "Routes: GET /", "together", async (t) => {
+  const ann = await t.person();
+  redirects(t, await ann.ask(""), "", 303, `chatroom/${ann.name}/`);
+  redirects(t, await t.ask(""), "", 303, "login");
+});
+
+add(
+  "the room is one's own: without a session it leads to the log-in, another's to one's own",
+  "Routes: GET /chatroom",
+  "together",
+  async (t) => {
+    const [ann, bob] = [await t.person(), await t.person()];
+    t.status(await ann.ask(`chatroom/${ann.name}/`), 200);
+    redirects(t, await t.ask(`chatroom/${ann.name}/`), `chatroom/${ann.name}/`, 303, "login");
+    redirects(
+      t,
+      await ann.ask(`chatroom/${bob.name}/`),
+      `chatroom/${bob.name}/`,
+      303,
+      `chatroom/${ann.name}/`,
+    );
+    redirects(t, await ann.ask(`chatroom/${ann.name}`), `chatroom/${ann.name}`, 308, `chatroom/${ann.name}/`);
+  },
+);
+
+add(
+  "without a good cookie there is no poll, no post, no good-bye",
+  "Errors: no_session",
+  "together",
+  async (t) => {
+    const ann = await t.person();
+    const [label = "", value = ""] = ann.cookie.split(/=(.*)/);
+    const middle = Math.floor(value.length / 2);
+    const other = value[middle] === "a" ? "b" : "a";
+    const cookies = [
+      "",
+      `${label}=`,
+      `${label}=.`,
+      `${label}=__proto__`,
+      `${label}=${encodeURIComponent(ann.name)}`,
+    ];
+    cookies.push(
+      `${label}=${value.slice(0, middle)}${other}${value.slice(middle + 1)}`,
+      ann.cookie.slice(0, -4),
+    );
+    for (const Cookie of cookies) {
+      const headers = Cookie === "" ? {} : { Cookie };
+      t.refused(await t.ask(`get_post/${ann.name}?since=now&wait=0`, { headers }), 401, "no_session");
+      t.refused(
+        await t.ask(`put_post/${ann.name}`, {
+          method: "POST",
+          headers: { ...FORM, ...headers },
+          body: "message=x",
+        }),
+        401,
+        "no_session",
+      );
+    }
+    t.refused(await t.ask(`get_post/${ann.name}`), 401, "no_session");
+    t.refused(await t.ask(`leave/${ann.name}`, { method: "POST" }), 401, "no_session");
+  },
+);
+
+add("the cookie is found among others", "Routes: POST /login", "together", async (t) => {
+  const ann = await t.person();
+  const headers = { Cookie: `a=b; ${ann.cookie}; __proto__=x; c="d"` };
+  t.status(await t.ask(`get_post/${ann.name}?since=now&wait=0`, { headers }), 200);
+});
+
+add("nobody polls, posts or leaves as another", "Errors: not_you", "together", async (t) => {
+  const [ann, bob] = [await t.person(), await t.person()];
+  const since = await bob.end();
+  t.refused(await ann.ask(`get_post/${bob.name}?since=0&wait=0`), 403, "not_you");
+  t.refused(await ann.ask(`get_post/${bob.name}`), 403, "not_you");
+  t.refused(
+    await ann.ask(`put_post/${bob.name}`, { method: "POST", headers: FORM, body: "message=forged" }),
+    403,
+    "not_you",
+  );
+  t.refused(await ann.ask(`leave/${bob.name}`, { method: "POST" }), 403, "not_you");
+  t.equal("a post as another: what the other heard", await t.hear(bob, since, 0), []);
+});
+
+add(
+  "a name that somebody present holds is taken, and is free at once when they log out",
+  "Routes: POST /login, /logout; Errors: name_taken",
+  "together",
+  async (t) => {
+    const ann = await t.person();
+    await ann.end();
+    t.refused(await t.login(ann.name), 409, "name_taken");
+    const again = await t.login(ann.name, { Cookie: ann.cookie });
+    t.expect(again, "303: one's own name is not taken", again.status === 303);
+    redirects(t, await ann.logout(), "logout", 303, "login");
+    t.status(await t.login(ann.name), 303);
+  },
+);
+
+add(
+  "a log-out takes the cookie away and ends what it was good for",
+  "Routes: POST /logout; Errors: no_session",
+  "together",
+  async (t) => {
+    const ann = await t.person();
+    const poll = ann.poll(`since=${await ann.end()}&wait=20`);
+    await t.settle();
+    const reply = await ann.logout();
+    const cookie = reply.headers["set-cookie"]?.[0] ?? "";
+    t.expect(
+      reply,
+      "a Set-Cookie that ends the cookie",
+      cookie.startsWith(`${ann.cookie.split("=")[0]}=`) && /max-age=0|expires=[^;]*(1970|1969)/i.test(cookie),
+    );
+    t.refused(await ann.poll("since=now&wait=0"), 401, "no_session");
+    t.refused(await ann.say("as a ghost"), 401, "no_session");
+    // The contract leaves open what a poll that was held gets; it may not get the room's messages for ever.
+    const bob = await t.person();
+    await bob.post("not for ghosts");
+    const held = await poll;
+    t.expect(held, "no message posted after the log-out", !held.body.includes("not for ghosts"));
+  },
+);
+
+add("a page of another site gets no post through", "Errors: foreign_origin", "together", async (t) => {
+  const ann = await t.person();
+  const since = await ann.end();
+  const { host } = t.site.base;
+  for (const headers of [
+    { "Sec-Fetch-Site": "cross-site", Origin: "https://evil.example" },
+    { "Sec-Fetch-Site": "cross-site" },
+    { Origin: "https://evil.example" },
+    { Origin: `http://${host}.evil.example` },
+    { Origin: `http://evil-${host}` },
+    { Origin: "null" },
+  ]) {
+    for (const [path, body] of [
+      [`put_post/${ann.name}`, "message=forged"],
+      [`leave/${ann.name}`, ""],
+      ["login", `name=${t.name()}`],
+      ["logout", ""],
+    ] as const) {
+      t.refused(
+        await ann.ask(path, { method: "POST", headers: { ...FORM, ...headers }, body }),
+        403,
+        "foreign_origin",
+      );
+    }
+  }
+  t.equal("posts from another site: what was heard", await t.hear(ann, since, 0), []);
+  for (const headers of [
+    { Origin: t.site.base.origin },
+    { Origin: t.site.base.origin, "Sec-Fetch-Site": "same-origin" },
+  ]) {
+    t.status(await ann.say("from our own page", headers), 200);
+  }
+});
+
+add(
+  "the room's page shows the newest messages as text, and works under any mount",
+  "Routes: GET /chatroom; Every link is relative",
+  "together",
+  async (t) => {
+    const ann = await t.person();
+    const mark = t.name("mark");
+    await ann.post(`<script>${mark}</script> & "more"`);
+    const page = await ann.ask(`chatroom/${ann.name}/`);
+    t.expect(page, "the message, in the page", page.body.includes(mark));
+    t.expect(page, "the message as text, not as a script", !page.body.includes(`<script>${mark}`));
+    for (const { sent, body } of [page, await t.ask("login")]) {
+      const links = [
+        ...body.matchAll(/<(?:script|link|form|img|base)\b[^>]*?\b(?:src|href|action)=["']?([^"'\s>]+)/gi),
+      ].map(([, to]) => to ?? "");
+      t.equal(
+        `${sent}: links that are not relative`,
+        links.filter((to) => /^(\/|https?:)/i.test(to)),
+        [],
+      );
+    }
+  },
+);
+
+add(
+  "a browser that is refused a name sees the form again, with what it typed, as text",
+  "Routes: POST /login",
+  "together",
+  async (t) => {
+    const ann = await t.person();
+    await ann.end();
+    for (const [name, status] of [
+      [ann.name, 409],
+      [`"><script>${ann.name}/`, 422],
+    ] as const) {
+      const reply = await t.login(name, HTML);
+      t.expect(
+        reply,
+        `${status} and a page with the form`,
+        reply.status === status &&
+          /^text\/html/.test(reply.headers["content-type"] ?? "") &&
+          /name=["']?name\b/.test(reply.body),
+      );
+      t.expect(reply, "nothing typed that acts as HTML", !reply.body.includes(`<script>${ann.name}`));
+    }
+  },
+);

@@ -1,0 +1,149 @@
+#!/usr/bin/env node
+/** The kit: flags, the run, the report, the exit status. */
+import { parseArgs } from "node:util";
+import { CASES } from "./cases/all.js";
+import { Fault } from "./fault.js";
+import { counts, table } from "./report.js";
+import { runCases } from "./runner.js";
+import { Site } from "./site.js";
+import { type Clock, Starter } from "./start.js";
+
+const USAGE = `Checks a server against the contract (test/conformance/protocol.md), from outside, over HTTP.
+
+  npm run conformance -- http://HOST:PORT[/PATH/] [--only WORDS] [--json] [--proxy] [--backlog 1000] [--time 90]
+                         [--start "COMMAND --port {port} --data {data}" [--clock node|faketime]]
+
+  --only WORDS   only cases whose topic and sentence have all of these words
+  --json         the results as JSON
+  --proxy        something stands between: do not judge what its connections hide
+  --backlog N    how many messages the server keeps (1000)
+  --time S       no case begins after so many seconds (90)
+  --start CMD    how to start the server, on {port}, keeping messages in {data}: for restarts, drains and kills;
+                 without a URL all cases run on a server that is so started. No shell reads it
+  --clock HOW    set a started server's clock: with a hook for Node, or with libfaketime (LIBFAKETIME=/path/to/it)
+
+The kit writes into the room: use a server for tests, with rates off (holdline: --post-rate 0 --login-rate 0).
+With rates on it waits as 429 says, which takes longer. Exit status: 0 all passed, 1 something failed, 2 wrong usage.`;
+
+function wrong(line: string): never {
+  process.stderr.write(`conformance: ${line}\n\n${USAGE}\n`);
+  process.exit(2);
+}
+
+function readFlags() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        only: { type: "string", default: "" },
+        json: { type: "boolean", default: false },
+        proxy: { type: "boolean", default: false },
+        backlog: { type: "string", default: "1000" },
+        time: { type: "string", default: "90" },
+        start: { type: "string" },
+        clock: { type: "string" },
+        help: { type: "boolean", default: false },
+      },
+    });
+    if (values.help) {
+      process.stdout.write(`${USAGE}\n`);
+      process.exit(0);
+    }
+    if (positionals.length > 1) throw new RangeError(`one URL, not ${positionals.length}`);
+    const { start, clock } = values;
+    const url = positionals[0] ?? (start === undefined ? undefined : "http://127.0.0.1:{port}/");
+    if (url === undefined) throw new RangeError("which server? Give its URL, or --start");
+    if (start !== undefined && !start.includes("{port}")) throw new RangeError("--start has no {port} in it");
+    if (start === undefined && url.includes("{port}")) throw new RangeError("{port} needs --start");
+    if (clock !== undefined && start === undefined) throw new RangeError("--clock needs --start");
+    return { ...values, start, url: readUrl(url), clock: readClock(clock), ...readNumbers(values) };
+  } catch (error) {
+    return wrong(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function readNumbers({ backlog, time }: { backlog: string; time: string }): {
+  backlog: number;
+  time: number;
+} {
+  for (const [flag, text] of [
+    ["--backlog", backlog],
+    ["--time", time],
+  ]) {
+    if (!/^[1-9]\d{0,6}$/.test(text ?? ""))
+      throw new RangeError(`${flag} takes a whole number, not "${text}"`);
+  }
+  return { backlog: Number(backlog), time: Number(time) };
+}
+
+function readClock(clock: string | undefined): Clock | undefined {
+  if (clock === undefined || clock === "node" || clock === "faketime") return clock;
+  throw new RangeError(`--clock is node or faketime, not "${clock}"`);
+}
+
+function readUrl(url: string): string {
+  const { protocol, search, hash } = new URL(url.replaceAll("{port}", "1"));
+  if (!/^https?:$/.test(protocol) || search !== "" || hash !== "")
+    throw new RangeError(`"${url}" is no http URL`);
+  return url;
+}
+
+const flags = readFlags();
+const wanted = flags.only.toLowerCase().split(/\s+/);
+const cases = CASES.filter(({ topic, name }) =>
+  wanted.every((word) => `${topic} ${name}`.toLowerCase().includes(word)),
+);
+if (cases.length === 0) wrong(`no case has the words "${flags.only}"`);
+
+const { url } = flags;
+const below = `http://127.0.0.1:{port}${new URL(url.replaceAll("{port}", "1")).pathname}`;
+const starter = flags.start === undefined ? undefined : new Starter(flags.start, below, flags.clock);
+let status = 1;
+try {
+  const own = starter && url.includes("{port}") ? await starter.start() : undefined;
+  const site = own?.site ?? new Site(url);
+  // One request first: a server that is not there fails once, not a hundred times.
+  await site.ask("healthz");
+  if (!flags.json) process.stdout.write(`${site.base}: ${cases.length} cases\n`);
+  const began = performance.now();
+  const results = await runCases(
+    cases,
+    site,
+    {
+      start: starter && ((options) => starter.start(options)),
+      folder: starter?.keeps ? () => starter.folder() : undefined,
+      clock: flags.clock !== undefined,
+      proxy: flags.proxy,
+      backlog: flags.backlog,
+    },
+    flags.time * 1000,
+    (done, all) => {
+      if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${all}${done === all ? "\r\x1b[K" : ""}`);
+    },
+  );
+  const { passed, failed, notTried } = counts(results);
+  const seconds = Math.round((performance.now() - began) / 100) / 10;
+  if (flags.json) {
+    process.stdout.write(
+      `${JSON.stringify({ url: site.base.href, passed, failed, notTried, seconds, cases: results }, null, 2)}\n`,
+    );
+  } else {
+    process.stdout.write(
+      `${table(results)}\n\n${passed} passed, ${failed} failed, ${notTried} not tried, in ${seconds} s\n`,
+    );
+    if (site.slowed.length > 0) {
+      process.stdout.write(
+        `The server said 429 ${site.slowed.length} times; without rates this is faster (holdline: --post-rate 0 --login-rate 0).\n`,
+      );
+    }
+  }
+  status = failed > 0 ? 1 : 0;
+  site.close();
+  await own?.end();
+} catch (error) {
+  if (!(error instanceof Fault)) throw error;
+  process.stderr.write(`conformance: ${error.sent}: expected ${error.expected}, came ${error.came}\n`);
+} finally {
+  await starter?.close();
+}
+process.exitCode = status;

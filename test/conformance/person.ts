@@ -1,0 +1,157 @@
+/** A person in the room, who speaks the protocol by hand. Everything that comes back is checked for its shape. */
+import { Fault, show } from "./fault.js";
+import { type Ask, FORM, type Reply } from "./site.js";
+import type { Trial } from "./trial.js";
+
+export interface Message {
+  readonly id: string;
+  readonly user: string;
+  readonly text: string;
+  readonly at: number;
+  readonly kind?: "join" | "leave";
+}
+
+/** What a poll with a cursor is answered with. */
+export interface Batch {
+  readonly cursor: string;
+  readonly present: number;
+  readonly messages: readonly Message[];
+  readonly gap?: boolean;
+  readonly superseded?: boolean;
+  readonly retry?: number;
+  /** The reply it came in. */
+  readonly reply: Reply;
+}
+
+export class Person {
+  readonly name: string;
+  readonly cookie: string;
+  readonly #trial: Trial;
+
+  constructor(trial: Trial, name: string, cookie: string) {
+    this.#trial = trial;
+    this.name = name;
+    this.cookie = cookie;
+  }
+
+  /** The name as a segment of a path. */
+  get segment(): string {
+    return encodeURIComponent(this.name);
+  }
+
+  /** A request with this person's cookie; `path` is from the chat's root. */
+  ask(path: string, options: Ask = {}): Promise<Reply> {
+    return this.#trial.ask(path, { ...options, headers: { Cookie: this.cookie, ...options.headers } });
+  }
+
+  /** A poll, whatever comes of it. */
+  poll(query: string, options: Ask = {}): Promise<Reply> {
+    return this.ask(`get_post/${this.segment}${query === "" ? "" : `?${query}`}`, options);
+  }
+
+  /** A poll with a cursor, which must succeed. */
+  async batch(query: string, options: Ask = {}): Promise<Batch> {
+    return readBatch(await this.poll(query, options));
+  }
+
+  /** A poll without a cursor, which must give one text. */
+  async plain(options: Ask = {}): Promise<string> {
+    const reply = await this.poll("", options);
+    const value = parse(reply, "one JSON string");
+    if (typeof value === "string") return value;
+    throw new Fault(reply.sent, "200 and one JSON string", `200 ${reply.body}`);
+  }
+
+  /** The cursor of the newest message there is. */
+  async end(): Promise<string> {
+    return (await this.batch("since=now&wait=0")).cursor;
+  }
+
+  /** Posts, whatever comes of it. */
+  say(text: string, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
+    const body = `message=${encodeURIComponent(text)}`;
+    return this.ask(`put_post/${this.segment}`, { method: "POST", headers: { ...FORM, ...headers }, body });
+  }
+
+  /** Posts a message, which must be kept, and gives its id. */
+  async post(text: string, headers: Readonly<Record<string, string>> = {}): Promise<string> {
+    return readId(await this.say(text, headers));
+  }
+
+  logout(): Promise<Reply> {
+    return this.ask("logout", { method: "POST" });
+  }
+}
+
+/** The id in the reply to a post, which must be one. */
+export function readId(reply: Reply): string {
+  const value = parse(reply, '{"id": "<ms>-<n>"}');
+  if (isRecord(value) && isId(value.id)) return value.id;
+  throw new Fault(reply.sent, '200 {"id": "<ms>-<n>"}', `200 ${reply.body}`);
+}
+
+const BATCH = '{"cursor", "present", "messages": [...]}';
+
+/** The batch in a poll's reply, which must be one. */
+export function readBatch(reply: Reply): Batch {
+  const value = parse(reply, BATCH);
+  const wrong = isRecord(value) ? faultOf(value) : "it is no object";
+  if (wrong !== undefined) throw new Fault(reply.sent, `200 ${BATCH}; ${wrong}`, `200 ${reply.body}`);
+  return { ...(value as Omit<Batch, "reply">), reply };
+}
+
+function faultOf({
+  cursor,
+  present,
+  messages,
+  gap,
+  superseded,
+}: Record<string, unknown>): string | undefined {
+  if (!isId(cursor)) return "every reply has a cursor, <ms>-<n>";
+  if (!Number.isInteger(present)) return "`present` is how many people are here";
+  if (!Array.isArray(messages)) return "`messages` is a list";
+  if (gap !== undefined && typeof gap !== "boolean") return "`gap` is true or absent";
+  if (superseded !== undefined && typeof superseded !== "boolean") return "`superseded` is true or absent";
+  const wrong = messages.find((message) => !isMessage(message));
+  if (wrong !== undefined) {
+    return `a message is {"id", "user", "text", "at"} with \`kind\` absent or "join" or "leave", not ${show(wrong)}`;
+  }
+  const ids = (messages as Message[]).map(({ id }) => id);
+  if (ids.some((id, at) => at > 0 && compare(ids[at - 1] ?? id, id) >= 0)) return "ids only grow";
+  if (ids.length > 0 && ids.at(-1) !== cursor) return "the cursor is the id of the last message";
+  return undefined;
+}
+
+function isMessage(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { id, user, text, at, kind } = value;
+  const said = isId(id) && typeof user === "string" && typeof text === "string" && Number.isInteger(at);
+  return said && (kind === undefined || kind === "join" || kind === "leave");
+}
+
+function isId(value: unknown): value is string {
+  return typeof value === "string" && /^\d+-\d+$/.test(value);
+}
+
+/** Two ids as numbers: below, at or above zero. */
+export function compare(a: string, b: string): number {
+  const [aMs = 0n, aN = 0n] = a.split("-").map(BigInt);
+  const [bMs = 0n, bN = 0n] = b.split("-").map(BigInt);
+  const difference = aMs === bMs ? aN - bN : aMs - bMs;
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+}
+
+function parse(reply: Reply, what: string): unknown {
+  if (reply.status === 200) {
+    try {
+      return JSON.parse(reply.body);
+    } catch {
+      // Said below.
+    }
+  }
+  throw new Fault(reply.sent, `200 and ${what}`, `${reply.status} ${reply.body}`);
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

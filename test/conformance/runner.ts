@@ -1,0 +1,111 @@
+/** Runs cases, those together that do not disturb each other, and gives what became of each. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Fault, NotTried } from "./fault.js";
+import type { Site } from "./site.js";
+import { type Circumstances, Trial } from "./trial.js";
+
+/**
+ * When a case runs. `together`: with others, all talking. `quiet`: with others that do not talk. `alone`: by itself.
+ * `started`: on a server of its own. `last`: when all others have ended.
+ */
+export type When = "together" | "quiet" | "alone" | "started" | "last";
+
+export interface Case {
+  readonly topic: string;
+  /** A sentence of what must be so. */
+  readonly name: string;
+  /** Where the contract says so. */
+  readonly section: string;
+  readonly when: When;
+  readonly run: (trial: Trial) => Promise<void>;
+}
+
+export interface Result {
+  readonly topic: string;
+  readonly name: string;
+  readonly section: string;
+  readonly status: "passed" | "failed" | "not tried";
+  readonly ms: number;
+  /** Why it was not tried. */
+  readonly reason?: string;
+  readonly sent?: string;
+  readonly expected?: string;
+  readonly came?: string;
+}
+
+/** A topic's cases: `about("delivery", …)` gives a way to add them. */
+export function about(topic: string): { cases: Case[]; add: Add } {
+  const cases: Case[] = [];
+  return { cases, add: (name, section, when, run) => cases.push({ topic, name, section, when, run }) };
+}
+
+type Add = (name: string, section: string, when: When, run: Case["run"]) => void;
+
+/** How long one case may take, in milliseconds, without what 429 makes it wait. */
+const CASE = 25_000;
+/** Cases at once. */
+const AT_ONCE = 8;
+
+/** Runs cases in the order of their phases; results are in the order of the cases. After `limit` ms none begins. */
+export async function runCases(
+  cases: readonly Case[],
+  site: Site,
+  here: Circumstances,
+  limit: number,
+  progress: (done: number, all: number) => void,
+): Promise<Result[]> {
+  const end = performance.now() + limit;
+  const results = new Map<Case, Result>();
+  const play = async (when: When, atOnce: number): Promise<void> => {
+    const left = cases.filter((one) => one.when === when);
+    const worker = async (): Promise<void> => {
+      for (let one = left.shift(); one; one = left.shift()) {
+        results.set(one, await tryCase(one, site, here, end));
+        progress(results.size, cases.length);
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, worker));
+  };
+  await play("together", AT_ONCE);
+  await Promise.all([play("quiet", 100), play("started", 3)]);
+  await play("alone", 1);
+  await play("last", 1);
+  return cases.flatMap((one) => results.get(one) ?? []);
+}
+
+async function tryCase(one: Case, site: Site, here: Circumstances, end: number): Promise<Result> {
+  const { topic, name, section, run } = one;
+  const trial = new Trial(site, here);
+  const began = performance.now();
+  const finish = (rest: Pick<Result, "status" | "reason" | "sent" | "expected" | "came">): Result => ({
+    topic,
+    name,
+    section,
+    ms: Math.round(performance.now() - began),
+    ...rest,
+  });
+  if (began > end) {
+    return finish({
+      status: "failed",
+      sent: "nothing",
+      expected: "its turn",
+      came: "no time left; see --time",
+    });
+  }
+  try {
+    await Promise.race([run(trial), deadline(trial, Math.min(CASE, end + CASE - began))]);
+    return finish({ status: "passed" });
+  } catch (error) {
+    if (error instanceof NotTried) return finish({ status: "not tried", reason: error.message });
+    if (!(error instanceof Fault)) throw error;
+    return finish({ status: "failed", sent: error.sent, expected: error.expected, came: error.came });
+  } finally {
+    await trial.close();
+  }
+}
+
+async function deadline(trial: Trial, limit: number): Promise<never> {
+  const began = performance.now();
+  while (performance.now() - began < limit + trial.slowed) await sleep(100, undefined, { ref: false });
+  throw new Fault(trial.last, "an answer", `none in ${Math.round(limit / 1000)} s`);
+}

@@ -1,0 +1,227 @@
+/**
+ * One case as it is tried: people with names of their own, what they say and hear, and the checks. Cases share the room,
+ * so each looks at what its own people said and lets the rest go by.
+ */
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import { Fault, NotTried, show } from "./fault.js";
+import { type Batch, isRecord, type Message, Person } from "./person.js";
+import { type Ask, FORM, type Reply, type Site } from "./site.js";
+import type { Started } from "./start.js";
+
+/** What a case may ask of the run. */
+export interface Circumstances {
+  /** Starts a server of the case's own; undefined without `--start`. */
+  readonly start:
+    | ((options?: { readonly data?: string; readonly clock?: boolean }) => Promise<Started>)
+    | undefined;
+  /** A folder for a started server's messages; undefined when the command has no place for one. */
+  readonly folder: (() => Promise<string>) | undefined;
+  /** Whether a started server's clock can be moved. */
+  readonly clock: boolean;
+  /** Whether something stands between us and the server, so that its connections cannot be seen. */
+  readonly proxy: boolean;
+  /** How many messages the server is said to keep. */
+  readonly backlog: number;
+}
+
+/** What a poll is given to arrive and be held, in milliseconds. A slower server makes a case see less, never fail. */
+const TO_BE_HELD = 200;
+/** How long a message may take until its case says that it was lost, in seconds. */
+const PATIENCE = 3;
+/** How often a request is tried again after 429. */
+const TRIES = 30;
+
+const run = randomBytes(2).toString("hex");
+let people = 0;
+
+export class Trial {
+  readonly site: Site;
+  readonly here: Circumstances;
+  /** How long it was told to wait by 429, in milliseconds. */
+  slowed = 0;
+  /** The last request, for a case that did not end. */
+  last = "nothing";
+  readonly #over = new AbortController();
+  readonly #people: Person[] = [];
+  readonly #ends: (() => unknown)[] = [];
+
+  constructor(site: Site, here: Circumstances) {
+    this.site = site;
+    this.here = here;
+  }
+
+  /** A request; when the server says 429, it is sent again after the time that it says. */
+  async ask(path: string, options: Ask = {}): Promise<Reply> {
+    const signals = [this.#over.signal, ...(options.signal ? [options.signal] : [])];
+    for (let tries = 1; ; tries++) {
+      this.last = `${options.method ?? "GET"} ${this.site.target(path)}`;
+      const reply = await this.site.ask(path, { ...options, signal: AbortSignal.any(signals) });
+      const seconds = Number(reply.headers["retry-after"]);
+      if (reply.status === 429) this.site.slowed.push(reply);
+      if (reply.status !== 429 || tries === TRIES || !(seconds >= 0)) return reply;
+      this.slowed += seconds * 1000 + 50;
+      await sleep(seconds * 1000 + 50, undefined, { signal: this.#over.signal });
+    }
+  }
+
+  /** A name that nobody else has, beginning with a word. */
+  name(word = "ann"): string {
+    return `${word}-${run}-${(people++).toString(36)}`;
+  }
+
+  /** Somebody new, logged in. */
+  async person(name = this.name()): Promise<Person> {
+    const reply = await this.login(name);
+    const cookie = reply.headers["set-cookie"]?.[0]?.split(";")[0];
+    if (reply.status !== 303 || cookie === undefined)
+      throw new Fault(reply.sent, "303 with a session cookie", summary(reply));
+    const person = new Person(this, name, cookie);
+    this.#people.push(person);
+    return person;
+  }
+
+  people(count: number): Promise<Person[]> {
+    return Promise.all(Array.from({ length: count }, () => this.person()));
+  }
+
+  /** A log-in, whatever comes of it. */
+  login(name: string, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
+    const body = `name=${encodeURIComponent(name)}`;
+    return this.ask("login", { method: "POST", headers: { ...FORM, ...headers }, body });
+  }
+
+  /** The messages of this case's people in a batch. */
+  mine({ messages }: Batch): Message[] {
+    return messages.filter(
+      ({ kind, user }) => kind === undefined && this.#people.some(({ name }) => name === user),
+    );
+  }
+
+  /** Polls on from a cursor until `count` messages of this case's people came, and looks once for more. */
+  async hear(person: Person, since: string, count: number, client = ""): Promise<Message[]> {
+    const heard: Message[] = [];
+    const query = client === "" ? "" : `&client=${client}`;
+    const patient = performance.now() + PATIENCE * 3000;
+    for (let cursor = since; ; ) {
+      const wait = heard.length >= count ? 0 : PATIENCE;
+      const batch = await person.batch(`since=${cursor}&wait=${wait}${query}`);
+      heard.push(...this.mine(batch));
+      if (wait === 0 || batch.messages.length === 0 || performance.now() > patient) return heard;
+      cursor = batch.cursor;
+    }
+  }
+
+  /** As `hear`, and what was heard must be these texts, in this order. */
+  async hears(person: Person, since: string, texts: readonly string[], client = ""): Promise<Message[]> {
+    const heard = await this.hear(person, since, texts.length, client);
+    const query = `since=${since}${client === "" ? "" : `&client=${client}`}`;
+    const sent = `GET ${this.site.target(`get_post/${person.segment}?${query}`)}, and on from each cursor`;
+    this.equal(
+      sent,
+      heard.map(({ text }) => text),
+      [...texts],
+    );
+    return heard;
+  }
+
+  /** Polls until a poll ends without messages (others may be speaking), and gives that. */
+  async silence(person: Person, query: string): Promise<Batch> {
+    for (let cursor = await person.end(), tries = 0; ; tries++) {
+      const batch = await person.batch(`since=${cursor}&${query}`);
+      if (batch.messages.length === 0 || tries === 5) return batch;
+      cursor = batch.cursor;
+    }
+  }
+
+  /** Gives polls the time to arrive and be held. */
+  async settle(): Promise<void> {
+    await sleep(TO_BE_HELD, undefined, { signal: this.#over.signal });
+  }
+
+  /** A server of the case's own, and a trial whose people live there. */
+  async start(options: { readonly data?: string; readonly clock?: boolean } = {}): Promise<[Started, Trial]> {
+    if (!this.here.start) throw new NotTried("needs --start");
+    const started = await this.here.start(options);
+    const trial = new Trial(started.site, this.here);
+    this.#ends.push(
+      () => trial.close(),
+      () => started.end(),
+    );
+    return [started, trial];
+  }
+
+  /** A folder that outlives a started server. */
+  folder(): Promise<string> {
+    if (!this.here.start) throw new NotTried("needs --start");
+    if (!this.here.folder) throw new NotTried("needs {data} in --start");
+    return this.here.folder();
+  }
+
+  /** Ends the case as not tried. */
+  skip(reason: string): never {
+    throw new NotTried(reason);
+  }
+
+  /** For what only a direct connection shows. */
+  direct(): void {
+    if (this.here.proxy) throw new NotTried("cannot be seen through a proxy");
+  }
+
+  /** Deep equality. */
+  equal(sent: string, came: unknown, expected: unknown): void {
+    if (!isDeepStrictEqual(came, expected)) throw new Fault(sent, show(expected), show(came));
+  }
+
+  /** A condition in words. */
+  expect(sent: string | Reply, expected: string, so: boolean, came?: unknown): void {
+    if (so) return;
+    const [request, what] = typeof sent === "string" ? [sent, came] : [sent.sent, came ?? summary(sent)];
+    throw new Fault(request, expected, show(what));
+  }
+
+  status(reply: Reply, status: number): void {
+    this.expect(reply, `${status}`, reply.status === status);
+  }
+
+  /** A refusal: the status, and JSON with the code and some words. */
+  refused(reply: Reply, status: number, code: string): void {
+    let error: unknown;
+    try {
+      const value: unknown = JSON.parse(reply.body);
+      error = isRecord(value) ? value.error : undefined;
+    } catch {
+      // Said below.
+    }
+    const right =
+      reply.status === status &&
+      isRecord(error) &&
+      error.code === code &&
+      typeof error.message === "string" &&
+      error.message !== "";
+    this.expect(reply, `${status} {"error": {"code": "${code}", "message": …}}`, right);
+  }
+
+  /** Logs everybody out and lets go of all that is open. */
+  async close(): Promise<void> {
+    await Promise.all(this.#people.map((person) => person.logout().catch(() => undefined)));
+    this.#over.abort();
+    for (const end of this.#ends) await end();
+  }
+}
+
+/** A reply in one line, with the headers that a contract is about. */
+export function summary({ status, headers, body }: Reply): string {
+  const told = [
+    "location",
+    "allow",
+    "content-type",
+    "cache-control",
+    "retry-after",
+    "connection",
+    "set-cookie",
+  ];
+  const shown = told.flatMap((name) => (headers[name] === undefined ? [] : [` [${name}: ${headers[name]}]`]));
+  return `${status}${shown.join("")}${body === "" ? "" : ` ${body}`}`;
+}
