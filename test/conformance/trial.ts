@@ -3,6 +3,7 @@
  * so each looks at what its own people said and lets the rest go by.
  */
 import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { Fault, NotTried, show } from "./fault.js";
@@ -50,6 +51,7 @@ export class Trial {
   constructor(site: Site, here: Circumstances) {
     this.site = site;
     this.here = here;
+    setMaxListeners(0, this.#over.signal);
   }
 
   /** A request; when the server says 429, it is sent again after the time that it says. */
@@ -133,6 +135,15 @@ export class Trial {
       if (batch.messages.length === 0 || tries === 5) return batch;
       cursor = batch.cursor;
     }
+  }
+
+  /** Lets people arrive and waits until nothing is said any more; gives the cursor of the end. */
+  async quiet(...arriving: readonly Person[]): Promise<string> {
+    const [first] = arriving;
+    await Promise.all(arriving.map((person) => person.end()));
+    // What the arrivals and former cases made the server say is before this, however slow its disk is.
+    await first?.post("quiet");
+    return first ? (await this.silence(first, "wait=1")).cursor : "now";
   }
 
   /** Gives polls the time to arrive and be held. */

@@ -255,7 +255,7 @@ add(
       more = batch.messages.length > 0;
       cursor = batch.cursor;
     }
-    t.equal(sent + ", and on to the end: how many are kept", heard.length, t.here.backlog);
+    t.equal(`${sent}, and on to the end: how many are kept`, heard.length, t.here.backlog);
     const old = await ann.batch("since=0&wait=0");
     t.expect(old.reply.sent, "no `gap`: 0 is everything that is kept", old.gap !== true, "gap: true");
   },

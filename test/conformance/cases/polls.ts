@@ -90,8 +90,7 @@ add(
   "alone",
   async (t) => {
     const [ann, bob] = [await t.person(), await t.person()];
-    await t.silence(bob, "wait=0");
-    const { cursor } = await t.silence(ann, "wait=0");
+    const cursor = await t.quiet(ann, bob);
     const [held, other, page] = ["client=a", "client=b", ""].map((client) =>
       ann.batch(`since=${cursor}&wait=8&${client}`),
     );
