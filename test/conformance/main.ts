@@ -88,6 +88,11 @@ function readUrl(url: string): string {
   return url;
 }
 
+// A case ends at its first fault; what it still had under way may fail after it, and that is no news.
+process.on("unhandledRejection", (error) => {
+  if (!(error instanceof Fault) && !(error instanceof Error && error.name === "AbortError")) throw error;
+});
+
 const flags = readFlags();
 const wanted = flags.only.toLowerCase().split(/\s+/);
 const cases = CASES.filter(({ topic, name }) =>

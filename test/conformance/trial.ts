@@ -42,8 +42,8 @@ export class Trial {
   readonly here: Circumstances;
   /** How long it was told to wait by 429, in milliseconds. */
   slowed = 0;
-  /** The last request, for a case that did not end. */
-  last = "nothing";
+  #last = "nothing";
+  #inner: Trial | undefined;
   readonly #over = new AbortController();
   readonly #people: Person[] = [];
   readonly #ends: (() => unknown)[] = [];
@@ -54,11 +54,16 @@ export class Trial {
     setMaxListeners(0, this.#over.signal);
   }
 
+  /** The last request, for a case that did not end. */
+  get last(): string {
+    return this.#inner?.last ?? this.#last;
+  }
+
   /** A request; when the server says 429, it is sent again after the time that it says. */
   async ask(path: string, options: Ask = {}): Promise<Reply> {
     const signals = [this.#over.signal, ...(options.signal ? [options.signal] : [])];
     for (let tries = 1; ; tries++) {
-      this.last = `${options.method ?? "GET"} ${this.site.target(path)}`;
+      this.#last = `${options.method ?? "GET"} ${this.site.target(path)}`;
       const reply = await this.site.ask(path, { ...options, signal: AbortSignal.any(signals) });
       const seconds = Number(reply.headers["retry-after"]);
       if (reply.status === 429) this.site.slowed.push(reply);
@@ -156,6 +161,7 @@ export class Trial {
     if (!this.here.start) throw new NotTried("needs --start");
     const started = await this.here.start(options);
     const trial = new Trial(started.site, this.here);
+    this.#inner = trial;
     this.#ends.push(
       () => trial.close(),
       () => started.end(),

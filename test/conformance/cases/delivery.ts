@@ -191,7 +191,7 @@ add(
     const heard: string[] = [];
     let cursor = since;
     while (heard.length < texts.length) {
-      const batch = await ann.batch(`since=${cursor}&wait=20`);
+      const batch = await ann.batch(`since=${cursor}&wait=8`);
       // The messages are bounded; what is around them is little.
       const bytes = Buffer.byteLength(batch.reply.body);
       t.expect(
@@ -204,7 +204,7 @@ add(
       t.expect(
         batch.reply.sent,
         "the rest at once",
-        batch.messages.length > 0 && batch.reply.took < 10_000,
+        batch.messages.length > 0 && batch.reply.took < 6000,
         `${batch.messages.length} messages after ${Math.round(batch.reply.took)} ms`,
       );
       heard.push(...t.mine(batch).map(({ text }) => text.slice(0, 4)));
