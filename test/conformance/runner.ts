@@ -56,11 +56,16 @@ export async function runCases(
 ): Promise<Result[]> {
   const end = performance.now() + limit;
   const results = new Map<Case, Result>();
+  let gone = false;
   const play = async (when: When, atOnce: number): Promise<void> => {
     const left = cases.filter((one) => one.when === when);
     const worker = async (): Promise<void> => {
       for (let one = left.shift(); one; one = left.shift()) {
-        results.set(one, await tryCase(one, site, here, end));
+        const result = await tryCase(one, site, here, end);
+        const refused = when !== "started" && result.came === REFUSED;
+        // A server that is gone has failed once, not a hundred times.
+        results.set(one, refused && gone ? without(result) : result);
+        gone ||= refused;
         progress(results.size, cases.length);
       }
     };
@@ -71,6 +76,12 @@ export async function runCases(
   await play("alone", 1);
   await play("last", 1);
   return cases.flatMap((one) => results.get(one) ?? []);
+}
+
+const REFUSED = "no reply: ECONNREFUSED";
+
+function without({ topic, name, section, ms }: Result): Result {
+  return { topic, name, section, ms, status: "not tried", reason: "the server is gone" };
 }
 
 async function tryCase(one: Case, site: Site, here: Circumstances, end: number): Promise<Result> {

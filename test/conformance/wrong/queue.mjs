@@ -29,11 +29,12 @@ listen(
  */
 function takeFor(user, res) {
   // Nobody looks whether the caller is still there.
-  res.on = () => res;
-  Object.defineProperty(res, "destroyed", { get: () => false });
+  const on = res.on.bind(res);
+  res.on = (event, listener) => (event === "close" ? res : on(event, listener));
+  Object.defineProperty(res, "destroyed", { get: () => false, set: () => {} });
   const end = res.end.bind(res);
   res.end = (/** @type {any} */ body) => {
-    const { cursor } = JSON.parse(String(body));
+    const { cursor } = /^\{/.test(String(body)) ? JSON.parse(String(body)) : {};
     if (cursor) taken.set(user, cursor);
     return end(body);
   };
