@@ -148,7 +148,10 @@ export class Trial {
     await Promise.all(arriving.map((person) => person.end()));
     // What the arrivals and former cases made the server say is before this, however slow its disk is.
     await first?.post("quiet");
-    return first ? (await this.silence(first, "wait=1")).cursor : "now";
+    const cursor = first ? (await this.silence(first, "wait=1")).cursor : "now";
+    // A server that remembers where each person is must have seen them all at the end.
+    await Promise.all(arriving.map((person) => person.batch(`since=${cursor}&wait=0`)));
+    return cursor;
   }
 
   /** Gives polls the time to arrive and be held. */
