@@ -17,9 +17,9 @@ add("a message posted before anybody polls is there for who comes later", POLL, 
   t.equal(`GET since=0 by somebody new`, (await t.hear(bob, "0", 1)).at(-1)?.text, "early");
 });
 
-add("a message answers the poll that is held", POLL, "together", async (t) => {
+add("a message answers the poll that is held", POLL, "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
-  const since = await bob.end();
+  const since = await t.quiet(ann, bob);
   const heard = t.hears(bob, since, ["hello"]);
   await t.settle();
   const id = await ann.post("hello");

@@ -59,8 +59,7 @@ add("since=now is only what comes next", "The long poll: since", "together", asy
 
 add("since=now, held, is answered with the next message", "The long poll: since", "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
-  await t.silence(ann, "wait=0");
-  await t.silence(bob, "wait=0");
+  await t.quiet(ann, bob);
   const poll = bob.batch("since=now&wait=5");
   await t.settle();
   await ann.post("next");
@@ -124,7 +123,7 @@ add(
 
 add("a newer poll that does not wait supersedes the one that is held", CLIENT, "alone", async (t) => {
   const ann = await t.person();
-  const { cursor } = await t.silence(ann, "wait=0");
+  const cursor = await t.quiet(ann);
   const held = ann.batch(`since=${cursor}&wait=8&client=a`);
   await t.settle();
   await ann.batch(`since=${cursor}&wait=0&client=a`);

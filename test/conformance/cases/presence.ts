@@ -68,10 +68,10 @@ add("who says good-bye is not here any more", "Routes: POST /leave", "together",
 add(
   "a page that says good-bye leaves the person's other pages here",
   "Routes: POST /leave",
-  "together",
+  "alone",
   async (t) => {
     const [ann, bob] = [await t.person(), await t.person()];
-    const since = await bob.end();
+    const since = await t.quiet(ann, bob);
     const heard = t.hears(ann, since, ["to the other page"], "b");
     await t.settle();
     await ann.ask(`leave/${ann.segment}?client=a`, { method: "POST" });
