@@ -41,7 +41,8 @@ async function verdict(...args: string[]) {
   return {
     status,
     passed: of("passed").length,
-    failed: of("failed").map(({ name }) => name),
+    // Of 400 polls of a wrong server some may be lucky, or all.
+    failed: of("failed").flatMap(({ name }) => (name.startsWith("400 polls") ? [] : [name])),
     why: of("failed"),
     notTried: of("not tried").map(({ name, reason }) => `${name}: ${reason}`),
   };
@@ -161,7 +162,6 @@ describe.concurrent("a server that is wrong fails", { timeout: LIMIT }, () => {
       "a poll that its caller broke off takes nothing with it",
       "a connection that is reset in the very moment of the message takes nothing with it",
       "an answer that nobody reads takes nothing with it",
-      "400 polls of 20 people are all answered with a message, each once",
       "since=now is only what comes next",
       "a cursor may be percent-encoded",
       "every id that a batch carries is a good cursor",
@@ -171,11 +171,10 @@ describe.concurrent("a server that is wrong fails", { timeout: LIMIT }, () => {
   });
 
   test("in all that comes between two polls, when it is a map of waiters without a backlog", async () => {
-    const { status, why } = await verdict(...start("waiter-map"));
+    const { status, failed, why } = await verdict(...start("waiter-map"));
     expect(status).toBe(1);
-    const own = why.filter(({ topic }) => !READ_LATER.includes(topic)).map(({ name }) => name);
-    // In a busy room a poll of the 400 may or may not be held in the moment that counts.
-    expect(own.filter((name) => !name.startsWith("400 polls"))).toEqual(WITHOUT_BACKLOG);
+    const late = why.filter(({ topic }) => READ_LATER.includes(topic)).map(({ name }) => name);
+    expect(failed.filter((name) => !late.includes(name))).toEqual(WITHOUT_BACKLOG);
     for (const { topic, expected, came } of why)
       if (READ_LATER.includes(topic)) expect([expected, came]).toEqual([expect.stringMatching(/^\[/), "[]"]);
   });

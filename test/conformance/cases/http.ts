@@ -41,10 +41,10 @@ add(
 add(
   "a HEAD neither is told messages nor supersedes a poll",
   "Routes: HEAD wherever there is GET",
-  "together",
+  "alone",
   async (t) => {
     const [ann, bob] = [await t.person(), await t.person()];
-    const since = await bob.end();
+    const since = await t.quiet(ann, bob);
     const heard = t.hears(bob, since, ["to the poll"], "a");
     await t.settle();
     await bob.poll(`since=${since}&wait=5&client=a`, { method: "HEAD" });
