@@ -1,5 +1,5 @@
 # make start: install, build, run.   make test: all checks, with what they need.   make help: the rest.
-.PHONY: start test bench build lint check format help
+.PHONY: start test conformance bench build lint check format help
 
 start: build ## install, build and run on http://127.0.0.1:5000 (ARGS="--port 8080" for flags)
 	node dist/server.js $(ARGS)
@@ -9,6 +9,9 @@ test: build ## install what the tests need, build, lint, type-check, test
 	npm run --silent lint
 	npm run --silent check
 	npx vitest run
+
+conformance: build ## check our own server against the contract, or another's: URL=http://host:port
+	npm run --silent conformance -- $(or $(URL),--start "node dist/server.js --port {port} --data {data} --post-rate 0 --login-rate 0")
 
 bench: build ## measure, beside bare node:http (minutes; ONLY=holdline, WHAT=one,rate,idle)
 	npx tsc -p test/bench

@@ -213,14 +213,7 @@ describe.concurrent("the program", () => {
 
   test("says of a failure what was sent, what was expected and where that is said, and what came", async () => {
     const start = `"${process.execPath}" "${here("wrong/no-client.mjs")}" --port {port}`;
-    const { status, stdout } = await kit(
-      "--start",
-      start,
-      "--only",
-      "polls wait=soon",
-      "--only",
-      "supersedes not wait",
-    );
+    const { status, stdout } = await kit("--start", start, "--only", "supersedes not wait");
     expect(status).toBe(1);
     expect(stdout).toMatch(
       new RegExp(

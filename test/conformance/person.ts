@@ -1,7 +1,6 @@
 /** A person in the room, who speaks the protocol by hand. Everything that comes back is checked for its shape. */
 import { Fault, show } from "./fault.js";
 import { type Ask, FORM, type Reply } from "./site.js";
-import type { Trial } from "./trial.js";
 
 export interface Message {
   readonly id: string;
@@ -23,13 +22,18 @@ export interface Batch {
   readonly reply: Reply;
 }
 
+/** What sends a person's requests. */
+interface Sender {
+  ask(path: string, options: Ask): Promise<Reply>;
+}
+
 export class Person {
   readonly name: string;
   readonly cookie: string;
-  readonly #trial: Trial;
+  readonly #sender: Sender;
 
-  constructor(trial: Trial, name: string, cookie: string) {
-    this.#trial = trial;
+  constructor(sender: Sender, name: string, cookie: string) {
+    this.#sender = sender;
     this.name = name;
     this.cookie = cookie;
   }
@@ -41,7 +45,7 @@ export class Person {
 
   /** A request with this person's cookie; `path` is from the chat's root. */
   ask(path: string, options: Ask = {}): Promise<Reply> {
-    return this.#trial.ask(path, { ...options, headers: { Cookie: this.cookie, ...options.headers } });
+    return this.#sender.ask(path, { ...options, headers: { Cookie: this.cookie, ...options.headers } });
   }
 
   /** A poll, whatever comes of it. */

@@ -5,9 +5,9 @@
 import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isDeepStrictEqual } from "node:util";
-import { Fault, NotTried, show } from "./fault.js";
-import { type Batch, isRecord, type Message, Person } from "./person.js";
+import { Checks, summary } from "./checks.js";
+import { Fault, NotTried } from "./fault.js";
+import { type Batch, type Message, Person } from "./person.js";
 import { type Ask, FORM, type Reply, type Site } from "./site.js";
 import type { Started } from "./start.js";
 
@@ -37,7 +37,7 @@ const TRIES = 30;
 const run = randomBytes(2).toString("hex");
 let people = 0;
 
-export class Trial {
+export class Trial extends Checks {
   readonly site: Site;
   readonly here: Circumstances;
   /** How long it was told to wait by 429, in milliseconds. */
@@ -49,6 +49,7 @@ export class Trial {
   readonly #ends: (() => unknown)[] = [];
 
   constructor(site: Site, here: Circumstances) {
+    super();
     this.site = site;
     this.here = here;
     setMaxListeners(0, this.#over.signal);
@@ -179,48 +180,9 @@ export class Trial {
     return this.here.folder();
   }
 
-  /** Ends the case as not tried. */
-  skip(reason: string): never {
-    throw new NotTried(reason);
-  }
-
   /** For what only a direct connection shows. */
   direct(): void {
     if (this.here.proxy) throw new NotTried("cannot be seen through a proxy");
-  }
-
-  /** Deep equality. */
-  equal(sent: string, came: unknown, expected: unknown): void {
-    if (!isDeepStrictEqual(came, expected)) throw new Fault(sent, show(expected), show(came));
-  }
-
-  /** A condition in words. */
-  expect(sent: string | Reply, expected: string, so: boolean, came?: unknown): void {
-    if (so) return;
-    const [request, what] = typeof sent === "string" ? [sent, came] : [sent.sent, came ?? summary(sent)];
-    throw new Fault(request, expected, show(what));
-  }
-
-  status(reply: Reply, status: number): void {
-    this.expect(reply, `${status}`, reply.status === status);
-  }
-
-  /** A refusal: the status, and JSON with the code and some words. */
-  refused(reply: Reply, status: number, code: string): void {
-    let error: unknown;
-    try {
-      const value: unknown = JSON.parse(reply.body);
-      error = isRecord(value) ? value.error : undefined;
-    } catch {
-      // Said below.
-    }
-    const right =
-      reply.status === status &&
-      isRecord(error) &&
-      error.code === code &&
-      typeof error.message === "string" &&
-      error.message !== "";
-    this.expect(reply, `${status} {"error": {"code": "${code}", "message": …}}`, right);
   }
 
   /** Logs everybody out and lets go of all that is open. */
@@ -229,19 +191,4 @@ export class Trial {
     this.#over.abort();
     for (const end of this.#ends) await end();
   }
-}
-
-/** A reply in one line, with the headers that a contract is about. */
-export function summary({ status, headers, body }: Reply): string {
-  const told = [
-    "location",
-    "allow",
-    "content-type",
-    "cache-control",
-    "retry-after",
-    "connection",
-    "set-cookie",
-  ];
-  const shown = told.flatMap((name) => (headers[name] === undefined ? [] : [` [${name}: ${headers[name]}]`]));
-  return `${status}${shown.join("")}${body === "" ? "" : ` ${body}`}`;
 }

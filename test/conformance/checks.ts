@@ -1,0 +1,61 @@
+/** The checks of a case. One that does not hold throws a fault, which says what was sent, expected and what came. */
+import { isDeepStrictEqual } from "node:util";
+import { Fault, NotTried, show } from "./fault.js";
+import { isRecord } from "./person.js";
+import type { Reply } from "./site.js";
+
+export class Checks {
+  /** Ends the case as not tried. */
+  skip(reason: string): never {
+    throw new NotTried(reason);
+  }
+
+  /** Deep equality. */
+  equal(sent: string, came: unknown, expected: unknown): void {
+    if (!isDeepStrictEqual(came, expected)) throw new Fault(sent, show(expected), show(came));
+  }
+
+  /** A condition in words. */
+  expect(sent: string | Reply, expected: string, so: boolean, came?: unknown): void {
+    if (so) return;
+    const [request, what] = typeof sent === "string" ? [sent, came] : [sent.sent, came ?? summary(sent)];
+    throw new Fault(request, expected, show(what));
+  }
+
+  status(reply: Reply, status: number): void {
+    this.expect(reply, `${status}`, reply.status === status);
+  }
+
+  /** A refusal: the status, and JSON with the code and some words. */
+  refused(reply: Reply, status: number, code: string): void {
+    let error: unknown;
+    try {
+      const value: unknown = JSON.parse(reply.body);
+      error = isRecord(value) ? value.error : undefined;
+    } catch {
+      // Said below.
+    }
+    const right =
+      reply.status === status &&
+      isRecord(error) &&
+      error.code === code &&
+      typeof error.message === "string" &&
+      error.message !== "";
+    this.expect(reply, `${status} {"error": {"code": "${code}", "message": …}}`, right);
+  }
+}
+
+/** A reply in one line, with the headers that a contract is about. */
+export function summary({ status, headers, body }: Reply): string {
+  const told = [
+    "location",
+    "allow",
+    "content-type",
+    "cache-control",
+    "retry-after",
+    "connection",
+    "set-cookie",
+  ];
+  const shown = told.flatMap((name) => (headers[name] === undefined ? [] : [` [${name}: ${headers[name]}]`]));
+  return `${status}${shown.join("")}${body === "" ? "" : ` ${body}`}`;
+}
