@@ -29,10 +29,19 @@ export interface Circumstances {
 
 /** What a poll is given to arrive and be held, in milliseconds. A slower server makes a case see less, never fail. */
 const TO_BE_HELD = 200;
-/** How long a message may take until its case says that it was lost, in seconds. */
+/** How long a message that is kept may take until its case says that it was lost, in seconds. */
 const PATIENCE = 3;
+/** The same for one that is posted while its reader polls already. */
+const TO_COME = 12;
 /** How often a request is tried again after 429. */
 const TRIES = 30;
+
+/** How somebody listens. */
+export interface Hearing {
+  readonly client?: string;
+  /** Whether the poll is there before the message is posted. */
+  readonly held?: boolean;
+}
 
 const run = randomBytes(2).toString("hex");
 let people = 0;
@@ -108,12 +117,13 @@ export class Trial extends Checks {
   }
 
   /** Polls on from a cursor until `count` messages of this case's people came, and looks once for more. */
-  async hear(person: Person, since: string, count: number, client = ""): Promise<Message[]> {
+  async hear(person: Person, since: string, count: number, how: Hearing = {}): Promise<Message[]> {
     const heard: Message[] = [];
-    const query = client === "" ? "" : `&client=${client}`;
-    const patient = performance.now() + PATIENCE * 3000;
+    const query = how.client === undefined ? "" : `&client=${how.client}`;
+    const patience = how.held ? TO_COME : PATIENCE;
+    const patient = performance.now() + patience * 2000;
     for (let cursor = since; ; ) {
-      const wait = heard.length >= count ? 0 : PATIENCE;
+      const wait = heard.length >= count ? 0 : patience;
       const batch = await person.batch(`since=${cursor}&wait=${wait}${query}`);
       heard.push(...this.mine(batch));
       if (wait === 0 || batch.messages.length === 0 || performance.now() > patient) return heard;
@@ -122,9 +132,14 @@ export class Trial extends Checks {
   }
 
   /** As `hear`, and what was heard must be these texts, in this order. */
-  async hears(person: Person, since: string, texts: readonly string[], client = ""): Promise<Message[]> {
-    const heard = await this.hear(person, since, texts.length, client);
-    const query = `since=${since}${client === "" ? "" : `&client=${client}`}`;
+  async hears(
+    person: Person,
+    since: string,
+    texts: readonly string[],
+    how: Hearing = {},
+  ): Promise<Message[]> {
+    const heard = await this.hear(person, since, texts.length, how);
+    const query = `since=${since}${how.client === undefined ? "" : `&client=${how.client}`}`;
     const sent = `GET ${this.site.target(`get_post/${person.segment}?${query}`)}, and on from each cursor`;
     this.equal(
       sent,

@@ -20,7 +20,7 @@ add("a message posted before anybody polls is there for who comes later", POLL, 
 add("a message answers the poll that is held", POLL, "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const since = await t.quiet(ann, bob);
-  const heard = t.hears(bob, since, ["hello"]);
+  const heard = t.hears(bob, since, ["hello"], { held: true });
   await t.settle();
   const id = await ann.post("hello");
   const [message] = await heard;
@@ -41,7 +41,7 @@ add("posts and polls that take turns give each message once, in order", POLL, "t
   const heard: string[] = [];
   for (let cursor = since, n = 0; n < texts.length; n++) {
     // Half of them meet a poll that is held, half come between two.
-    const poll = n % 2 === 0 ? bob.batch(`since=${cursor}&wait=3`) : undefined;
+    const poll = n % 2 === 0 ? bob.batch(`since=${cursor}&wait=12`) : undefined;
     await ann.post(texts[n] ?? "");
     const batch = await (poll ?? bob.batch(`since=${cursor}&wait=3`));
     heard.push(...t.mine(batch).map(({ text }) => text));
@@ -69,7 +69,7 @@ add(
     const posters = await t.people(4);
     const readers = await t.people(3);
     const since = (await readers[0]?.end()) ?? "0";
-    const reading = readers.map((reader) => t.hear(reader, since, 40));
+    const reading = readers.map((reader) => t.hear(reader, since, 40, { held: true }));
     const ids = await Promise.all(
       posters.map(async (poster, p) => {
         const own: string[] = [];
@@ -94,12 +94,12 @@ add(
 add("two pages of one person both get everything", "The long poll: client", "together", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const since = await bob.end();
-  const pages = ["page1", "page2"].map((page) => t.hears(bob, since, ["both"], page));
+  const pages = ["page1", "page2"].map((page) => t.hears(bob, since, ["both"], { client: page, held: true }));
   await t.settle();
   await ann.post("both");
   await Promise.all(pages);
   await ann.post("again");
-  for (const page of ["page1", "page2"]) await t.hears(bob, since, ["both", "again"], page);
+  for (const page of ["page1", "page2"]) await t.hears(bob, since, ["both", "again"], { client: page });
 });
 
 add("asking twice with one cursor gives the same twice", POLL, "together", async (t) => {

@@ -41,7 +41,7 @@ add(
   async (t) => {
     const [ann, bob] = [await t.person(), await t.person()];
     const since = await t.quiet(ann, bob);
-    const heard = t.hears(bob, since, ["to the poll"], "a");
+    const heard = t.hears(bob, since, ["to the poll"], { client: "a", held: true });
     await t.settle();
     await bob.poll(`since=${since}&wait=5&client=a`, { method: "HEAD" });
     await ann.post("to the poll");

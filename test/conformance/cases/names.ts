@@ -37,7 +37,7 @@ for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty", "n
     const ann = await t.person(name);
     const since = await ann.end();
     await ann.post("hello", { "Idempotency-Key": t.name("key") });
-    await t.hears(ann, since, ["hello"], "constructor");
+    await t.hears(ann, since, ["hello"], { client: "constructor" });
     t.refused(await t.login(name), 409, "name_taken");
   });
 }

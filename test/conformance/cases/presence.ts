@@ -72,7 +72,7 @@ add(
   async (t) => {
     const [ann, bob] = [await t.person(), await t.person()];
     const since = await t.quiet(ann, bob);
-    const heard = t.hears(ann, since, ["to the other page"], "b");
+    const heard = t.hears(ann, since, ["to the other page"], { client: "b", held: true });
     await t.settle();
     await ann.ask(`leave/${ann.segment}?client=a`, { method: "POST" });
     t.equal("two pages, one left: GET /who", (await who(t, bob)).users.includes(ann.name), true);

@@ -155,7 +155,7 @@ add(
     const [ann, bob] = [await inside.person(), await inside.person()];
     const ids = [await ann.post("before")];
     for (const seconds of [-HOUR, HOUR, 0]) {
-      const held = inside.hears(bob, ids.at(-1) ?? "0", [`at ${seconds}`]);
+      const held = inside.hears(bob, ids.at(-1) ?? "0", [`at ${seconds}`], { held: true });
       const idle = inside.silence(ann, "wait=1");
       await t.settle();
       await server.setClock(seconds);
