@@ -108,7 +108,7 @@ try {
   const own = starter && url.includes("{port}") ? await starter.start() : undefined;
   const site = own?.site ?? new Site(url);
   // One request first: a server that is not there fails once, not a hundred times.
-  await site.ask("healthz");
+  await site.ask("healthz", { signal: AbortSignal.timeout(10_000) });
   if (!flags.json) process.stdout.write(`${site.base}: ${cases.length} cases\n`);
   const began = performance.now();
   const results = await runCases(

@@ -35,6 +35,10 @@ const PATIENCE = 3;
 const TO_COME = 12;
 /** How often a request is tried again after 429. */
 const TRIES = 30;
+/** The longest `Retry-After` that is waited for, in seconds. */
+const LONGEST_REST = 15;
+/** How long log-outs may take at the end, in milliseconds. */
+const GOODBYE = 2000;
 
 /** How somebody listens. */
 export interface Hearing {
@@ -77,7 +81,7 @@ export class Trial extends Checks {
       const reply = await this.site.ask(path, { ...options, signal: AbortSignal.any(signals) });
       const seconds = Number(reply.headers["retry-after"]);
       if (reply.status === 429) this.site.slowed.push(reply);
-      if (reply.status !== 429 || tries === TRIES || !(seconds >= 0)) return reply;
+      if (reply.status !== 429 || tries === TRIES || !(seconds >= 0 && seconds <= LONGEST_REST)) return reply;
       this.slowed += seconds * 1000 + 50;
       await sleep(seconds * 1000 + 50, undefined, { signal: this.#over.signal });
     }
@@ -202,7 +206,8 @@ export class Trial extends Checks {
 
   /** Logs everybody out and lets go of all that is open. */
   async close(): Promise<void> {
-    await Promise.all(this.#people.map((person) => person.logout().catch(() => undefined)));
+    const out = this.#people.map((person) => person.logout().catch(() => undefined));
+    await Promise.race([Promise.all(out), sleep(GOODBYE, undefined, { ref: false })]);
     this.#over.abort();
     for (const end of this.#ends) await end();
   }
