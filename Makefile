@@ -13,7 +13,7 @@ test: build ## install what the tests need, build, lint, type-check, test
 conformance: build ## check our own server against the contract, or another's: URL=http://host:port
 	npm run --silent conformance -- $(or $(URL),--start "node dist/server.js --port {port} --data {data} --post-rate 0 --login-rate 0")
 
-bench: build ## measure, beside bare node:http (minutes; ONLY=holdline, WHAT=one,rate,idle)
+bench: build ## measure, beside bare node:http and others (minutes; ONLY=holdline,bare WHAT=one,rate; PEERS=1 for all)
 	npx tsc -p test/bench
 	node test/bench/out/bench.js
 	node test/bench/append.mjs

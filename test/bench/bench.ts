@@ -1,38 +1,30 @@
-/** Measures and prints. ONLY=holdline,bare names who; QUICK=1 is a short look. */
-import { CONTENDERS } from "./contenders.js";
-import { idle, offer, oneAtATime, play } from "./scenarios.js";
+/**
+ * Measures, prints a table, draws a chart. Reads from the environment:
+ *
+ *   ONLY=holdline,bare        who (bare is always there); PEERS=1 adds those that npm installs
+ *   WHAT=one,rate,yield,idle,memory   what
+ *   ROUNDS=3                  how often, in turn
+ *   RATES=10,100,800          messages a second
+ */
+import { CONTENDERS } from "./contenders/index.js";
+import { measureAll, type Plan } from "./measures.js";
+import { table } from "./table.js";
 
-const only = process.env.ONLY?.split(",");
-const contenders = CONTENDERS.filter(({ name }) => !only || only.includes(name));
-const rates = process.env.RATES?.split(",").map(Number) ?? [10, 100, 400, 800];
-const what = process.env.WHAT?.split(",") ?? ["one", "rate", "idle"];
+const RATES = [10, 50, 100, 200, 400, 800, 1200, 2000];
 
-for (const contender of contenders) {
-  const { name } = contender;
-  if (what.includes("one")) {
-    for (const [count, rounds] of [
-      [1000, 100],
-      [10_000, 12],
-    ] as const) {
-      const { cpu, memoryEach, p50 } = await play(contender, count, (stage) => oneAtATime(stage, rounds));
-      const kib = (memoryEach / 1024).toFixed(1);
-      console.log(
-        `${name} ${count}: ${(cpu * 1e6).toFixed(1)} µs a delivery, p50 ${p50} ms, ${kib} KiB a waiter`,
-      );
-    }
-  }
-  if (what.includes("rate")) {
-    for (const rate of rates) {
-      const got = await play(contender, 1000, (stage) => offer(stage, rate, 5));
-      console.log(
-        name,
-        rate,
-        JSON.stringify(got, (_, v) => (typeof v === "number" ? Math.round(v * 100) / 100 : v)),
-      );
-    }
-  }
-  if (what.includes("idle")) {
-    const { busy } = await play(contender, 10_000, (stage) => idle(stage, 30));
-    console.log(`${name} idle: ${(busy * 100).toFixed(2)}% of a core`);
-  }
-}
+const list = (name: string) => process.env[name]?.split(",").filter(Boolean);
+const plan: Plan = {
+  rounds: Number(process.env.ROUNDS ?? 3),
+  what: new Set(list("WHAT") ?? ["one", "rate", "yield", "idle", "memory"]),
+  rates: list("RATES")?.map(Number) ?? RATES,
+};
+const only = list("ONLY");
+const start = performance.now();
+const tell = (line: string) => {
+  const seconds = Math.floor((performance.now() - start) / 1000);
+  console.error(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}  ${line}`);
+};
+
+const contenders = CONTENDERS.filter(({ name }) => !only || name === "bare" || only.includes(name));
+const all = await measureAll(contenders, plan, tell);
+console.log(table(all, plan));

@@ -1,125 +1,129 @@
-/** What is measured. Each scenario gets a fresh server with its clients waiting, and gives back figures. */
-import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+/** What is measured. Each scenario gets a server with its crowd waiting, and gives back figures. */
+import { fork } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
-import { Clients, Histogram } from "./clients.js";
-import type { Contender } from "./contenders.js";
-import type { ServerUnderTest } from "./server.js";
+import type { Errand, Times } from "./prober.js";
+import type { Stage } from "./stage.js";
 
-export interface Stage {
-  readonly server: ServerUnderTest;
-  readonly clients: Clients;
-  /** Offers the next message. */
-  post(): void;
-  /** How many were offered. */
-  readonly offered: () => number;
-  /** Memory that each waiter takes, in bytes. */
-  readonly memoryEach: number;
+const KIB = 1024;
+
+/** One message at a time: the next one when everybody has the last. Processor time per delivery, in µs. */
+export async function oneAtATime(stage: Stage, rounds: number, seconds: number): Promise<number> {
+  const { server, clients } = stage;
+  const count = clients.all.length;
+  // The first rounds are the compiler's.
+  await messages(stage, Math.max(3, Math.ceil(10_000 / count)), seconds);
+  await pause(200);
+  const before = { cpu: server.cpu, offered: stage.offered };
+  await messages(stage, rounds, seconds);
+  await pause(200);
+  return ((server.cpu - before.cpu) * 1e6) / ((stage.offered - before.offered) * count);
 }
 
-/** Starts a server with so many clients waiting, plays a scenario, ends both. Throws when a client missed anything. */
-export async function play<T>(
-  contender: Contender,
-  count: number,
-  scene: (stage: Stage) => Promise<T>,
-): Promise<T> {
-  const server = await contender.start();
-  const clients = new Clients(contender.dialect);
-  try {
-    const port = Number(new URL(server.url).port);
-    const headers = await contender.logIn(server.url, count);
-    const poster = headers.pop() ?? "";
-    const posting = connect({ port, host: "127.0.0.1", noDelay: true });
-    await once(posting, "connect");
-    posting.resume();
-    const before = server.memory;
-    // Everybody is let in once, so that nobody's coming disturbs what is measured.
-    let cursor = "";
-    for (const header of headers) cursor = await contender.begin(server.url, header);
-    await clients.connect(port, headers, cursor);
-    await pause(1500);
-    const memoryEach = (server.memory - before) / count;
-    let offered = 0;
-    const post = () => sendPost(posting, contender, poster, ++offered);
-    const result = await scene({ server, clients, post, offered: () => offered, memoryEach });
-    if (clients.faults.length > 0)
-      throw new Error(`${contender.name}: ${clients.faults.slice(0, 3).join("; ")}`);
-    if (clients.deliveries !== offered * count) {
-      throw new Error(`${contender.name}: ${clients.deliveries} deliveries of ${offered * count}`);
-    }
-    posting.destroy();
-    return result;
-  } finally {
-    clients.close();
-    await server.stop();
+/** Posts message after message, each when everybody has the last: so many, or until the time is over. */
+async function messages(stage: Stage, count: number, seconds: number): Promise<void> {
+  const end = performance.now() + seconds * 1000;
+  for (let n = 0; n < count && (n < 2 || performance.now() < end); n++) {
+    stage.post();
+    if (!(await stage.clients.arrival(stage.offered, 30_000)))
+      throw new Error("a message did not arrive in 30 s");
   }
 }
 
-/** About 100 bytes of message, like what people say. */
-function sendPost(socket: Socket, contender: Contender, header: string, number: number): void {
-  const text = `${number} ${performance.now()} the quick brown fox jumps over it`;
-  socket.write(contender.post(header, text), "latin1");
+/** What became of so many messages a second. */
+export interface Offered {
+  readonly rate: number;
+  /** A second, from the first post to the last delivery. */
+  readonly deliveries: number;
+  readonly lost: number;
+  readonly doubled: number;
+  readonly disordered: number;
+  /** Milliseconds from when a message was due. */
+  readonly p50: number;
+  readonly p99: number;
+  /** The share of a core that the server took. */
+  readonly core: number;
+  /** How late the server's event loop was, in milliseconds, p99; NaN where it has none to ask. */
+  readonly delay: number;
+  /** The share of its time that the load was busy. */
+  readonly load: number;
 }
 
-/** One message at a time: the next one when everybody has the last. Seconds of processor time per delivery. */
-export async function oneAtATime({ server, clients, post, offered, memoryEach }: Stage, rounds: number) {
-  const count = clients.clients.length;
-  const round = async () => {
-    const all = new Promise<void>((resolve) => {
-      let got = 0;
-      clients.onDelivery = () => {
-        if (++got === count) resolve();
-      };
-    });
-    post();
-    await Promise.race([all, pause(20_000)]);
-    if (clients.faults.length > 0) throw new Error(clients.faults[0]);
-  };
-  // The first rounds are the compiler's.
-  for (let n = 0; n < Math.max(3, 5000 / count); n++) await round();
-  await pause(200);
-  const cpu = server.cpu;
-  clients.latency = new Histogram();
-  const before = offered();
-  for (let n = 0; n < rounds; n++) await round();
-  await pause(200);
-  const deliveries = (offered() - before) * count;
-  return { cpu: (server.cpu - cpu) / deliveries, memoryEach, p50: clients.latency.percentile(0.5) };
-}
-
-/** So many messages a second for so many seconds, whether they get through or not; then the rest is waited for. */
-export async function offer({ server, clients, post, offered }: Stage, perSecond: number, seconds: number) {
-  const count = clients.clients.length;
-  const begin = performance.now();
-  const cpu = server.cpu;
-  await server.figures();
-  const total = Math.round(perSecond * seconds);
-  let during = 0;
-  while (offered() < total) {
-    const due = Math.floor(((performance.now() - begin) / 1000) * perSecond);
-    while (offered() < Math.min(due, total)) post();
+/** So many messages a second, whether they get through or not; then the rest is waited for. */
+export async function offer(stage: Stage, rate: number, seconds: number): Promise<Offered> {
+  const { server, clients } = stage;
+  const total = Math.max(10, Math.round(rate * seconds));
+  clients.latency.clear();
+  const before = { deliveries: clients.deliveries, doubled: clients.doubled, disordered: clients.disordered };
+  await server.figures("watch");
+  const [cpu, begin, idle] = [server.cpu, performance.now(), performance.eventLoopUtilization()];
+  for (let posted = 0; posted < total; ) {
+    const due = Math.min(total, Math.floor(((performance.now() - begin) / 1000) * rate) + 1);
+    while (posted < due) stage.post(begin + (posted++ * 1000) / rate);
     await pause(1);
   }
-  during = clients.deliveries;
-  const sent = performance.now();
-  const patience = sent + 30_000;
-  while (clients.deliveries < total * count && performance.now() < patience) await pause(5);
-  const end = performance.now();
-  const { p99: late } = await server.figures();
+  await clients.arrival(stage.offered, 10_000);
+  const elapsed = (performance.now() - begin) / 1000;
+  const core = (server.cpu - cpu) / elapsed;
+  const load = performance.eventLoopUtilization(idle).utilization;
+  const figures = await server.figures("stop watching");
   return {
-    perSecond: clients.deliveries / ((end - begin) / 1000),
-    during: during / ((sent - begin) / 1000),
+    rate,
+    deliveries: (clients.deliveries - before.deliveries) / elapsed,
+    lost: clients.lost(stage.offered),
+    doubled: clients.doubled - before.doubled,
+    disordered: clients.disordered - before.disordered,
     p50: clients.latency.percentile(0.5),
     p99: clients.latency.percentile(0.99),
-    busy: (server.cpu - cpu) / ((end - begin) / 1000),
-    replies: clients.replies,
-    loopDelay: late,
+    core,
+    delay: figures?.delay ?? Number.NaN,
+    load,
   };
 }
 
-/** Nothing happens for a while. Share of a core. */
-export async function idle({ server }: Stage, seconds: number) {
+/** Message after message to everybody; meanwhile somebody else, in a process of their own, posts and loads the page. */
+export async function others(stage: Stage, seconds: number): Promise<Times> {
+  const { contender, server, ticket } = stage;
+  const requests: Record<string, string> = { post: contender.post(ticket, ["aside"]) };
+  if (contender.page) requests.page = contender.page(ticket);
+  const prober = fork(new URL("prober.js", import.meta.url));
+  let times: Times | undefined;
+  let hasEnded = false;
+  prober.once("message", (message: Times) => {
+    times = message;
+  });
+  prober.once("exit", () => {
+    hasEnded = true;
+  });
+  prober.send({ port: server.port, requests, seconds } satisfies Errand);
+  while (!hasEnded) await messages(stage, 1, 0);
+  if (!times) throw new Error("the prober failed");
+  return times;
+}
+
+/** Memory for each waiter, in KiB. */
+export function memoryEach({ server, emptyMemory, clients }: Stage): number {
+  return (server.memory - emptyMemory) / KIB / clients.all.length;
+}
+
+/** So many polls of everybody, as fast as they go. Memory for each waiter at every quarter, in KiB; the heap's at the end. */
+export async function hour(stage: Stage, polls: number) {
+  const quarters: number[] = [];
+  for (let quarter = 0; quarter < 4; quarter++) {
+    await messages(stage, polls / 4, 600);
+    quarters.push(memoryEach(stage));
+  }
+  return quarters;
+}
+
+/** What is in use of a Node server's heap for each waiter when its garbage is collected, in KiB. */
+export async function heapEach({ server, clients }: Stage): Promise<number> {
+  const figures = await server.figures("collect garbage");
+  return (figures?.heap ?? Number.NaN) / KIB / clients.all.length;
+}
+
+/** Nothing happens for a while, but polls that time out and come back. Share of a core. */
+export async function idle({ server }: Stage, seconds: number): Promise<number> {
   const cpu = server.cpu;
   await pause(seconds * 1000);
-  return { busy: (server.cpu - cpu) / seconds };
+  return (server.cpu - cpu) / seconds;
 }

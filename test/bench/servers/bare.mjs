@@ -19,7 +19,8 @@ createServer((req, res) => {
     });
     req.on("end", () => {
       const message = new URLSearchParams(text).get("message");
-      said.push(JSON.stringify({ id: `${said.length + 1}`, user: "bench", text: message, at: Date.now() }));
+      const at = Date.now();
+      said.push(JSON.stringify({ id: `${at}-0`, user: "user-0", text: message, at }));
       const body = after(said.length - 1);
       const waiting = held;
       held = new Set();

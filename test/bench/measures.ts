@@ -1,0 +1,117 @@
+/** Who is measured, in which order, how often; what came out. */
+import type { Contender } from "./contenders/contender.js";
+import type { Times } from "./prober.js";
+import { heapEach, hour, idle, memoryEach, type Offered, offer, oneAtATime, others } from "./scenarios.js";
+import { type Stage, Stage as stages } from "./stage.js";
+
+export interface Plan {
+  readonly rounds: number;
+  readonly what: ReadonlySet<string>;
+  readonly rates: readonly number[];
+}
+
+/** All figures of one contender; one of each for every round. */
+export class Measures {
+  /** µs per delivery, by the size of the crowd. */
+  readonly cpu = new Map<number, number[]>();
+  readonly offered = new Map<number, Offered[]>();
+  readonly others: Times[] = [];
+  /** KiB for each of 10,000. */
+  readonly memory: number[] = [];
+  readonly hour: number[] = [];
+  readonly heap: number[] = [];
+  readonly idle: number[] = [];
+  readonly failures: string[] = [];
+}
+
+const SMALL = 1000;
+const LARGE = 10_000;
+/** How often somebody polls in an hour. */
+const POLLS = 3600 / 25;
+
+/** In turn, so that what the machine does meanwhile hits all alike. */
+export async function measureAll(
+  contenders: readonly Contender[],
+  plan: Plan,
+  tell: (line: string) => void,
+): Promise<Map<string, Measures>> {
+  const all = new Map(contenders.map(({ name }) => [name, new Measures()]));
+  for (let round = 1; round <= plan.rounds; round++) {
+    for (const size of [SMALL, LARGE]) {
+      for (const contender of contenders) {
+        const measures = all.get(contender.name) ?? new Measures();
+        if (!isWanted(contender, size, plan)) continue;
+        const say = (what: string) =>
+          tell(`round ${round} of ${plan.rounds}, ${contender.name}, ${size} clients: ${what}`);
+        say("they come");
+        const play = size === SMALL ? small : large;
+        await stages
+          .set(contender, size, (stage) => play(stage, measures, plan, round === 1, say))
+          .catch((error: Error) => {
+            say(`FAILED: ${error.message}`);
+            measures.failures.push(`${size} clients: ${error.message}`);
+          });
+      }
+    }
+  }
+  return all;
+}
+
+function isWanted({ crowds }: Contender, size: number, { what }: Plan): boolean {
+  if (what.has("one") && crowds.includes(size)) return true;
+  return size === SMALL
+    ? what.has("rate")
+    : crowds.includes(size) && ["yield", "memory", "idle"].some((w) => what.has(w));
+}
+
+type Play = (
+  stage: Stage,
+  measures: Measures,
+  plan: Plan,
+  isFirst: boolean,
+  say: (what: string) => void,
+) => Promise<void>;
+
+const small: Play = async (stage, measures, { what, rates }, _, say) => {
+  if (what.has("one") && stage.contender.crowds.includes(SMALL)) await one(stage, measures, 100, say);
+  if (!what.has("rate")) return;
+  for (const rate of rates) {
+    const got = await offer(stage, rate, 2.5);
+    say(`${rate} messages/s, ${Math.round(got.deliveries)} deliveries/s, p50 ${got.p50} ms`);
+    measures.offered.set(rate, [...(measures.offered.get(rate) ?? []), got]);
+    // It is over its limit; more would only take longer.
+    if (got.deliveries < 0.5 * rate * SMALL && !isLeading(stage.contender)) break;
+  }
+};
+
+const large: Play = async (stage, measures, { what }, isFirst, say) => {
+  measures.memory.push(memoryEach(stage));
+  say(`${measures.memory.at(-1)?.toFixed(1)} KiB for each`);
+  if (what.has("one")) await one(stage, measures, 12, say);
+  if (!isLeading(stage.contender)) return;
+  if (what.has("yield")) {
+    say("posts and pages of others meanwhile");
+    measures.others.push(await others(stage, 6));
+  }
+  // What takes long is done once, and only where polls have an end.
+  if (!isFirst || stage.contender.name !== "holdline") return;
+  if (what.has("idle")) {
+    say("nothing, for 50 s");
+    measures.idle.push(await idle(stage, 50));
+  }
+  if (!what.has("memory")) return;
+  say(`${POLLS} polls each`);
+  measures.hour.push(...(await hour(stage, POLLS)));
+  measures.heap.push(await heapEach(stage));
+};
+
+async function one(stage: Stage, measures: Measures, rounds: number, say: (what: string) => void) {
+  const count = stage.clients.all.length;
+  const cpu = await oneAtATime(stage, rounds, 10);
+  say(`${cpu.toFixed(1)} µs a delivery`);
+  measures.cpu.set(count, [...(measures.cpu.get(count) ?? []), cpu]);
+}
+
+function isLeading({ name }: Contender): boolean {
+  return name === "holdline" || name === "bare";
+}

@@ -1,0 +1,89 @@
+/** A server with a crowd that waits, and somebody who posts. */
+import { setTimeout as pause } from "node:timers/promises";
+import { Clients } from "./clients.js";
+import { Connection, readReply } from "./connection.js";
+import type { Contender } from "./contenders/contender.js";
+import type { ServerUnderTest } from "./server.js";
+
+/** So many get in at once. */
+const DOORS = 32;
+
+export class Stage {
+  readonly contender: Contender;
+  readonly server: ServerUnderTest;
+  readonly clients: Clients;
+  /** The server's memory before anybody came, in bytes. */
+  readonly emptyMemory: number;
+  /** A client's that may be used to post and to look at the page. */
+  ticket = "";
+  /** How many messages were posted. */
+  offered = 0;
+  #connection: Connection | undefined;
+  #isPosting = false;
+  #due: string[] = [];
+
+  private constructor(contender: Contender, server: ServerUnderTest) {
+    this.contender = contender;
+    this.server = server;
+    this.clients = new Clients(contender.dialect);
+    this.emptyMemory = server.memory;
+  }
+
+  /** Starts a server and lets `count` clients in, plays, ends all. Throws when a reply or a connection was bad. */
+  static async set<T>(contender: Contender, count: number, play: (stage: Stage) => Promise<T>): Promise<T> {
+    const server = await contender.start();
+    const stage = new Stage(contender, server);
+    try {
+      await stage.#fill(count);
+      const result = await play(stage);
+      const [fault] = stage.clients.faults;
+      if (fault) throw new Error(`${stage.clients.faults.length} faults, the first: ${fault}`);
+      return result;
+    } finally {
+      stage.clients.close();
+      stage.#connection?.close();
+      await server.stop();
+    }
+  }
+
+  /** Posts the next message. @param due when it was to be posted, by `performance.now()` */
+  post(due = performance.now()): void {
+    this.#due.push(`${++this.offered} ${due.toFixed(1)} hello everyone in here`);
+    this.#flush();
+  }
+
+  async #fill(count: number): Promise<void> {
+    let cursor = "";
+    let n = 0;
+    const door = async () => {
+      while (n < count) {
+        const number = n++;
+        const connection = await Connection.open(this.server.port);
+        const entry = await this.contender.enter(connection, number);
+        this.ticket ||= entry.ticket;
+        cursor = entry.cursor;
+        this.clients.add(connection, entry.ticket);
+      }
+    };
+    await Promise.all(Array.from({ length: DOORS }, door));
+    const posting = await Connection.open(this.server.port);
+    posting.onReply = (bytes) => {
+      const { status, head } = readReply(bytes);
+      if (status >= 300) this.clients.faults.push(`a post was answered with ${head}`);
+      this.#isPosting = false;
+      this.#flush();
+    };
+    posting.onEnd = (why) => this.clients.faults.push(`the poster: ${why}`);
+    this.#connection = posting;
+    this.clients.poll(cursor);
+    await pause(1500);
+  }
+
+  #flush(): void {
+    const { isPipelined, post } = this.contender;
+    if (this.#due.length === 0 || (this.#isPosting && !isPipelined)) return;
+    this.#isPosting = true;
+    this.#connection?.write(post(this.ticket, this.#due));
+    this.#due = [];
+  }
+}
