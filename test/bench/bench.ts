@@ -6,6 +6,9 @@
  *   ROUNDS=3                  how often, in turn
  *   RATES=10,100,800          messages a second
  */
+import { writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { chart } from "./chart.js";
 import { CONTENDERS } from "./contenders/index.js";
 import { measureAll, type Plan } from "./measures.js";
 import { table } from "./table.js";
@@ -25,6 +28,19 @@ const tell = (line: string) => {
   console.error(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}  ${line}`);
 };
 
-const contenders = CONTENDERS.filter(({ name }) => !only || name === "bare" || only.includes(name));
+const contenders = CONTENDERS.filter(({ name, missing }) => {
+  if (name !== "bare" && only && !only.includes(name)) return false;
+  const todo = missing();
+  if (todo) tell(`${name} is not installed: ${todo}`);
+  return !todo;
+});
 const all = await measureAll(contenders, plan, tell);
 console.log(table(all, plan));
+
+// A quick look is not drawn over the whole picture.
+const picture = new URL(only || process.env.WHAT ? "bench.svg" : "../../../docs/bench.svg", import.meta.url);
+const drawn = chart(all);
+if (drawn) {
+  writeFileSync(picture, drawn);
+  console.log(`\nDrawn in ${fileURLToPath(picture)}`);
+}

@@ -87,9 +87,14 @@ export class Clients {
     if (from < this.#target && to >= this.#target && --this.#behind === 0) this.#arrived();
   }
 
-  /** How many deliveries are missing of so many messages to everybody. */
-  lost(offered: number): number {
-    return this.all.reduce((sum, client) => sum + client.missing.size + offered - client.last, 0);
+  /** How many deliveries were passed over by later ones. */
+  get lost(): number {
+    return this.all.reduce((sum, client) => sum + client.missing.size, 0);
+  }
+
+  /** How many deliveries of so many messages to everybody are still to come. */
+  outstanding(offered: number): number {
+    return this.all.reduce((sum, client) => sum + offered - client.last, 0);
   }
 
   parse(bytes: Buffer): Parsed {

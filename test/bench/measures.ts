@@ -73,14 +73,16 @@ type Play = (
 ) => Promise<void>;
 
 const small: Play = async (stage, measures, { what, rates }, _, say) => {
-  if (what.has("one") && stage.contender.crowds.includes(SMALL)) await one(stage, measures, 100, say);
+  if (what.has("one") && stage.contender.crowds.includes(SMALL)) await one(stage, measures, 60, say);
   if (!what.has("rate")) return;
-  for (const rate of rates) {
+  let best = 0;
+  for (const rate of stage.contender.rates ?? rates) {
     const got = await offer(stage, rate, 2.5);
     say(`${rate} messages/s, ${Math.round(got.deliveries)} deliveries/s, p50 ${got.p50} ms`);
     measures.offered.set(rate, [...(measures.offered.get(rate) ?? []), got]);
     // It is over its limit; more would only take longer.
-    if (got.deliveries < 0.5 * rate * SMALL && !isLeading(stage.contender)) break;
+    if (got.outstanding > 0 || got.deliveries < best) break;
+    best = got.deliveries * 0.8;
   }
 };
 
@@ -107,7 +109,7 @@ const large: Play = async (stage, measures, { what }, isFirst, say) => {
 
 async function one(stage: Stage, measures: Measures, rounds: number, say: (what: string) => void) {
   const count = stage.clients.all.length;
-  const cpu = await oneAtATime(stage, rounds, 10);
+  const cpu = await oneAtATime(stage, rounds, 8);
   say(`${cpu.toFixed(1)} µs a delivery`);
   measures.cpu.set(count, [...(measures.cpu.get(count) ?? []), cpu]);
 }

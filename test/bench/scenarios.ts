@@ -11,7 +11,7 @@ export async function oneAtATime(stage: Stage, rounds: number, seconds: number):
   const { server, clients } = stage;
   const count = clients.all.length;
   // The first rounds are the compiler's.
-  await messages(stage, Math.max(3, Math.ceil(10_000 / count)), seconds);
+  await messages(stage, Math.max(3, Math.ceil(10_000 / count)), seconds / 2);
   await pause(200);
   const before = { cpu: server.cpu, offered: stage.offered };
   await messages(stage, rounds, seconds);
@@ -34,6 +34,8 @@ export interface Offered {
   readonly rate: number;
   /** A second, from the first post to the last delivery. */
   readonly deliveries: number;
+  /** Deliveries that had not come ten seconds after the last post. */
+  readonly outstanding: number;
   readonly lost: number;
   readonly doubled: number;
   readonly disordered: number;
@@ -53,7 +55,8 @@ export async function offer(stage: Stage, rate: number, seconds: number): Promis
   const { server, clients } = stage;
   const total = Math.max(10, Math.round(rate * seconds));
   clients.latency.clear();
-  const before = { deliveries: clients.deliveries, doubled: clients.doubled, disordered: clients.disordered };
+  const { deliveries, lost, doubled, disordered } = clients;
+  const before = { deliveries, lost, doubled, disordered };
   await server.figures("watch");
   const [cpu, begin, idle] = [server.cpu, performance.now(), performance.eventLoopUtilization()];
   for (let posted = 0; posted < total; ) {
@@ -69,7 +72,8 @@ export async function offer(stage: Stage, rate: number, seconds: number): Promis
   return {
     rate,
     deliveries: (clients.deliveries - before.deliveries) / elapsed,
-    lost: clients.lost(stage.offered),
+    outstanding: clients.outstanding(stage.offered),
+    lost: clients.lost - before.lost,
     doubled: clients.doubled - before.doubled,
     disordered: clients.disordered - before.disordered,
     p50: clients.latency.percentile(0.5),

@@ -42,7 +42,7 @@ function rates(all: All): Row[] {
     "to 1,000 clients",
     "messages/s",
     "deliveries/s",
-    "lost, doubled, disordered",
+    "lost, doubled, disordered, outstanding",
     "p50 ms",
     "p99 ms",
   ];
@@ -57,7 +57,12 @@ function rates(all: All): Row[] {
         name,
         `${rate}`,
         column((one) => one.deliveries, 0),
-        [total((one) => one.lost), total((one) => one.doubled), total((one) => one.disordered)].join(", "),
+        [
+          total((one) => one.lost),
+          total((one) => one.doubled),
+          total((one) => one.disordered),
+          total((one) => one.outstanding),
+        ].join(", "),
         column((one) => one.p50, 0),
         column((one) => one.p99, 0),
         column((one) => one.core * 100, 0),

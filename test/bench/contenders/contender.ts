@@ -28,6 +28,8 @@ export interface Contender {
   page?(ticket: string): string;
   /** How many clients wait while one message at a time is sent. */
   readonly crowds: readonly number[];
+  /** Messages a second to begin with, for those who cannot bear the usual ones. */
+  readonly rates?: readonly number[];
 }
 
 export function get(path: string, headers = ""): string {
