@@ -10,6 +10,7 @@ import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { chart } from "./chart.js";
 import { CONTENDERS } from "./contenders/index.js";
+import { npmInstall } from "./contenders/missing.js";
 import { measureAll, type Plan } from "./measures.js";
 import { table } from "./table.js";
 
@@ -28,12 +29,18 @@ const tell = (line: string) => {
   console.error(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}  ${line}`);
 };
 
-const contenders = CONTENDERS.filter(({ name, missing }) => {
-  if (name !== "bare" && only && !only.includes(name)) return false;
+// Bare is always there, since it is the measure.
+const wanted = CONTENDERS.filter(({ name, isFromNpm }) => {
+  if (only) return name === "bare" || only.includes(name);
+  return !isFromNpm || process.env.PEERS;
+});
+if (wanted.some(({ isFromNpm, missing }) => isFromNpm && missing())) npmInstall();
+const contenders = wanted.filter(({ name, missing }) => {
   const todo = missing();
   if (todo) tell(`${name} is not installed: ${todo}`);
   return !todo;
 });
+if (!wanted.some(({ isFromNpm }) => isFromNpm)) tell("without engine.io and Faye: PEERS=1 installs them");
 const all = await measureAll(contenders, plan, tell);
 console.log(table(all, plan));
 

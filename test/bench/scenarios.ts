@@ -25,7 +25,7 @@ async function messages(stage: Stage, count: number, seconds: number): Promise<v
   for (let n = 0; n < count && (n < 2 || performance.now() < end); n++) {
     stage.post();
     if (!(await stage.clients.arrival(stage.offered, 30_000)))
-      throw new Error("a message did not arrive in 30 s");
+      throw new Error(stage.clients.faults[0] ?? "a message did not arrive in 30 s");
   }
 }
 

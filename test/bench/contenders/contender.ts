@@ -14,6 +14,8 @@ export interface Contender {
   readonly name: string;
   /** One line. */
   readonly about: string;
+  /** Whether it is installed by npm, and so only when asked for. */
+  readonly isFromNpm?: true;
   /** What to do before it can run; undefined when it can. */
   missing(): string | undefined;
   start(): Promise<ServerUnderTest>;

@@ -10,9 +10,13 @@ const path = (sid: string) => `/engine.io/?EIO=4&transport=polling&sid=${sid}`;
 const send = (sid: string, payload: string) => post(path(sid), "text/plain;charset=UTF-8", payload);
 const poll = ({ ticket }: { readonly ticket: string }) => get(path(ticket));
 
+/** Whose pongs go along with what it posts: two POSTs at once would end its session. */
+let poster = "";
+
 export const engineio: Contender = {
   name: "engine.io",
   about: "6.6 on node:http, polling only",
+  isFromNpm: true,
   missing: () => npmMissing("engine.io"),
   start: () => node(new URL("../../servers/engineio.mjs", import.meta.url)),
   async enter(connection) {
@@ -27,11 +31,17 @@ export const engineio: Contender = {
       if (body === "ok") return { cursor: "", texts: [], next: () => "" };
       const packets = body.split(SEPARATOR);
       const texts = packets.filter((packet) => packet.startsWith("4")).map((packet) => packet.slice(1));
-      const pong = (client: Client) => send(client.ticket, "3") + poll(client);
       return { cursor: "", texts, ...(packets.includes("2") && { next: pong }) };
     },
   },
-  post: (sid, texts) => send(sid, texts.map((text) => `4${text}`).join(SEPARATOR)),
+  post(sid, texts) {
+    poster = sid;
+    return send(sid, ["3", ...texts.map((text) => `4${text}`)].join(SEPARATOR));
+  },
   isPipelined: false,
   crowds: [1000, 10_000],
 };
+
+function pong(client: Client): string {
+  return client.ticket === poster ? poll(client) : send(client.ticket, "3") + poll(client);
+}

@@ -17,6 +17,7 @@ const send = (...messages: readonly object[]) => post("/faye", "application/json
 export const faye: Contender = {
   name: "faye",
   about: "1.4 on node:http, long polling",
+  isFromNpm: true,
   missing: () => npmMissing("faye"),
   start: () => node(new URL("../../servers/faye.mjs", import.meta.url)),
   async enter(connection) {

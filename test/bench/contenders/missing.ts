@@ -1,7 +1,9 @@
 /** Whether what a contender needs is installed; if not, what to do about it. */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
+const SERVERS = new URL("../../servers/", import.meta.url);
 /** Debian's own is asked too, since its packages are only there. */
 const PYTHONS = ["python3", "/usr/bin/python3"];
 
@@ -30,6 +32,11 @@ export function nchanMissing(): string | undefined {
 }
 
 export function npmMissing(name: string): string | undefined {
-  const folder = new URL(`../../servers/node_modules/${name}/`, import.meta.url);
-  return existsSync(folder) ? undefined : "make bench PEERS=1";
+  return existsSync(new URL(`node_modules/${name}/`, SERVERS)) ? undefined : "make bench PEERS=1";
+}
+
+/** Installs what npm has into the bench's own folder. */
+export function npmInstall(): void {
+  const flags = ["install", "--no-package-lock", "--no-audit", "--no-fund"];
+  execFileSync("npm", flags, { cwd: fileURLToPath(SERVERS), stdio: ["ignore", 2, 2] });
 }
