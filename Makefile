@@ -16,7 +16,7 @@ conformance: build ## check our own server against the contract, or another's: U
 bench: build ## measure, beside bare node:http and others (minutes; ONLY=holdline,bare WHAT=one,rate; PEERS=1 for all)
 	npx tsc -p test/bench
 	node test/bench/out/bench.js
-	node test/bench/append.mjs
+	[ -n "$(ONLY)$(WHAT)" ] || node test/bench/append.mjs
 
 build: node_modules/.package-lock.json ## compile to dist/
 	npm run --silent build

@@ -97,6 +97,15 @@ export class Clients {
     return this.all.reduce((sum, client) => sum + offered - client.last, 0);
   }
 
+  /** Throws when a message was lost or came twice or late, or a reply or a connection was bad. */
+  check(): void {
+    const { lost, doubled, disordered, faults } = this;
+    if (faults.length > 0) throw new Error(`${faults.length} faults, the first: ${faults[0]}`);
+    if (lost + doubled + disordered > 0) {
+      throw new Error(`${lost} deliveries lost, ${doubled} doubled, ${disordered} out of order`);
+    }
+  }
+
   parse(bytes: Buffer): Parsed {
     const known = this.#recent.find((parsed) => parsed.bytes.equals(bytes));
     if (known) return known;

@@ -2,7 +2,7 @@
 import type { Contender } from "./contenders/contender.js";
 import type { Times } from "./prober.js";
 import { heapEach, hour, idle, memoryEach, type Offered, offer, oneAtATime, others } from "./scenarios.js";
-import { type Stage, Stage as stages } from "./stage.js";
+import { Stage } from "./stage.js";
 
 export interface Plan {
   readonly rounds: number;
@@ -45,12 +45,13 @@ export async function measureAll(
           tell(`round ${round} of ${plan.rounds}, ${contender.name}, ${size} clients: ${what}`);
         say("they come");
         const play = size === SMALL ? small : large;
-        await stages
-          .set(contender, size, (stage) => play(stage, measures, plan, round === 1, say))
-          .catch((error: Error) => {
-            say(`FAILED: ${error.message}`);
-            measures.failures.push(`${size} clients: ${error.message}`);
-          });
+        await Stage.set(contender, size, async (stage) => {
+          await play(stage, measures, plan, round === 1, say);
+          stage.clients.check();
+        }).catch((error: Error) => {
+          say(`FAILED: ${error.message}`);
+          measures.failures.push(`${size} clients: ${error.message}`);
+        });
       }
     }
   }
