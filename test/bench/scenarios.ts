@@ -1,5 +1,6 @@
 /** What is measured. Each scenario gets a server with its crowd waiting, and gives back figures. */
 import { fork } from "node:child_process";
+import { performance } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Errand, Times } from "./prober.js";
 import type { Stage } from "./stage.js";
@@ -87,7 +88,7 @@ export async function offer(stage: Stage, rate: number, seconds: number): Promis
 /** Message after message to everybody; meanwhile somebody else, in a process of their own, posts and loads the page. */
 export async function others(stage: Stage, seconds: number): Promise<Times> {
   const { contender, server, ticket } = stage;
-  const requests: Record<string, string> = { post: contender.post(ticket, ["aside"]) };
+  const requests: Record<string, string> = { post: contender.post(ticket, "aside") };
   if (contender.page) requests.page = contender.page(ticket);
   const prober = fork(new URL("prober.js", import.meta.url));
   let times: Times | undefined;

@@ -19,8 +19,6 @@ export class Stage {
   /** How many messages were posted. */
   offered = 0;
   #connection: Connection | undefined;
-  #isPosting = false;
-  #due: string[] = [];
 
   private constructor(contender: Contender, server: ServerUnderTest) {
     this.contender = contender;
@@ -43,10 +41,12 @@ export class Stage {
     }
   }
 
-  /** Posts the next message. @param due when it was to be posted, by `performance.now()` */
+  /** Posts the next message, in the name of the next client. One connection takes them all, so that they keep their order. @param due when it was to be posted, by `performance.now()` */
   post(due = performance.now()): void {
-    this.#due.push(`${++this.offered} ${due.toFixed(1)} hello everyone in here`);
-    this.#flush();
+    const { all } = this.clients;
+    const ticket = all[this.offered % all.length]?.ticket ?? "";
+    const text = `${++this.offered} ${due.toFixed(1)} hello everyone in here`;
+    this.#connection?.write(this.contender.post(ticket, text));
   }
 
   async #fill(count: number): Promise<void> {
@@ -67,20 +67,10 @@ export class Stage {
     posting.onReply = (bytes) => {
       const { status, head } = readReply(bytes);
       if (status >= 300) this.clients.faults.push(`a post was answered with ${head}`);
-      this.#isPosting = false;
-      this.#flush();
     };
     posting.onEnd = (why) => this.clients.faults.push(`the poster: ${why}`);
     this.#connection = posting;
     this.clients.poll(cursor);
     await pause(1500);
-  }
-
-  #flush(): void {
-    const { isPipelined, post } = this.contender;
-    if (this.#due.length === 0 || (this.#isPosting && !isPipelined)) return;
-    this.#isPosting = true;
-    this.#connection?.write(post(this.ticket, this.#due));
-    this.#due = [];
   }
 }

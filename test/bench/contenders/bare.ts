@@ -16,7 +16,6 @@ export const bare: Contender = {
     poll: ({ ticket, cursor }) => get(`/get_post/${ticket}?since=${cursor}&wait=25&client=bench`, COOKIE),
     read: readBatch,
   },
-  post: (_, texts) => texts.map((text) => form("/post", "message", text, COOKIE)).join(""),
-  isPipelined: true,
+  post: (_, text) => form("/post", "message", text, COOKIE),
   crowds: [1000, 10_000],
 };

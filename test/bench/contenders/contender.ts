@@ -22,10 +22,8 @@ export interface Contender {
   /** Lets the nth client in. All go on with the cursor of the last. */
   enter(connection: Connection, n: number): Promise<Entry>;
   readonly dialect: Dialect;
-  /** The request, or requests, that post texts. @param ticket a client's that may be polling at the same time */
-  post(ticket: string, texts: readonly string[]): string;
-  /** Whether posts may be sent ahead of the replies; otherwise those that are due go together. */
-  readonly isPipelined: boolean;
+  /** The request that posts a text. @param ticket a client's, who may be polling at the same time */
+  post(ticket: string, text: string): string;
   /** The request for the page, where there is one. */
   page?(ticket: string): string;
   /** How many clients wait while one message at a time is sent. */

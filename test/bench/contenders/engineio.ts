@@ -10,9 +10,6 @@ const path = (sid: string) => `/engine.io/?EIO=4&transport=polling&sid=${sid}`;
 const send = (sid: string, payload: string) => post(path(sid), "text/plain;charset=UTF-8", payload);
 const poll = ({ ticket }: { readonly ticket: string }) => get(path(ticket));
 
-/** Whose pongs go along with what it posts: two POSTs at once would end its session. */
-let poster = "";
-
 export const engineio: Contender = {
   name: "engine.io",
   about: "6.6 on node:http, polling only",
@@ -34,14 +31,10 @@ export const engineio: Contender = {
       return { cursor: "", texts, ...(packets.includes("2") && { next: pong }) };
     },
   },
-  post(sid, texts) {
-    poster = sid;
-    return send(sid, ["3", ...texts.map((text) => `4${text}`)].join(SEPARATOR));
-  },
-  isPipelined: false,
+  post: (sid, text) => send(sid, `4${text}`),
   crowds: [1000, 10_000],
 };
 
 function pong(client: Client): string {
-  return client.ticket === poster ? poll(client) : send(client.ticket, "3") + poll(client);
+  return send(client.ticket, "3") + poll(client);
 }

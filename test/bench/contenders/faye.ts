@@ -39,7 +39,6 @@ export const faye: Contender = {
       };
     },
   },
-  post: (clientId, texts) => send(...texts.map((data) => ({ channel: CHANNEL, clientId, data }))),
-  isPipelined: false,
+  post: (clientId, data) => send({ channel: CHANNEL, clientId, data }),
   crowds: [1000, 10_000],
 };

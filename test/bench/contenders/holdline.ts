@@ -40,9 +40,7 @@ export const holdline: Contender = {
       get(`/get_post/${nameOf(ticket)}?since=${cursor}&wait=25&client=bench`, cookieOf(ticket)),
     read: readBatch,
   },
-  post: (ticket, texts) =>
-    texts.map((text) => form(`/put_post/${nameOf(ticket)}`, "message", text, cookieOf(ticket))).join(""),
-  isPipelined: true,
+  post: (ticket, text) => form(`/put_post/${nameOf(ticket)}`, "message", text, cookieOf(ticket)),
   page: (ticket) => get(`/chatroom/${nameOf(ticket)}/`, cookieOf(ticket)),
   crowds: [1000, 10_000],
 };

@@ -27,7 +27,6 @@ export const nchan: Contender = {
       };
     },
   },
-  post: (_, texts) => texts.map((text) => post("/pub", "text/plain", `${text}\n`)).join(""),
-  isPipelined: true,
+  post: (_, text) => post("/pub", "text/plain", `${text}\n`),
   crowds: [1000, 10_000],
 };

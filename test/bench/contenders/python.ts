@@ -29,9 +29,7 @@ export const tutorial: Contender = {
     poll: ({ ticket }) => get(`/get_post/${nameOf(ticket)}`, cookieOf(ticket)),
     read: ({ body }) => ({ cursor: "", texts: [JSON.parse(body) as string] }),
   },
-  post: (ticket, texts) =>
-    texts.map((text) => form(`/put_post/${nameOf(ticket)}`, "message", text, cookieOf(ticket))).join(""),
-  isPipelined: true,
+  post: (ticket, text) => form(`/put_post/${nameOf(ticket)}`, "message", text, cookieOf(ticket)),
   crowds: [1000],
   rates: SLOW,
 };
@@ -53,8 +51,7 @@ export const tornado: Contender = {
       return { cursor: messages.at(-1)?.id ?? "", texts: messages.map((message) => message.body) };
     },
   },
-  post: (_, texts) => texts.map((text) => form("/a/message/new", "body", text)).join(""),
-  isPipelined: true,
+  post: (_, text) => form("/a/message/new", "body", text),
   crowds: [1000],
   rates: SLOW,
 };

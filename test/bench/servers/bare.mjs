@@ -11,7 +11,7 @@ const reply = (res, body) => {
   res.end(body);
 };
 
-createServer((req, res) => {
+createServer({ keepAliveTimeout: 75_000 }, (req, res) => {
   if (req.method === "POST") {
     let text = "";
     req.setEncoding("utf8").on("data", (chunk) => {

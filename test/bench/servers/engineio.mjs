@@ -8,7 +8,8 @@ engine.on("connection", (socket) => {
     for (const client of Object.values(engine.clients)) client.send(text);
   });
 });
-const server = createServer();
+// Node would end connections that are idle while the crowd comes in.
+const server = createServer({ keepAliveTimeout: 75_000 });
 engine.attach(server);
 server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
   console.log(`http://127.0.0.1:${server.address().port}`);
