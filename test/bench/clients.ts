@@ -127,6 +127,8 @@ export class Client {
   /** What the server knows it by. */
   readonly ticket: string;
   cursor = "";
+  /** How long it asks to be held, where the server lets it, in seconds. */
+  wait = 25;
   last = 0;
   /** Numbers that were passed over. */
   readonly missing = new Set<number>();

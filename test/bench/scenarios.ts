@@ -110,13 +110,18 @@ export function memoryEach({ server, emptyMemory, clients }: Stage): number {
   return (server.memory - emptyMemory) / KIB / clients.all.length;
 }
 
-/** So many polls of everybody, as fast as they go. Memory for each waiter at every quarter, in KiB; the heap's at the end. */
-export async function hour(stage: Stage, polls: number) {
+/** So many polls of everybody that time out, as fast as they go. Memory for each waiter at every quarter, in KiB. */
+export async function hour(stage: Stage, polls: number): Promise<number[]> {
+  const { all } = stage.clients;
   const quarters: number[] = [];
-  for (let quarter = 0; quarter < 4; quarter++) {
-    await messages(stage, polls / 4, 600);
+  for (const client of all) client.wait = 0.01;
+  await messages(stage, 1, 0);
+  const begin = stage.clients.replies;
+  for (let quarter = 1; quarter <= 4; quarter++) {
+    while (stage.clients.replies - begin < (polls * all.length * quarter) / 4) await pause(20);
     quarters.push(memoryEach(stage));
   }
+  for (const client of all) client.wait = 25;
   return quarters;
 }
 

@@ -36,8 +36,8 @@ export const holdline: Contender = {
     return { ticket, cursor: readBatch({ body }).cursor };
   },
   dialect: {
-    poll: ({ ticket, cursor }) =>
-      get(`/get_post/${nameOf(ticket)}?since=${cursor}&wait=25&client=bench`, cookieOf(ticket)),
+    poll: ({ ticket, cursor, wait }) =>
+      get(`/get_post/${nameOf(ticket)}?since=${cursor}&wait=${wait}&client=bench`, cookieOf(ticket)),
     read: readBatch,
   },
   post: (ticket, text) => form(`/put_post/${nameOf(ticket)}`, "message", text, cookieOf(ticket)),
