@@ -18,6 +18,8 @@ export interface Figures {
 }
 
 const running = new Set<ServerUnderTest>();
+// So that no server outlives a bench that is stopped.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 process.on("exit", () => {
   for (const server of running) server.kill();
 });
