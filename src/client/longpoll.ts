@@ -9,9 +9,8 @@
  * Only news, or an answer that was held, is followed by a poll at once. Any other answer is paced like a failure, so
  * that no server, however wrong, makes a tight loop.
  */
-import type { Message } from "../store/store.js";
 import { Backoff } from "./backoff.js";
-import { type Batch, isBehind, readReply } from "./reply.js";
+import { type Batch, isBehind, isKnown, type Reply, readReply } from "./reply.js";
 import { type Answer, type RoomOptions, randomId, refusal, request } from "./request.js";
 import { type SendOptions, sender } from "./send.js";
 
@@ -134,7 +133,12 @@ class Poll {
           const { cursor, present } = reply;
           this.#say({ name: "live" });
           // A server that tells of the same gap for ever tells it once.
-          yield { cursor, present, messages, ...(gap && cursor !== this.#last && { gap }) };
+          yield {
+            cursor,
+            present,
+            messages: messages.filter(isKnown),
+            ...(gap && cursor !== this.#last && { gap }),
+          };
           this.#lost = false;
           this.#cursor = this.#last = cursor;
           await this.#pace(wait, !gap && (held || messages.length > 0), reply.retry);
@@ -157,7 +161,7 @@ class Poll {
    * The messages that were not handed out before. After a gap the cursor tells nothing: what is behind it may be of
    * another history, and new; or the history lost its end, and we had it already.
    */
-  #fresh(messages: readonly Message[], gap: boolean): Message[] {
+  #fresh(messages: Reply["messages"], gap: boolean): Reply["messages"] {
     return messages.filter(({ id }) => {
       if (this.#seen.has(id) || (!gap && isBehind(id, this.#cursor))) return false;
       const [oldest] = this.#seen;

@@ -15,8 +15,12 @@ export interface Batch {
   readonly gap?: true;
 }
 
+/** A message of any kind; a later version may have kinds that this one does not know. */
+type AnyMessage = Omit<Message, "kind"> & { readonly kind?: string };
+
 /** The whole answer to a poll. */
-export interface Reply extends Batch {
+export interface Reply extends Omit<Batch, "messages"> {
+  readonly messages: readonly AnyMessage[];
   readonly superseded: boolean;
   /** The wait (ms) that a draining server asks for; undefined from one that goes on. */
   readonly retry: number | undefined;
@@ -38,12 +42,16 @@ export function readReply({ status, body }: Answer): Reply | undefined {
   };
 }
 
-function isMessage(value: unknown): value is Message {
+function isMessage(value: unknown): value is AnyMessage {
   if (!isObject<Message>(value)) return false;
-  const { id, user, text, at, kind } = value;
-  const known = kind === undefined || kind === "join" || kind === "leave";
-  const said = typeof user === "string" && typeof text === "string" && typeof at === "number";
-  return known && said && typeof id === "string" && /^\d+-\d+$/.test(id);
+  const { id, user, text, at, kind = "" } = value;
+  const said = [user, text, kind].every((field) => typeof field === "string") && typeof at === "number";
+  return said && typeof id === "string" && /^\d+-\d+$/.test(id);
+}
+
+/** Whether this is something that we know how to show. */
+export function isKnown(message: AnyMessage): message is Message {
+  return [undefined, "join", "leave"].includes(message.kind);
 }
 
 /** Whether an id is not after a cursor, compared as two integers. Never so for a cursor that is no id, like `now`. */

@@ -87,8 +87,12 @@ export class SharedPoll {
     this.#channel = undefined;
   }
 
-  /** Asks the leader how things are. To be called when this tab becomes visible. */
+  /**
+   * Asks the leader how things are. To be called when this tab becomes visible. One that was logged out goes on, or is
+   * told so again: another tab may have logged in.
+   */
   greet(): void {
+    if (this.#state.name === "stopped" && this.#state.reason === "no_session") this.start();
     if (!this.#channel || this.#lead) return;
     this.#tell({ kind: "hello" });
     clearTimeout(this.#silence);

@@ -140,6 +140,35 @@ describe("with several tabs", () => {
 });
 
 describe("a tab that is looked at", () => {
+  test("asks again after a log-out, once each time, and goes on when another tab has logged in", async () => {
+    const tab = await open();
+    world.refusal = () => refused(401, "no_session");
+    world.say("a");
+    await settle();
+    const asked = world.asked.length;
+    tab.poll.greet();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(world.asked.length).toBe(asked + 1);
+    expect(tab.states.at(-1)).toBe("no_session");
+    world.refusal = undefined;
+    world.say("b");
+    tab.poll.greet();
+    await settle();
+    expect(tab.states.at(-1)).toBe("live");
+    expect(tab.texts).toEqual(["a", "b"]);
+  });
+
+  test.each(["not_you", "bad_request"])("stays stopped after %s", async (code) => {
+    const tab = await open();
+    world.refusal = () => refused(403, code);
+    world.say("a");
+    await settle();
+    const asked = world.asked.length;
+    tab.poll.greet();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(world.asked.length).toBe(asked);
+  });
+
   test("takes the lead from a hidden one", async () => {
     const [first, second] = [await open(), await open()];
     first.visible = false;

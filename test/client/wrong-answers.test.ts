@@ -82,6 +82,24 @@ test("no tight loop: a new message each time, at once", async () => {
   expect(batches.length).toBe(asked.length);
 });
 
+test("a message of a kind that is not known is passed over, and what is beside it is not", async () => {
+  const later = { ...message("2-0"), kind: "poke" };
+  const batch = () => Response.json({ cursor: "3-0", present: 1, messages: [later, message("3-0")] });
+  const { batches, states, asked } = start((poll) =>
+    poll.query.get("since") === "now" ? batch() : holds(poll),
+  );
+  await pass(0);
+  expect(batches[0]).toEqual({ cursor: "3-0", present: 1, messages: [message("3-0")] });
+  expect(asked.at(-1)?.query.get("since")).toBe("3-0");
+  expect(states.map(({ name }) => name)).toEqual(["connecting", "live"]);
+});
+
+test("a message of a kind that is no text is no message", async () => {
+  const { batches } = start(() => Response.json({ ...good, messages: [{ ...message("2-0"), kind: 5 }] }));
+  await pass(second);
+  expect(batches).toEqual([]);
+});
+
 test("no tight loop, whatever the JSON", async () => {
   const answer = fc.record(
     {
