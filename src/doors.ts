@@ -30,13 +30,16 @@ export class Doors {
 
   /** `GET /` */
   home(request: Request): Outcome {
+    // Mounted at `/chat` and asked for without the last slash: links from there would lead beside us.
+    if (request.base !== "./") return redirect(308, request.base);
     const session = this.#sessions.of(request);
     return redirect(303, session ? chatroomOf(session.name) : "login", this.#sessions.renew(request));
   }
 
   /** `GET /login` */
   loginForm(request: Request): Outcome {
-    return html(200, this.#pages.login(request.req.headers["accept-language"]));
+    const name = this.#sessions.of(request)?.name;
+    return html(200, this.#pages.login(request.req.headers["accept-language"], name));
   }
 
   /** `POST /login` */
@@ -83,7 +86,8 @@ export class Doors {
 
   #refused(request: Request, name: string, refusal: Refusal): Outcome {
     if (!request.prefersHtml()) return refusal;
-    const page = this.#pages.login(request.req.headers["accept-language"], { name, code: refusal.code });
+    const now = this.#sessions.of(request)?.name;
+    const page = this.#pages.login(request.req.headers["accept-language"], now, { name, code: refusal.code });
     return html(refusal.status, page, refusal.headers);
   }
 }

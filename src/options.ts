@@ -1,5 +1,6 @@
 /** The options of a chat: what each is, in which unit, its default, and what follows from it. Checked once, here. */
 import { randomBytes } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { MemoryStore } from "./store/memory.js";
 import type { Store } from "./store/store.js";
 
@@ -8,6 +9,21 @@ export type Secrets = readonly [string | Uint8Array, ...(string | Uint8Array)[]]
 
 /** Options of a chat; all have defaults. */
 export interface ChatOptions {
+  /**
+   * The path that stands before all of the chat's, as it is in a URL: `"/chat"`. What is not below it goes to `next`.
+   * Default `""`: none, or one that the host takes off, as Express does in `app.use("/chat", chat.handler)`.
+   */
+  readonly path?: string;
+  /**
+   * Behind a log-in of the host's: the name of who sends a request, or undefined for nobody (401). Then there is no
+   * log-in page, log-out or cookie of the chat's. It is asked at each request, also twice a second for one person, so it should
+   * be quick. A name that breaks the rules for names is a fault of the host's: 500, and a line in the log. Two people whose
+   * names are equal after NFKC and lower-casing are hard to tell apart; that they are not is up to the host. A poll that is
+   * held when somebody logs out at the host goes on to its end, for a minute at most. Default: the chat's own log-in.
+   */
+  identify?(req: IncomingMessage): Identified | Promise<Identified>;
+  /** Whether there is `/metrics`, in Prometheus' format, for everybody who can reach it. Default false. */
+  readonly metrics?: boolean;
   /** How many messages are kept for those who come later, 1 to 1,000,000. Who is further behind is told of a gap. Default 1,000. */
   readonly backlog?: number;
   /** How many polls are held at once, 1 to 1,000,000. When all places are taken, who holds most gives one up; then 503. Default 10,000. */
@@ -26,46 +42,98 @@ export interface ChatOptions {
   readonly loginRate?: number;
   /** Whether `X-Forwarded-For`, `-Proto` and `-Host` are believed, their last hop only. Only behind a proxy that sets them. Default false. */
   readonly trustProxy?: boolean;
-  /** Where messages are kept. Default: in memory, gone with the process. */
+  /** Where messages are kept; one store is for one chat. Default: in memory, gone with the process. */
   readonly store?: Store;
-  /** Secrets for session cookies: the first signs, all are good. Default: the store's, or a random one. */
+  /**
+   * Secrets for session cookies: the first signs, all are good. Who is logged in to one of two chats with the same
+   * secrets is so in the other. Default: the store's, or a random one.
+   */
   readonly secrets?: Secrets;
   /** Is told, in one line, of faults of ours. Default: `console.error`. */
   readonly log?: (line: string) => void;
 }
 
+/** A name, or nobody. */
+export type Identified = string | null | undefined;
+
 /** Options with their defaults filled in. */
-export interface Settled extends Required<Omit<ChatOptions, "secrets">> {
+export interface Settled extends Required<Omit<ChatOptions, "secrets" | "identify">> {
+  readonly identify: ((req: IncomingMessage) => Identified | Promise<Identified>) | undefined;
   /** To be asked for when the store is open. */
   readonly secrets: () => Secrets;
 }
 
-/** Fills in defaults. Throws a `RangeError` that names the option for a value that is out of range. */
+/**
+ * Fills in defaults. Throws an error that names the option: a `RangeError` for a number that is none or out of range, a
+ * `TypeError` for a value of the wrong type and for a name that is no option.
+ */
 export function settle(options: ChatOptions): Settled {
-  const backlog = whole("backlog", options.backlog ?? 1000, 1, 1_000_000);
-  const store: Store = options.store ?? new MemoryStore(backlog);
-  return {
-    backlog,
-    maxWaiters: whole("maxWaiters", options.maxWaiters ?? 10_000, 1, 1_000_000),
-    maxWaitersPerUser: whole("maxWaitersPerUser", options.maxWaitersPerUser ?? 1_000_000, 1, 1_000_000),
-    maxNames: whole("maxNames", options.maxNames ?? 100_000, 1, 10_000_000),
-    bodyLimit: whole("bodyLimit", options.bodyLimit ?? 65_536, 1_024, 1_000_000),
-    grace: whole("grace", options.grace ?? 30_000, 1, 3_600_000),
-    postRate: between("postRate", options.postRate ?? 5, 0, 1_000_000),
-    loginRate: between("loginRate", options.loginRate ?? 5, 0, 1_000_000),
-    trustProxy: options.trustProxy ?? false,
-    store,
-    secrets: () => options.secrets ?? store.secrets ?? [randomBytes(32)],
-    log: options.log ?? console.error,
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`createChat takes an object of options, not ${shown(options)}`);
+  }
+  const { backlog = 1000, path = "", identify, secrets, log = console.error } = options;
+  const { metrics = false, trustProxy = false } = options;
+  whole("backlog", backlog, 1, 1_000_000);
+  const store: Store = options.store === undefined ? new MemoryStore(backlog) : options.store;
+  must("path", typeof path === "string" && MOUNT.test(path), path, 'a URL\'s path like "/chat", or ""');
+  must("identify", identify === undefined || isFunction(identify), identify, "a function");
+  must("metrics", typeof metrics === "boolean", metrics, "true or false");
+  must("trustProxy", typeof trustProxy === "boolean", trustProxy, "true or false");
+  must("store", isStore(store), store, "a store, like new FileStore(…)");
+  must("secrets", secrets === undefined || areSecrets(secrets), secrets, "a list of secrets, at least one");
+  must("log", isFunction(log), log, "a function");
+  const settled: Settled = {
+    ...{ path, identify, metrics, trustProxy, backlog, store, log },
+    maxWaiters: whole("maxWaiters", options.maxWaiters, 1, 1_000_000, 10_000),
+    maxWaitersPerUser: whole("maxWaitersPerUser", options.maxWaitersPerUser, 1, 1_000_000, 1_000_000),
+    maxNames: whole("maxNames", options.maxNames, 1, 10_000_000, 100_000),
+    bodyLimit: whole("bodyLimit", options.bodyLimit, 1_024, 1_000_000, 65_536),
+    grace: whole("grace", options.grace, 1, 3_600_000, 30_000),
+    postRate: between("postRate", options.postRate, 0, 1_000_000, 5),
+    loginRate: between("loginRate", options.loginRate, 0, 1_000_000, 5),
+    secrets: () => secrets ?? store.secrets ?? [randomBytes(32)],
   };
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(settled, name)) throw new TypeError(`createChat has no option ${name}`);
+  }
+  return settled;
 }
 
-function whole(option: string, value: number, least: number, most: number): number {
-  if (Number.isInteger(between(option, value, least, most))) return value;
-  throw new RangeError(`${option} is a whole number, not ${value}`);
+/** Segments as they stand in a URL, none of them empty. */
+const MOUNT = /^(\/[\w.~!$&'()*+,;=:@%-]+)*$/;
+
+function must(option: string, isGood: boolean, value: unknown, what: string): void {
+  if (!isGood) throw new TypeError(`${option} is ${what}, not ${shown(value)}`);
 }
 
-function between(option: string, value: number, least: number, most: number): number {
-  if (value >= least && value <= most) return value;
-  throw new RangeError(`${option} is a number from ${least} to ${most}, not ${value}`);
+function whole(option: string, value: unknown, least: number, most: number, usual?: number): number {
+  const number = between(option, value, least, most, usual);
+  if (Number.isInteger(number)) return number;
+  throw new RangeError(`${option} is a whole number, not ${shown(value)}`);
+}
+
+function between(option: string, value: unknown, least: number, most: number, usual?: number): number {
+  if (value === undefined && usual !== undefined) return usual;
+  if (typeof value === "number" && value >= least && value <= most) return value;
+  throw new RangeError(`${option} is a number from ${least} to ${most}, not ${shown(value)}`);
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === "function";
+}
+
+function isStore(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return ["open", "append", "close"].every((name) => isFunction(Reflect.get(value, name)));
+}
+
+function areSecrets(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length === 0) return false;
+  return value.every((one) => (typeof one === "string" || one instanceof Uint8Array) && one.length > 0);
+}
+
+/** A wrong value, for a person; a secret is told by its type only. */
+function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  return typeof value === "object" && value !== null ? "such an object" : String(value);
 }

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { linkify } from "./client/linkify.js";
+import { chatroomOf } from "./replies.js";
 import type { Message } from "./store/store.js";
 import { type Strings, stringsFor } from "./strings.js";
 
@@ -39,17 +40,29 @@ export class Pages {
   readonly #login = template("login.html");
   readonly #chatroom = template("chatroom.html");
   readonly #error = template("error.html");
+  readonly #hosted: boolean;
+
+  /** @param hosted whether log-in and log-out are the host's */
+  constructor(hosted: boolean) {
+    this.#hosted = hosted;
+  }
 
   /**
    * The log-in form.
    * @param accepted the request's `Accept-Language`
+   * @param now the name under which the caller is logged in already
    * @param typed the name that was no good, and the code that says why
    */
-  login(accepted: string | undefined, typed?: { readonly name: string; readonly code: string }): string {
+  login(
+    accepted: string | undefined,
+    now: string | undefined,
+    typed?: { readonly name: string; readonly code: string },
+  ): string {
     const { lang, page, errors } = stringsFor(accepted);
     const reason = typed ? (errors[typed.code] ?? typed.code) : "";
     const invalid = typed ? "true" : "false";
-    return this.#login({ ...page, lang, reason, invalid, name: typed?.name ?? "" });
+    const inside = { html: now === undefined ? "" : welcome(now, page) };
+    return this.#login({ ...page, lang, inside, reason, invalid, name: typed?.name ?? "" });
   }
 
   /** The room. */
@@ -65,6 +78,7 @@ export class Pages {
       segment: encodeURIComponent(user),
       here: page.here.replace("{n}", `${who.length}`),
       strings: { html: strings },
+      exit: { html: this.#hosted ? "" : exit(page.logOut) },
       refresh: { html: still ? "" : RENEW },
       note: still ? page.still : page.renewing,
       names: { html: who.slice(0, NAMES_IN_PAGE).map(nameItem).join("\n") },
@@ -83,9 +97,21 @@ export class Pages {
     base: string,
   ): string {
     const { lang, page, errors } = stringsFor(accepted);
-    const message = errors[refusal.code] ?? refusal.message;
+    const code = this.#hosted && refusal.code === "no_session" ? "no_host_session" : refusal.code;
+    const message = errors[code] ?? refusal.message;
     return this.#error({ ...page, lang, status: `${refusal.status}`, reason: message, base });
   }
+}
+
+function exit(words: string): string {
+  return `<form method="post" action="../../logout"><button class="quiet">${words}</button></form>`;
+}
+
+/** For who comes to the log-in form and is logged in. */
+function welcome(name: string, { inside, back }: Strings["page"]): string {
+  const [before = "", after = ""] = inside.split("{name}");
+  const link = `<a href="${chatroomOf(name)}">${back}</a>`;
+  return `<p>${before}<bdi>${escapeHtml(name)}</bdi>${after} ${link}</p>`;
 }
 
 /** One message; `client/log.ts` makes the same in the browser. */

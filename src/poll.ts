@@ -146,6 +146,7 @@ function reply(
 ): void {
   if (res.destroyed) return;
   if (room.draining) res.shouldKeepAlive = false;
+  room.counts.bytes += bytes;
   const length = `${bytes}`;
   res.writeHead(200, [
     "Content-Type",

@@ -3,11 +3,11 @@ import { Rate } from "./http/limits.js";
 import { isRefusal, json, type Outcome, redirect, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
-import type { Session } from "./room/names.js";
+import { parseName, type Session } from "./room/names.js";
 import type { Room } from "./room/room.js";
 import { parseText } from "./room/text.js";
 import type { Sessions } from "./sessions.js";
-import { StoreUnavailable } from "./store/store.js";
+import { type Message, StoreUnavailable } from "./store/store.js";
 
 /** The longest idempotency key. */
 const KEY_LENGTH = 64;
@@ -53,4 +53,27 @@ async function keep(
     if (!(error instanceof StoreUnavailable)) throw error;
     return unavailable("store_unavailable", "Messages cannot be kept now. Nothing was sent; try again soon.");
   }
+}
+
+/** What the host's own code says in the room. */
+export interface HostDraft {
+  /** The name that it says it under; nobody is kept from having the same. */
+  readonly user: string;
+  /** What it says: 1 to 2,000 characters. */
+  readonly text: string;
+  /** An idempotency key, at most 64 characters: a second post of the same user and key is the first one again. */
+  readonly key?: string;
+}
+
+/** Posts for the host. Rejects with a `RangeError` that says which rule is broken, or an `Error` when the room is closed. */
+export async function hostPost(room: Room, { user, text, key }: HostDraft): Promise<Message> {
+  const name = parseName(user);
+  if ("rule" in name) throw new RangeError(`user: ${name.rule}`);
+  const message = parseText(text);
+  if ("rule" in message) throw new RangeError(`text: ${message.rule}`);
+  if (key !== undefined && (key === "" || key.length > KEY_LENGTH)) {
+    throw new RangeError(`key: An idempotency key has 1 to ${KEY_LENGTH} characters.`);
+  }
+  if (room.draining) throw new Error("the chat is closed");
+  return room.post(name.name, message.text, key);
 }

@@ -9,7 +9,7 @@ import { MemoryStore } from "./store/memory.js";
 
 const USAGE =
   "holdline [--host 127.0.0.1] [--port 5000] [--data DIR|none] [--backlog 1000] [--max-waiters 10000] " +
-  "[--post-rate 5] [--login-rate 5] [--trust-proxy]";
+  "[--post-rate 5] [--login-rate 5] [--metrics] [--trust-proxy]";
 /** What is still open so long after a signal is cut off, in milliseconds. */
 const LAST_CALL = 4_000;
 
@@ -33,6 +33,7 @@ function readFlags() {
         "max-waiters": { type: "string", default: "10000" },
         "post-rate": { type: "string", default: "5" },
         "login-rate": { type: "string", default: "5" },
+        metrics: { type: "boolean", default: false },
         "trust-proxy": { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
@@ -46,12 +47,15 @@ function readFlags() {
     return {
       host: values.host,
       data: values.data,
-      trustProxy: values["trust-proxy"],
       port: number("port", values.port, 65_535),
-      backlog: number("backlog", values.backlog, 1_000_000, 1),
-      maxWaiters: number("max-waiters", values["max-waiters"], 1_000_000, 1),
-      postRate: number("post-rate", values["post-rate"], 1_000_000),
-      loginRate: number("login-rate", values["login-rate"], 1_000_000),
+      options: {
+        metrics: values.metrics,
+        trustProxy: values["trust-proxy"],
+        backlog: number("backlog", values.backlog, 1_000_000, 1),
+        maxWaiters: number("max-waiters", values["max-waiters"], 1_000_000, 1),
+        postRate: number("post-rate", values["post-rate"], 1_000_000),
+        loginRate: number("login-rate", values["login-rate"], 1_000_000),
+      },
     };
   } catch (error) {
     return giveUp(
@@ -98,25 +102,25 @@ function onSignal(): void {
 process.on("SIGTERM", onSignal);
 process.on("SIGINT", onSignal);
 
-const flags = readFlags();
+const { host, port, data, options } = readFlags();
 const log = (line: string) => process.stderr.write(`holdline: ${line}\n`);
 const store =
-  flags.data === "none"
-    ? new MemoryStore(flags.backlog)
-    : new FileStore({ folder: flags.data, keep: flags.backlog, warn: log });
-const chat = await createChat({ ...flags, store, log }).catch((error: Error) => {
+  data === "none"
+    ? new MemoryStore(options.backlog)
+    : new FileStore({ folder: data, keep: options.backlog, warn: log });
+const chat = await createChat({ ...options, store, log }).catch((error: Error) => {
   const advice = isErrno(error.cause) ? "; choose another folder with --data, or --data none" : "";
   return giveUp(1, error.message + advice);
 });
-const { server, stop } = serve(chat.handler, { log, maxConnections: flags.maxWaiters + SPARE_CONNECTIONS });
+const { server, stop } = serve(chat.handler, { log, maxConnections: options.maxWaiters + SPARE_CONNECTIONS });
 
-const failed = (error: Error) => giveUp(1, listenError(error, flags.host, flags.port));
+const failed = (error: Error) => giveUp(1, listenError(error, host, port));
 server.once("error", failed);
-server.listen({ host: flags.host, port: flags.port, backlog: 4096 }, () => {
+server.listen({ host, port, backlog: 4096 }, () => {
   server.off("error", failed);
-  const { address, family, port } = server.address() as AddressInfo;
-  const host = family === "IPv6" ? `[${address}]` : address;
-  process.stdout.write(`holdline is listening on http://${host}:${port}\n`);
+  const at = server.address() as AddressInfo;
+  const address = at.family === "IPv6" ? `[${at.address}]` : at.address;
+  process.stdout.write(`holdline is listening on http://${address}:${at.port}\n`);
 });
 
 drain = () => {

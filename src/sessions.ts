@@ -19,7 +19,7 @@ const VERIFIED = 20_000;
 const VERIFIED_LENGTH = 512;
 
 /** What is in a cookie: the session, and when it was signed. */
-interface Signed extends Session {
+export interface Signed extends Session {
   readonly signedAt: number;
 }
 
@@ -71,8 +71,11 @@ export class Sessions {
   }
 
   #verify(header: string, request: Request): Signed | undefined {
-    const cookie = request.cookie(COOKIE);
-    const text = cookie === undefined ? undefined : unsign(cookie, this.#secrets);
+    // A chat above this one on the same host may have a cookie of the same name.
+    const text = request
+      .cookies(COOKIE)
+      .map((cookie) => unsign(cookie, this.#secrets))
+      .find((text) => text !== undefined);
     const session = text === undefined ? undefined : parse(text);
     if (!session) return undefined;
     if (this.#verified.size >= VERIFIED) this.#verified.clear();

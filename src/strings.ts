@@ -19,6 +19,7 @@ type PageWord =
   | "tagline"
   | "yourName"
   | "nameNote"
+  | "inside"
   | "enter"
   | "toForm"
   | "logOut"
@@ -64,6 +65,7 @@ const EN: Strings = {
     tagline: "A room to talk in. Nothing to install.",
     yourName: "Your name",
     nameNote: "It stands beside what you say.",
+    inside: "You are in as {name}.",
     enter: "Enter the room",
     toForm: "Skip to writing",
     logOut: "Log out",
@@ -110,6 +112,7 @@ const EN: Strings = {
     bad_message: "A message has 1 to 2,000 characters, and no control characters.",
     name_taken: "Somebody here has this name. Choose another, or try again in half a minute.",
     no_session: "You are not logged in.",
+    no_host_session: "Log in at this site first, then come back.",
     not_you: "You are logged in under another name.",
     foreign_origin: "This came from another site, so nothing was done.",
     not_found: "There is nothing here.",
@@ -131,6 +134,7 @@ const ZH: Strings = {
     tagline: "打开就能聊，无需安装。",
     yourName: "你的名字",
     nameNote: "它会显示在你说的话旁边。",
+    inside: "你已用“{name}”这个名字进入。",
     enter: "进入聊天室",
     toForm: "跳到输入框",
     logOut: "退出",
@@ -177,6 +181,7 @@ const ZH: Strings = {
     bad_message: "一条消息要 1 到 2000 个字符，不含控制字符。",
     name_taken: "这里已经有人用这个名字了。换一个，或者半分钟后再试。",
     no_session: "你还没有登录。",
+    no_host_session: "请先在本网站登录，然后再回来。",
     not_you: "你登录的是另一个名字。",
     foreign_origin: "这个请求来自别的网站，没有执行。",
     not_found: "这里什么也没有。",

@@ -63,7 +63,7 @@ describe("in both languages", () => {
 });
 
 test("a page shows a refusal's own message only when it has no words for its code", () => {
-  const pages = new Pages();
+  const pages = new Pages(false);
   const refusal = { status: 418, code: "teapot", message: "short & stout" };
   expect(pages.error("zh", refusal, "./")).toContain("short &#38; stout");
   expect(pages.error("zh", { ...refusal, code: "not_found" }, "./")).toContain("这里什么也没有。");

@@ -34,6 +34,11 @@ export function parseJsonFields(text: string): Fields | undefined {
     // The only error of JSON.parse is that this is not JSON.
     return undefined;
   }
+  return objectFields(value);
+}
+
+/** The same of a value that was parsed already. */
+export function objectFields(value: unknown): Fields | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   const fields = new Map<string, string>();
   for (const [name, field] of Object.entries(value)) {

@@ -90,12 +90,14 @@ export function redirect(
   return { status, headers: { Location: location, "Cache-Control": "no-store", ...headers } };
 }
 
-/** Sends a reply, unless one was sent or nobody is there to read it. */
-export function send(res: ServerResponse<IncomingMessage>, reply: Reply): void {
-  if (res.headersSent || res.destroyed) return;
+/** Sends a reply, unless one was sent or nobody is there to read it. Gives how long its body is, in bytes. */
+export function send(res: ServerResponse<IncomingMessage>, reply: Reply): number {
+  if (res.headersSent || res.destroyed) return 0;
   const { status, headers, body = "" } = reply;
   // Without a length the body would go out in chunks, which costs more and tells less.
   const bodiless = status === 204 || status === 304;
-  res.writeHead(status, bodiless ? headers : { ...headers, "Content-Length": Buffer.byteLength(body) });
+  const bytes = Buffer.byteLength(body);
+  res.writeHead(status, bodiless ? headers : { ...headers, "Content-Length": bytes });
   res.end(body);
+  return bytes;
 }

@@ -2,7 +2,7 @@
  * What a handler sees of a request. Node gives the bytes; here they are taken apart strictly, lazily and with a bound.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Fields, parseForm, parseJsonFields } from "./form.js";
+import { type Fields, objectFields, parseForm, parseJsonFields } from "./form.js";
 import { type Refusal, refuse } from "./reply.js";
 
 /** How much of a body that is too large is still read, so that its sender gets to see the 413. */
@@ -16,12 +16,20 @@ export interface RequestOptions {
   readonly bodyLimit: number;
   /** Whether a proxy's `X-Forwarded-*` are believed, the last hop of each: what came before, the caller may have made up. */
   readonly trustProxy: boolean;
+  /** The path that stands before all of ours, like `/chat`. Default: none. */
+  readonly mount?: string;
 }
+
+const MALFORMED = refuse(
+  400,
+  "bad_request",
+  "The body is not what its Content-Type says: a form, or an object whose values are all texts.",
+);
 
 export class Request {
   readonly req: IncomingMessage;
   readonly res: ServerResponse<IncomingMessage>;
-  /** The path with its percent-encoding, without the query. */
+  /** The path below the mount with its percent-encoding, without the query; `""` when it is not below. */
   readonly path: string;
   /** What the route's pattern names, decoded. */
   params: Readonly<Record<string, string>> = {};
@@ -35,7 +43,8 @@ export class Request {
     const target = originForm(req.url ?? "/");
     // Not `new URL`: it costs microseconds, and a poll has one request a message.
     const mark = target.indexOf("?");
-    this.path = mark < 0 ? target : target.slice(0, mark);
+    const path = mark < 0 ? target : target.slice(0, mark);
+    this.path = options.mount ? below(options.mount, path) : path;
     this.#search = mark < 0 ? "" : target.slice(mark + 1);
   }
 
@@ -52,6 +61,19 @@ export class Request {
   /** The caller's address. */
   get address(): string {
     return this.#forwarded("for") ?? this.req.socket.remoteAddress ?? "";
+  }
+
+  /** The way from here to the root, as a relative link. */
+  get base(): string {
+    const { path, req } = this;
+    if (path !== "/" && path !== "") return up(path);
+    // Express keeps here what it took off `url`.
+    const asked = "originalUrl" in req && typeof req.originalUrl === "string" ? req.originalUrl : req.url;
+    const [outer = ""] = originForm(asked ?? "/").split("?");
+    if (path === "") return `${up(outer)}${(this.#options.mount ?? "").slice(1)}/`;
+    // Of `/chat`, without its last slash, what is relative is beside it.
+    const last = outer.slice(outer.lastIndexOf("/") + 1);
+    return last === "" ? "./" : `./${last}/`;
   }
 
   /**
@@ -71,13 +93,12 @@ export class Request {
     return parseForm(this.#search);
   }
 
-  /** One cookie's value; of several with that name, the first (RFC 6265, 5.4: the most specific path comes first). */
-  cookie(name: string): string | undefined {
-    for (const pair of this.req.headers.cookie?.split(";") ?? []) {
+  /** The values of all cookies with a name: those of the most specific path first (RFC 6265, 5.4). */
+  cookies(name: string): string[] {
+    return (this.req.headers.cookie?.split(";") ?? []).flatMap((pair) => {
       const equals = pair.indexOf("=");
-      if (equals >= 0 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim();
-    }
-    return undefined;
+      return equals >= 0 && pair.slice(0, equals).trim() === name ? [pair.slice(equals + 1).trim()] : [];
+    });
   }
 
   /** Whether the caller would rather see a page than JSON: a browser that navigates, not a script or `curl`. */
@@ -90,11 +111,13 @@ export class Request {
   }
 
   /**
-   * Reads the body as fields. Gives a refusal instead: 413 `too_large`, 415 `unsupported_type`, 400 `bad_request`.
+   * Reads the body as fields; one that the host's own parser has read is taken from `req.body`. Gives a refusal instead: 413 `too_large`, 415 `unsupported_type`, 400 `bad_request`.
    * Undefined when the client went away before the end: there is nobody to answer.
    */
   async form(): Promise<Fields | Refusal | undefined> {
-    const body = await this.#body();
+    const parsed = this.#parsed();
+    if (typeof parsed === "object" && !Buffer.isBuffer(parsed)) return objectFields(parsed) ?? MALFORMED;
+    const body = parsed === undefined ? await this.#body() : Buffer.from(parsed);
     if (body === undefined || "code" in body) return body;
     if (body.length === 0) return new Map();
     const [type = "", ...parameters] = (this.req.headers["content-type"] ?? "").toLowerCase().split(";");
@@ -108,14 +131,18 @@ export class Request {
     }
     const text = decodeUtf8(body);
     const fields = text === undefined ? undefined : isJson ? parseJsonFields(text) : parseForm(text);
-    return (
-      fields ??
-      refuse(
-        400,
-        "bad_request",
-        "The body is not what its Content-Type says: a form, or an object whose values are all texts.",
-      )
-    );
+    return fields ?? MALFORMED;
+  }
+
+  /** What a parser of the host's made of a body that it has read; undefined when nobody has read it. */
+  #parsed(): object | string | Buffer | null | undefined {
+    const { req } = this;
+    if (!req.readableEnded) return undefined;
+    const body: unknown = "body" in req ? req.body : undefined;
+    if (typeof body === "object" || typeof body === "string") return body;
+    const { "content-length": length = "0", "transfer-encoding": chunked } = req.headers;
+    if (length === "0" && chunked === undefined) return {};
+    throw new Error("the body was read before it came to the chat, and req.body does not hold it");
   }
 
   #forwarded(what: "for" | "proto" | "host"): string | undefined {
@@ -178,4 +205,14 @@ function decodeUtf8(body: Buffer): string | undefined {
     // Its only error is that these are not UTF-8.
     return undefined;
   }
+}
+
+/** What a path is below a mount: `/` for the mount itself, `""` for what is elsewhere. */
+function below(mount: string, path: string): string {
+  if (path === mount) return "/";
+  return path.startsWith(`${mount}/`) ? path.slice(mount.length) : "";
+}
+
+function up(path: string): string {
+  return "../".repeat(Math.max(0, path.split("/").length - 2)) || "./";
 }

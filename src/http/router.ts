@@ -33,7 +33,11 @@ export interface RouterOptions extends RequestOptions {
   readonly refused: (request: Request, refusal: Refusal) => Reply;
   /** Is told what a handler threw. */
   readonly failed: (error: unknown) => void;
+  /** Is told how many bytes of a body were sent. What a handler holds and sends itself is not told. */
+  readonly sent?: (bytes: number) => void;
 }
+
+const NOT_FOUND = refuse(404, "not_found", "There is nothing here.");
 
 /** So many requests may be sent ahead on a connection, before answers; each may be answered with a megabyte. */
 const AHEAD = 16;
@@ -65,17 +69,25 @@ export class Router {
     if (method === "GET") route.handlers.set("HEAD", handler);
   }
 
-  /** Answers one request, in every case exactly once. */
-  handle(req: IncomingMessage, res: ServerResponse<IncomingMessage>): void {
+  /**
+   * Answers one request, in every case exactly once.
+   * @param next is called instead, with nothing done, when there is no such path; without it that is a 404
+   */
+  handle(req: IncomingMessage, res: ServerResponse<IncomingMessage>, next?: () => void): void {
+    const request = new Request(req, res, this.#options);
+    const found = this.#found.get(request.path) ?? this.#find(request.path);
+    if (next && found === NOT_FOUND) {
+      next();
+      return;
+    }
     // Node drops what comes after a request to upgrade; a connection that lost something must not go on.
     if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
     if (this.#isFarAhead(req, res)) {
       req.socket.destroy();
       return;
     }
-    const request = new Request(req, res, this.#options);
     try {
-      const outcome = this.#route(request);
+      const outcome = this.#route(request, found);
       if (outcome instanceof Promise) {
         outcome
           .then((settled) => this.#finish(request, settled))
@@ -97,8 +109,7 @@ export class Router {
     return ahead > AHEAD;
   }
 
-  #route(request: Request): Outcome | Promise<Outcome | undefined> {
-    const found = this.#found.get(request.path) ?? this.#find(request.path);
+  #route(request: Request, found: Found | Refusal): Outcome | Promise<Outcome | undefined> {
     if ("code" in found) return found;
     const handler = found.handlers.get(request.req.method ?? "");
     if (!handler) {
@@ -110,6 +121,7 @@ export class Router {
   }
 
   #find(path: string): Found | Refusal {
+    if (path === "") return NOT_FOUND;
     const segments = decodeSegments(path);
     if (!segments) return refuse(400, "bad_request", "The path is malformed.");
     for (const route of this.#routes.get(placeOf(segments)) ?? []) {
@@ -121,7 +133,7 @@ export class Router {
       if (path.length <= FOUND_LENGTH) this.#found.set(Buffer.from(path, "latin1").toString("latin1"), found);
       return found;
     }
-    return refuse(404, "not_found", "There is nothing here.");
+    return NOT_FOUND;
   }
 
   #finish(request: Request, outcome: Outcome | undefined): void {
@@ -144,7 +156,7 @@ export class Router {
 
   #send({ res }: Request, reply: Reply): void {
     if (this.#options.closing()) res.shouldKeepAlive = false;
-    send(res, reply);
+    this.#options.sent?.(send(res, reply));
   }
 }
 

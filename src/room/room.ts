@@ -7,6 +7,7 @@ import type { Id } from "../store/id.js";
 import type { Kept, Message, Store } from "../store/store.js";
 import { Answers, type Ending } from "./answers.js";
 import { Backlog, type Cursor } from "./backlog.js";
+import { Counts } from "./counts.js";
 import { Names, type Session } from "./names.js";
 import { Notices } from "./notices.js";
 import { PlainReaders } from "./plain.js";
@@ -30,14 +31,18 @@ export interface RoomOptions {
 export class Room {
   readonly names: Names;
   readonly plain: PlainReaders;
+  readonly counts = new Counts();
   readonly #options: RoomOptions;
   readonly #backlog: Backlog;
   readonly #waiters: Waiters;
+  // Apart from people's polls, whose places they must not take.
+  readonly #followers: Waiters;
   readonly #presence: Presence;
   readonly #answers: Answers;
   readonly #notices: Notices;
   readonly #startedAt = Date.now();
   #draining = false;
+  #closed = false;
 
   /** Opens the store and the room with it. Rejects when the store cannot be opened. */
   static async open(options: RoomOptions): Promise<Room> {
@@ -55,9 +60,14 @@ export class Room {
   private constructor(options: RoomOptions, kept: Kept) {
     this.#options = options;
     this.#backlog = new Backlog(options.backlog, kept);
+    const isBehind = ({ cursor }: Waiter) => cursor !== "now" && this.#backlog.isBehind(cursor);
     this.#waiters = new Waiters({
-      isBehind: ({ cursor }) => cursor !== "now" && this.#backlog.isBehind(cursor),
+      isBehind,
       settled: (waiter, ending) => this.#settled(waiter, ending),
+    });
+    this.#followers = new Waiters({
+      isBehind,
+      settled: (follower, ending) => ending !== "gone" && this.#tell(follower, ending),
     });
     this.#presence = new Presence(options.grace, (user) => this.#notices.departed(user));
     this.#answers = new Answers(this.#backlog, () => this.#presence.count);
@@ -104,8 +114,18 @@ export class Room {
    * Says something. Resolves once it is kept; rejects with `StoreUnavailable` when it is not.
    * A second post of the same user and idempotency key gives the first one's message.
    */
-  post(user: string, text: string, key?: string): Promise<Message> {
-    return this.#options.store.append(key === undefined ? { user, text } : { user, text, key });
+  async post(user: string, text: string, key?: string): Promise<Message> {
+    const began = performance.now();
+    try {
+      const message = await this.#options.store.append(
+        key === undefined ? { user, text } : { user, text, key },
+      );
+      this.counts.kept.add((performance.now() - began) / 1000);
+      return message;
+    } catch (error) {
+      this.counts.notKept++;
+      throw error;
+    }
   }
 
   /**
@@ -116,8 +136,12 @@ export class Room {
     const { user } = poll;
     this.#waiters.supersede(poll);
     const atOnce = this.#draining || poll.wait <= 0;
-    if (!atOnce && !this.#hasRoom(user)) return "full";
+    if (!atOnce && !this.#hasRoom(user)) {
+      this.counts.polls.full++;
+      return "full";
+    }
     if (atOnce) {
+      this.counts.polls["at-once"]++;
       if (!this.#draining && this.#presence.touch(user)) this.#arrived(user);
       poll.answer(this.#answers.to(this.#resolve(poll), this.#draining ? "drained" : "time-out"), "time-out");
       return "answered";
@@ -132,6 +156,20 @@ export class Room {
   /** The connection of a held poll is gone. */
   gone(waiter: Waiter): void {
     this.#waiters.settle(waiter, "gone");
+  }
+
+  /**
+   * Asks for what comes after a follower's cursor. It is told when there is something, and "drained" when there is
+   * nothing and will be nothing more.
+   */
+  follow(follower: Waiter): void {
+    if (this.#closed) this.#tell(follower, "drained");
+    else this.#followers.hold(follower);
+  }
+
+  /** A follower asks no more. */
+  unfollow(follower: Waiter): void {
+    this.#followers.settle(follower, "gone");
   }
 
   /** Somebody has logged in: their plain polls begin here. */
@@ -167,7 +205,13 @@ export class Room {
     this.#waiters.drain();
     this.#presence.stop();
     this.#notices.stop();
-    await this.#options.store.close();
+    try {
+      await this.#options.store.close();
+    } finally {
+      // Last, so that they hear of all that was kept.
+      this.#closed = true;
+      this.#followers.drain();
+    }
   }
 
   #receive(message: Message): void {
@@ -177,11 +221,18 @@ export class Room {
     // That they came is no news to those who came.
     if (message.kind === "join") this.#waiters.passOver(message.user, before, message.id);
     this.#waiters.wake();
+    this.#followers.wake();
+    this.counts.messages++;
   }
 
   #settled(waiter: Waiter, ending: Ending): void {
+    this.counts.polls[ending]++;
     this.#presence.release(waiter.user);
     if (ending !== "gone") waiter.answer(this.#answers.to(this.#resolve(waiter), ending), ending);
+  }
+
+  #tell(follower: Waiter, ending: Ending): void {
+    follower.answer(this.#answers.to(this.#resolve(follower), "message"), ending);
   }
 
   /** Makes a cursor of "only what comes next". */

@@ -110,11 +110,11 @@ describe("no one reads or posts as another", () => {
     await untouched();
   });
 
-  test("by a second cookie beside a good one: the first counts", async () => {
+  test("by a second cookie beside a good one: the first that we signed counts", async () => {
     const eve = await Person.login(url, "eve");
     const read: (typeof ROUTES)[number] = ["GET", "get_post/ann?since=0&wait=0"];
     expect(await outcome(url, read, `${eve.cookie}; ${ann.cookie}`)).toBe("403 not_you");
-    expect(await outcome(url, read, `holdline=x; ${ann.cookie}`)).toBe("401 no_session");
+    expect(await outcome(url, read, `holdline=x; ${ann.cookie}`)).toBe("200");
     expect(await outcome(url, read, `${ann.cookie}; ${eve.cookie}`)).toBe("200");
     expect(await outcome(url, read, `xholdline=1; Holdline=2; holdline2=3; a; =; ${ann.cookie}`)).toBe("200");
   });

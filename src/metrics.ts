@@ -1,0 +1,81 @@
+/** What `/metrics` tells of a chat. All of it is counted as it happens, so that telling costs the same for ten people and for ten thousand. */
+import { exposition, histogram, metric } from "./http/metrics.js";
+import { isRefusal, type Reply } from "./http/reply.js";
+import type { Handler } from "./http/router.js";
+import { Durations } from "./room/counts.js";
+import type { Room } from "./room/room.js";
+
+/** How often the event loop is looked at, in milliseconds. */
+const TICK = 100;
+
+export class Metrics {
+  readonly #room: Room;
+  /** Posts over HTTP, by what came of them: `kept`, or the code of the refusal. */
+  readonly #posts: Record<string, number> = { kept: 0 };
+  #bytes = 0;
+  readonly #delay = new Durations([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]);
+  readonly #watch: NodeJS.Timeout;
+
+  /** Begins to watch the event loop; `stop` ends that. */
+  constructor(room: Room) {
+    this.#room = room;
+    let due = performance.now() + TICK;
+    this.#watch = setInterval(() => {
+      const now = performance.now();
+      this.#delay.add(Math.max(0, now - due) / 1000);
+      due = now + TICK;
+    }, TICK).unref();
+  }
+
+  /** Bytes of a body were sent. */
+  sent(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  /** A handler of posts, counted. */
+  posts(handler: Handler): Handler {
+    return async (request) => {
+      const outcome = await handler(request);
+      if (typeof outcome !== "object") return outcome;
+      const what = isRefusal(outcome) ? outcome.code : "kept";
+      this.#posts[what] = (this.#posts[what] ?? 0) + 1;
+      return outcome;
+    };
+  }
+
+  /** The page. */
+  page(): Reply {
+    const { waiting, present, counts } = this.#room;
+    return exposition([
+      metric("gauge", "holdline_waiters", "Polls that are held.", waiting),
+      metric("gauge", "holdline_people", "People who are here.", present),
+      metric("counter", "holdline_messages_total", "Messages kept, notices too.", counts.messages),
+      metric("counter", "holdline_polls_total", "Polls, by how they ended.", { outcome: counts.polls }),
+      metric("counter", "holdline_posts_total", "Posts over HTTP, by what came of them.", {
+        outcome: this.#posts,
+      }),
+      metric(
+        "counter",
+        "holdline_sent_bytes_total",
+        "Bytes of reply bodies, before HTTP's own.",
+        this.#bytes + counts.bytes,
+      ),
+      histogram("holdline_store_append_seconds", "How long the store took to keep a post.", counts.kept),
+      metric(
+        "counter",
+        "holdline_store_failures_total",
+        "Posts that the store could not keep.",
+        counts.notKept,
+      ),
+      histogram(
+        "holdline_event_loop_delay_seconds",
+        "How late the event loop was, ten times a second.",
+        this.#delay,
+      ),
+    ]);
+  }
+
+  stop(): void {
+    clearInterval(this.#watch);
+  }
+}
