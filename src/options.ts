@@ -80,7 +80,10 @@ export function settle(options: ChatOptions): Settled {
   must("metrics", typeof metrics === "boolean", metrics, "true or false");
   must("trustProxy", typeof trustProxy === "boolean", trustProxy, "true or false");
   must("store", isStore(store), store, "a store, like new FileStore(…)");
-  must("secrets", secrets === undefined || areSecrets(secrets), secrets, "a list of secrets, at least one");
+  // Not `must`, which tells the value.
+  if (secrets !== undefined && !areSecrets(secrets)) {
+    throw new TypeError("secrets is a list of at least one secret, none of them empty");
+  }
   must("log", isFunction(log), log, "a function");
   const settled: Settled = {
     ...{ path, identify, metrics, trustProxy, backlog, store, log },
@@ -132,7 +135,7 @@ function areSecrets(value: unknown): boolean {
   return value.every((one) => (typeof one === "string" || one instanceof Uint8Array) && one.length > 0);
 }
 
-/** A wrong value, for a person; a secret is told by its type only. */
+/** A wrong value, for a person. */
 function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   return typeof value === "object" && value !== null ? "such an object" : String(value);

@@ -1,0 +1,150 @@
+/** The examples, each run as it stands: under a path, beside the host's own routes, behind the host's own log-in. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Batch, longPoll } from "../../src/client/longpoll.js";
+import { ask, code, FORM, HTML } from "../wire/person.js";
+
+const fileOf = (host: string) => fileURLToPath(new URL(`${host}.mjs`, import.meta.url));
+
+/** Runs an example on a free port. */
+async function start(host: string) {
+  const env = { ...process.env, PORT: "0" };
+  const child = spawn(process.execPath, [fileOf(host)], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  const exited = once(child, "close").then(([status, signal]) => {
+    process.off("exit", kill);
+    return status ?? signal;
+  });
+  let errors = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    errors += text;
+  });
+  const line = await Promise.race([once(child.stdout.setEncoding("utf8"), "data"), exited]);
+  const port = /^listening on (\d+)\n/.exec(String(line))?.[1];
+  if (port === undefined) throw new Error(`${host} did not start: ${errors}`);
+  const url = `http://127.0.0.1:${port}`;
+  return { url, exited, errors: () => errors, end: () => child.kill("SIGTERM") };
+}
+
+/** Logs in at the host. Gives the cookie. */
+async function signIn(url: string, name: string): Promise<string> {
+  const { headers } = await ask(`${url}/sign-in?name=${encodeURIComponent(name)}`);
+  return headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
+}
+
+describe.each(["bare", "express", "fastify", "koa"])("in %s", (host) => {
+  let server: Awaited<ReturnType<typeof start>>;
+  let url: string;
+  let Cookie: string;
+  beforeAll(async () => {
+    server = await start(host);
+    url = server.url;
+    Cookie = await signIn(url, "Ann");
+  });
+  afterAll(() => {
+    server.end();
+  });
+
+  test("the example is short", () => {
+    expect(readFileSync(fileOf(host), "utf8").trim().split("\n").length).toBeLessThanOrEqual(30);
+  });
+
+  test("the host's own routes stay the host's", async () => {
+    expect(await ask(`${url}/`)).toMatchObject({ status: 200, body: "the host's own page" });
+    for (const path of [
+      "login",
+      "who",
+      "chatroom/Ann/",
+      "chat.css",
+      "chatter",
+      "chat/login",
+      "chat/logout",
+      "chat/x",
+    ]) {
+      const { status, headers } = await ask(`${url}/${path}`, { headers: { Cookie } });
+      expect([path, status]).toEqual([path, 404]);
+      // Which only the chat sends.
+      expect(headers["content-security-policy"] ?? "").not.toContain("form-action");
+    }
+  });
+
+  test("nobody comes in past the host's log-in", async () => {
+    for (const path of ["", "chatroom/Ann/", "get_post/Ann?since=0", "who"])
+      expect(code(await ask(`${url}/chat/${path}`))).toEqual([401, "no_session"]);
+    const page = await ask(`${url}/chat/chatroom/Ann/`, { headers: HTML });
+    expect(page.status).toBe(401);
+    expect(page.body).toContain("Log in at this site first, then come back.");
+    expect(page.body).toContain('href="../../"');
+  });
+
+  test("a browser gets from /chat to its room, and the page leads nowhere else", async () => {
+    const headers = { ...HTML, Cookie };
+    let at = `${url}/chat`;
+    let reply = await ask(at, { headers });
+    for (; reply.headers.location !== undefined; reply = await ask(at, { headers }))
+      at = new URL(reply.headers.location, at).href;
+    expect(at).toBe(`${url}/chat/chatroom/Ann/`);
+    expect(reply.headers["set-cookie"]).toBeUndefined();
+    expect(reply.body).not.toContain("logout");
+    const links = [...reply.body.matchAll(/(?:href|src|action)="([^"#]+)"/g)].map(([, link = ""]) => link);
+    expect(links.length).toBeGreaterThan(10);
+    for (const link of links) {
+      const target = new URL(link, at).href;
+      expect(target.startsWith(`${url}/chat/`)).toBe(true);
+      if (!/put_post/.test(link))
+        expect([link, (await ask(target, { headers })).status]).toEqual([link, 200]);
+    }
+  });
+
+  test("two people talk, each with the client", async () => {
+    const base = `${url}/chat/`;
+    const ended = new AbortController();
+    const join = async (user: string) =>
+      longPoll({ base, user, headers: { Cookie: await signIn(url, user) }, signal: ended.signal });
+    const [ann, ben] = [await join("Ann"), await join("Ben & Co")];
+    const heard: Batch["messages"][number][] = [];
+    const first = await ben.batches.next();
+    expect(first.value?.messages).toEqual([]);
+    await ann.send("hello, 世界");
+    await ben.send("hello, Ann");
+    for await (const { messages } of ben.batches) {
+      heard.push(...messages.filter(({ kind }) => kind === undefined));
+      if (heard.length === 2) break;
+    }
+    expect(heard.map(({ user, text }) => [user, text])).toEqual([
+      ["Ann", "hello, 世界"],
+      ["Ben & Co", "hello, Ann"],
+    ]);
+    ended.abort();
+  });
+
+  test("posts come as a form and as JSON, and not from another site or for another", async () => {
+    const post = (body: string, more: Record<string, string>, user = "Ann") =>
+      ask(`${url}/chat/put_post/${user}`, { method: "POST", headers: { Cookie, ...FORM, ...more }, body });
+    expect((await post("message=as+a+form", {})).status).toBe(200);
+    expect((await post('{"message":"as JSON"}', { "Content-Type": "application/json" })).status).toBe(200);
+    expect(code(await post("", {}))).toEqual([422, "bad_message"]);
+    expect(code(await post("message=x", { Origin: "http://elsewhere.test" }))).toEqual([
+      403,
+      "foreign_origin",
+    ]);
+    expect(code(await post("message=x", {}, "Ben"))).toEqual([403, "not_you"]);
+  });
+
+  test("SIGTERM answers who waits, and the process ends", async () => {
+    const poll = ask(`${url}/chat/get_post/Ann?since=now&wait=60&client=a`, { headers: { Cookie } });
+    // The second of a client answers the first one, so then it is held.
+    const second = ask(`${url}/chat/get_post/Ann?since=now&wait=60&client=a`, { headers: { Cookie } });
+    const superseded = await Promise.race([poll, second]);
+    expect(JSON.parse(superseded.body)).toMatchObject({ superseded: true });
+    server.end();
+    const bodies = (await Promise.all([poll, second])).map(({ body }) => JSON.parse(body));
+    expect(bodies.filter(({ retry }) => retry !== undefined)).toHaveLength(1);
+    expect(await server.exited).toBe(0);
+    expect(server.errors()).toBe("");
+  });
+});

@@ -1,0 +1,265 @@
+/** Where the chat is mounted: under paths, beside others, after a host's body parser, behind a host's log-in. */
+import { once } from "node:events";
+import http, { type IncomingMessage, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import express from "express";
+import { expect, onTestFinished, test } from "vitest";
+import { type ChatOptions, createChat } from "../../src/index.js";
+import { awaited } from "../http/listen.js";
+import { until } from "../wire/chat.js";
+import { ask, code, FORM, HTML, login, Person, texts } from "../wire/person.js";
+
+/** A chat that ends with its test. */
+async function make(options: ChatOptions = {}) {
+  const log: string[] = [];
+  const chat = await createChat({ postRate: 0, loginRate: 0, log: (line) => log.push(line), ...options });
+  onTestFinished(() => chat.close());
+  return Object.assign(chat, { log });
+}
+
+/** Listens until the test ends. */
+async function listen(listener: RequestListener): Promise<string> {
+  const server = http.createServer(listener).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** What a browser would keep: the cookie, and the folder it belongs to (RFC 6265, 5.1.4). */
+async function keep(url: string, name: string): Promise<{ cookie: string; path: string }> {
+  const { headers } = await login(url, name);
+  const cookie = headers["set-cookie"]?.[0] ?? "";
+  expect(cookie).not.toMatch(/path=/i);
+  return { cookie: cookie.split(";")[0] ?? "", path: new URL(`${url}/`).pathname };
+}
+
+test("under a deep path all of a visit stays below it, the cookie too", async () => {
+  const chat = await make({ path: "/deep/er/path" });
+  const url = await listen((req, res) => chat.handler(req, res));
+  const base = `${url}/deep/er/path`;
+  const { cookie, path } = await keep(base, "Ann?");
+  expect(path).toBe("/deep/er/path/");
+  let at = base;
+  for (const [location, status] of [
+    ["./path/", 308],
+    ["chatroom/Ann%3F/", 303],
+  ] as const) {
+    const reply = await ask(at, { headers: { Cookie: cookie, ...HTML } });
+    expect([reply.status, reply.headers.location]).toEqual([status, location]);
+    at = new URL(location, at).href;
+  }
+  expect(at).toBe(`${base}/chatroom/Ann%3F/`);
+  expect((await ask(at, { headers: { Cookie: cookie } })).status).toBe(200);
+  expect((await ask(`${base}?a=b`)).headers.location).toBe("./path/");
+});
+
+test.each([
+  "/",
+  "/other",
+  "/deep/er/pathology",
+  "/deep/er",
+  "/deep/er/path/x",
+  "/login",
+  "/chatroom/ann/",
+  "/x/%ff",
+])(
+  "%s is not below the path, or not there, and goes to next with nothing done; without next it is a 404",
+  async (path) => {
+    const chat = await make({ path: "/deep/er/path" });
+    const url = await listen((req, res) => chat.handler(req, res, () => res.end(`host: ${req.url}`)));
+    expect((await ask(url + path)).body).toBe(`host: ${path}`);
+    const alone = await listen((req, res) => chat.handler(req, res));
+    expect(code(await ask(alone + path))).toEqual([404, "not_found"]);
+  },
+);
+
+test("another method for a path of the chat's is a 405, not next's", async () => {
+  const chat = await make();
+  const url = await listen((req, res) => chat.handler(req, res, () => res.end("host")));
+  expect(code(await ask(`${url}/who`, { method: "DELETE" }))).toEqual([405, "method_not_allowed"]);
+});
+
+test("an error page links to the chat, wherever it is", async () => {
+  const chat = await make({ path: "/a/b" });
+  const url = await listen((req, res) => chat.handler(req, res));
+  for (const path of ["/a/b/x", "/a/b/x/y", "/a/b/who/", "/", "/z/y/x"]) {
+    const { body } = await ask(url + path, { headers: HTML });
+    const link = /class="button" href="([^"]+)"/.exec(body)?.[1] ?? "";
+    expect([path, new URL(link, url + path).pathname]).toEqual([path, "/a/b/"]);
+  }
+  const { body } = await ask(`${url}/a/b`, { method: "POST", headers: HTML });
+  expect(body).toContain('href="./b/"');
+});
+
+test("Express may take off the path, at any depth and beside another chat", async () => {
+  const [one, two] = [await make(), await make()];
+  const app = express();
+  app.use("/deep/er", express.Router().use("/one", one.handler));
+  app.use("/two", two.handler);
+  app.use((_req, res) => {
+    res.send("host");
+  });
+  const url = await listen(app);
+  expect(await ask(`${url}/deep/er/one?x`, { headers: HTML })).toMatchObject({
+    status: 308,
+    headers: { location: "./one/" },
+  });
+  expect((await ask(`${url}/deep/er/one/`)).headers.location).toBe("login");
+  expect((await ask(`${url}/deep/er/one/nothing`)).body).toBe("host");
+  const ann = await Person.login(`${url}/deep/er/one`, "ann");
+  await ann.post("in one");
+  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["in one"]);
+  expect((await ask(`${url}/two/get_post/ann?since=0`, { headers: { Cookie: ann.cookie } })).status).toBe(
+    401,
+  );
+  ann.close();
+});
+
+test("two chats, one at the root and one below, keep their cookies apart in one browser", async () => {
+  const [root, below] = [await make(), await make({ path: "/b" })];
+  const url = await listen((req, res) => below.handler(req, res, () => root.handler(req, res)));
+  const [atRoot, atB] = [await keep(url, "ann"), await keep(`${url}/b`, "ben")];
+  expect([atRoot.path, atB.path]).toEqual(["/", "/b/"]);
+  // To /b/ a browser sends both, the longer path first; some do not keep to that.
+  for (const Cookie of [`${atB.cookie}; ${atRoot.cookie}`, `${atRoot.cookie}; ${atB.cookie}`]) {
+    expect((await ask(`${url}/b/`, { headers: { Cookie } })).headers.location).toBe("chatroom/ben/");
+  }
+  expect((await ask(`${url}/`, { headers: { Cookie: atRoot.cookie } })).headers.location).toBe(
+    "chatroom/ann/",
+  );
+  // Who is logged in at the root only is nobody below.
+  expect((await ask(`${url}/b/`, { headers: { Cookie: atRoot.cookie } })).headers.location).toBe("login");
+});
+
+test.each([
+  ["urlencoded and json", [express.urlencoded({ extended: false }), express.json()]],
+  ["text", [express.text({ type: "*/*" })]],
+  ["raw", [express.raw({ type: "*/*" })]],
+  ["none", []],
+])("after the body parser %s of Express, a body is what it was", async (_, parsers) => {
+  const chat = await make();
+  const app = express();
+  for (const parser of parsers) app.use(parser);
+  app.use(chat.handler);
+  const ann = await Person.login(await listen(app), "ann");
+  await ann.post("as a form, 世界");
+  const headers = { "Content-Type": "application/json" };
+  const say = (body: string) => ann.ask("put_post/ann", { method: "POST", headers, body });
+  expect((await say('{"message":"as JSON","key":"k"}')).status).toBe(200);
+  expect(code(await say('{"message":["a list"]}'))).toEqual([400, "bad_request"]);
+  expect(code(await say(""))).toEqual([422, "bad_message"]);
+  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["as a form, 世界", "as JSON"]);
+  expect((await ann.ask("leave/ann", { method: "POST" })).status).toBe(204);
+  expect(chat.log).toEqual([]);
+  ann.close();
+});
+
+test("a body that was read and thrown away is a fault of the host's: 500, and a line that says so", async () => {
+  const chat = await make();
+  const url = await listen((req, res) => {
+    req.resume().once("end", () => chat.handler(req, res));
+  });
+  expect(code(await ask(`${url}/login`, { method: "POST", headers: FORM, body: "name=ann" }))).toEqual([
+    500,
+    "internal",
+  ]);
+  expect(chat.log.join()).toContain("req.body");
+  // Where there was nothing to read, nothing is missing.
+  expect(code(await ask(`${url}/login`, { method: "POST", headers: FORM }))).toEqual([422, "bad_name"]);
+});
+
+const byHeader = (req: IncomingMessage) => req.headers["x-user"]?.toString();
+
+test.each([
+  ["at once", byHeader],
+  ["later", async (req: IncomingMessage) => byHeader(req)],
+  ["null", (req: IncomingMessage) => byHeader(req) ?? null],
+])("identify may answer %s", async (_, identify) => {
+  const chat = await make({ identify });
+  const url = await listen(chat.handler);
+  const as = (user: string) => ({ headers: { "X-User": user } });
+  expect(code(await ask(`${url}/get_post/ann?since=0`))).toEqual([401, "no_session"]);
+  expect(code(await ask(`${url}/get_post/ann?since=0`, as("ben")))).toEqual([403, "not_you"]);
+  const poll = ask(`${url}/get_post/ann?since=now&wait=60`, as("ann"));
+  await until(() => chat.present.length === 1);
+  const post = { ...as("ben"), method: "POST" };
+  expect(
+    (
+      await ask(`${url}/put_post/ben`, {
+        headers: { ...post.headers, ...FORM },
+        method: "POST",
+        body: "message=hi",
+      })
+    ).status,
+  ).toBe(200);
+  expect(JSON.parse((await poll).body).messages.at(-1)).toMatchObject({ user: "ben", text: "hi" });
+  expect((await ask(`${url}/`, as(" Ann "))).headers.location).toBe("chatroom/Ann/");
+  expect((await ask(`${url}/leave/ann`, { ...as("ann"), method: "POST" })).status).toBe(204);
+  expect(chat.present).toEqual([]);
+});
+
+test("a poll whose caller left while identify was asked is not held", async () => {
+  const asked = awaited<IncomingMessage>();
+  const name = awaited<string>();
+  const chat = await make({
+    identify: (req) => {
+      asked.resolve(req);
+      return name.promise;
+    },
+  });
+  const gone = new AbortController();
+  const poll = ask(`${await listen(chat.handler)}/get_post/ann?since=now&wait=60`, { signal: gone.signal });
+  const { socket } = await asked.promise;
+  gone.abort();
+  await expect(poll).rejects.toThrow("aborted");
+  await until(() => socket.destroyed);
+  name.resolve("ann");
+  await until(() => chat.present.length === 1);
+  expect(chat.waiting).toBe(0);
+});
+
+test.each([
+  ["breaks a rule", () => "a/b"],
+  ["is no text", () => 5 as unknown as string],
+  [
+    "is an error",
+    () => {
+      throw new Error("the host's session store is away: a/b, slash, name");
+    },
+  ],
+  ["is a rejection", () => Promise.reject(new Error("away: slash, name"))],
+])(
+  "a name from identify that %s is a fault of the host's: 500, and a line in the log",
+  async (_, identify) => {
+    const chat = await make({ identify });
+    const url = await listen(chat.handler);
+    expect(code(await ask(`${url}/get_post/x?since=0`))).toEqual([500, "internal"]);
+    expect(chat.log.join()).toMatch(/name/);
+  },
+);
+
+test("behind a host's log-in there is no log-in, log-out or cookie of ours, and another site still gets no further", async () => {
+  const chat = await make({ identify: byHeader });
+  const url = await listen((req, res) => chat.handler(req, res, () => res.end("host")));
+  const headers = { "X-User": "ann" };
+  for (const [method, path] of [
+    ["GET", "login"],
+    ["POST", "login"],
+    ["POST", "logout"],
+  ] as const) {
+    expect((await ask(`${url}/${path}`, { method, headers })).body).toBe("host");
+  }
+  const page = await ask(`${url}/chatroom/ann/`, { headers: { ...headers, ...HTML } });
+  expect(page.status).toBe(200);
+  expect(page.body).not.toContain("logout");
+  expect(page.headers["set-cookie"]).toBeUndefined();
+  const own = await login(url, "ann");
+  expect(own.headers["set-cookie"]).toBeUndefined();
+  const foreign = { ...headers, ...FORM, "Sec-Fetch-Site": "cross-site" };
+  expect(
+    code(await ask(`${url}/put_post/ann`, { method: "POST", headers: foreign, body: "message=x" })),
+  ).toEqual([403, "foreign_origin"]);
+});
