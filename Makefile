@@ -1,5 +1,5 @@
 # make start: install, build, run.   make test: all checks, with what they need.   make help: the rest.
-.PHONY: start test conformance bench build lint check format help
+.PHONY: start test conformance nodes bench build lint check format help
 
 start: build ## install, build and run on http://127.0.0.1:5000 (ARGS="--port 8080" for flags)
 	node dist/server.js $(ARGS)
@@ -12,6 +12,9 @@ test: build ## install what the tests need, build, lint, type-check, test
 
 conformance: build ## check our own server against the contract, or another's: URL=http://host:port
 	npm run --silent conformance -- $(or $(URL),--start "node dist/server.js --port {port} --data {data} --post-rate 0 --login-rate 0")
+
+nodes: build ## test on other versions of Node, from the npm registry (NODES="22 24")
+	bash test/nodes.sh
 
 bench: build ## measure, beside bare node:http and others (minutes; ONLY=holdline,bare WHAT=one,rate; PEERS=1 for all)
 	npx tsc -p test/bench

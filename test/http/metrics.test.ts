@@ -1,0 +1,26 @@
+import { expect, test } from "vitest";
+import { exposition, histogram, metric } from "../../src/http/metrics.js";
+
+test("metrics are written in Prometheus' text format", () => {
+  const { body, headers } = exposition([
+    metric("gauge", "room_people", "People.", 3),
+    metric("counter", "room_posts_total", "Posts.", { outcome: { kept: 2, 'a "b"\\\n': 0 } }),
+    histogram("room_wait_seconds", "Waits.", { bounds: [0.1, 1], counts: [2, 0, 1], sum: 7.5 }),
+  ]);
+  expect(headers).toMatchObject({ "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
+  expect(body).toBe(`# HELP room_people People.
+# TYPE room_people gauge
+room_people 3
+# HELP room_posts_total Posts.
+# TYPE room_posts_total counter
+room_posts_total{outcome="kept"} 2
+room_posts_total{outcome="a \\"b\\"\\\\\\n"} 0
+# HELP room_wait_seconds Waits.
+# TYPE room_wait_seconds histogram
+room_wait_seconds_bucket{le="0.1"} 2
+room_wait_seconds_bucket{le="1"} 2
+room_wait_seconds_bucket{le="+Inf"} 3
+room_wait_seconds_sum 7.5
+room_wait_seconds_count 3
+`);
+});

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# The built server and most of the tests on other versions of Node than this one, taken from the npm registry.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+for version in ${NODES:-22 24}; do
+  npm i --prefix "$folder/$version" --silent --no-audit --no-fund "node@$version" >/dev/null
+  bin=$folder/$version/node_modules/node/bin
+  echo "Node $("$bin/node" --version)"
+  # First in the PATH, for what the tests start.
+  PATH=$bin:$PATH node node_modules/vitest/vitest.mjs run --project all \
+    ${TESTS:-test/client test/embed test/http test/room test/store test/wire test/package.test.ts}
+done

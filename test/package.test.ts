@@ -1,0 +1,168 @@
+/** The package as others get it: packed, and installed into an empty project. */
+import { type ExecFileOptions, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { build } from "esbuild";
+import { publint } from "publint";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ask } from "./wire/person.js";
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+let project: string;
+let tarball: string;
+
+/** Runs a program to its end; one that fails shows what it said. */
+function run(file: string, args: string[], options: ExecFileOptions = {}): Promise<string> {
+  return promisify(execFile)(file, args, { cwd: project, ...options }).then(
+    ({ stdout }) => stdout.toString(),
+    ({ stdout, stderr }: { stdout: string; stderr: string }) => {
+      throw new Error(`${file} ${args.join(" ")}: ${stdout}${stderr}`);
+    },
+  );
+}
+
+beforeAll(async () => {
+  project = await mkdtemp(join(tmpdir(), "holdline-package-"));
+  // Without scripts: other tests use what is built already.
+  const packed = await run("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", project], {
+    cwd: ROOT,
+  });
+  tarball = join(project, packed.trim());
+  await writeFile(join(project, "package.json"), '{ "type": "module", "private": true }');
+  await run("npm", ["install", "--offline", "--no-audit", "--no-fund", "--silent", tarball]);
+}, 120_000);
+afterAll(() => rm(project, { recursive: true }));
+
+test("holds what is needed and brings nothing along", async () => {
+  expect(await readdir(join(project, "node_modules"))).toEqual([".bin", ".package-lock.json", "holdline"]);
+  const all = await readdir(join(project, "node_modules/holdline"), { recursive: true });
+  const rest = all.filter((file) => !/^(dist|static)\b/.test(file)).sort();
+  expect(rest).toEqual([
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.md",
+    "README.zh-CN.md",
+    "SECURITY.md",
+    "package.json",
+  ]);
+  expect(all.filter((file) => /^dist\/.*\.(?!js$|d\.ts$)\w+$/.test(file) && !file.endsWith(".d.ts"))).toEqual(
+    [],
+  );
+});
+
+test("runs by its name, pages and scripts and all, and stops", async () => {
+  const bin = join(project, "node_modules/.bin/holdline");
+  const child = spawn(bin, ["--port", "0", "--data", "none"], {
+    cwd: project,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [line] = (await once(child.stdout.setEncoding("utf8"), "data")) as [string];
+  const url = /http:\S+/.exec(line)?.[0] ?? "";
+  for (const path of ["login", "chat.css", "client/page.js", "healthz"]) {
+    expect([path, (await ask(`${url}/${path}`)).status]).toEqual([path, 200]);
+  }
+  child.kill();
+  expect(await once(child, "close")).toEqual([0, null]);
+});
+
+test("can be imported from an empty project, and leaves nothing that keeps the process", async () => {
+  await writeFile(
+    join(project, "use.js"),
+    `import { createChat } from "holdline";
+    import { longPoll } from "holdline/client";
+    const chat = await createChat({ metrics: true });
+    const news = chat.follow();
+    await chat.post({ user: "bot", text: "hello" });
+    for await (const { messages } of news) { console.log(messages[0].text, typeof longPoll); break; }
+    await chat.close();`,
+  );
+  expect(await run(process.execPath, ["use.js"])).toBe("hello function\n");
+});
+
+/** What an embedder writes, with types. */
+const USE = `
+import { createServer, type IncomingMessage } from "node:http";
+import express, { type Request } from "express";
+import { type Chat, type ChatOptions, createChat, FileStore, type Message, type News, serve, StoreUnavailable } from "holdline";
+import { type Batch, longPoll } from "holdline/client";
+
+const options: ChatOptions = { path: "/chat", identify: (req: Request) => req.get("x-user"), metrics: true };
+const chat: Chat = await createChat(options);
+await createChat({ identify: async (req) => (req satisfies IncomingMessage).headers["x-user"]?.toString() ?? null });
+await createChat({ store: new FileStore({ folder: "data", keep: 10, warn: console.error }) });
+createServer(chat.handler);
+createServer((req, res) => chat.handler(req, res, () => res.end()));
+serve(chat.handler, { log: console.error });
+express().use("/chat", chat.handler).use(chat.handler);
+const message: Message = await chat.post({ user: "bot", text: "x", key: "k" });
+for await (const news of chat.follow({ since: message.id, signal: AbortSignal.timeout(1) })) {
+  const { cursor, messages, gap }: News = news;
+  console.log(cursor, messages, gap, chat.present.length, chat.waiting, StoreUnavailable.name);
+}
+const room = longPoll({ base: "http://localhost/", user: "ann" });
+for await (const batch of room.batches) console.log((batch satisfies Batch).present);
+await chat.close();
+// @ts-expect-error there is no such option
+await createChat({ maxwaiters: 5 });
+// @ts-expect-error a name is needed
+await chat.post({ text: "x" });
+`;
+
+test.each([
+  ["node16", "node16"],
+  ["nodenext", "nodenext"],
+  ["bundler", "esnext"],
+])("type-checks, strictly, under %s resolution", async (moduleResolution, module) => {
+  await symlink(join(ROOT, "node_modules/@types"), join(project, "node_modules/@types")).catch(() => {});
+  await writeFile(join(project, "use.ts"), USE);
+  const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+  const flags = { module, moduleResolution, target: "es2022", lib: "es2023", types: "node" };
+  const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
+  await run(process.execPath, [
+    tsc,
+    "--noEmit",
+    "--strict",
+    "--exactOptionalPropertyTypes",
+    ...args,
+    "use.ts",
+  ]);
+});
+
+test("the client is bundled for a browser, with nothing of Node in it", async () => {
+  const contents = 'import { longPoll } from "holdline/client"; globalThis.longPoll = longPoll;';
+  const { outputFiles, warnings } = await build({
+    stdin: { contents, resolveDir: project },
+    ...{ bundle: true, platform: "browser", format: "iife", minify: true, write: false },
+  });
+  expect(warnings).toEqual([]);
+  const code = outputFiles[0]?.text ?? "";
+  expect(code).toContain("get_post/");
+  expect(code).not.toMatch(/node:|require\(|process\b|Buffer\b/);
+});
+
+test("publint and attw find nothing", async () => {
+  const { messages } = await publint({
+    pkgDir: join(project, "node_modules/holdline"),
+    strict: true,
+    pack: false,
+  });
+  expect(messages).toEqual([]);
+  const attw = join(ROOT, "node_modules/@arethetypeswrong/cli/dist/index.js");
+  // Modules only: `require` of them works from Node 22 on, and attw warns of it.
+  await run(process.execPath, [attw, tarball, "--profile", "esm-only", "--no-color"]);
+});
+
+test("what its README links to in its own folder is there, or is told not to be", async () => {
+  const folder = join(project, "node_modules/holdline");
+  const readme = await readFile(join(folder, "README.md"), "utf8");
+  const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, link = ""]) => link);
+  // The source and the pictures are not packed.
+  const packed = links.filter((link) => !/^(src|docs|test)\//.test(link));
+  expect(packed.length).toBeGreaterThan(1);
+  const files = await readdir(folder);
+  for (const link of packed) expect(files).toContain(link);
+});

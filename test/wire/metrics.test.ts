@@ -1,0 +1,135 @@
+/** What an operator sees at `/metrics`. */
+import { expect, test } from "vitest";
+import { type Draft, MemoryStore, StoreUnavailable } from "../../src/index.js";
+import { chatPerTest, until } from "./chat.js";
+import { ask, Person } from "./person.js";
+import { startServer } from "./server.js";
+
+const start = chatPerTest();
+
+/** All values by name and labels. */
+async function read(url: string): Promise<Record<string, number>> {
+  const { status, body } = await ask(`${url}/metrics`);
+  expect(status).toBe(200);
+  const lines = body.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return Object.fromEntries(lines.map((line) => [line.replace(/ \S+$/, ""), Number(line.split(" ").at(-1))]));
+}
+
+test("without the option there are none", async () => {
+  const { url } = await start();
+  expect((await ask(`${url}/metrics`)).status).toBe(404);
+});
+
+test("with the program's flag there are some", async () => {
+  const server = await startServer("--metrics");
+  expect(await read(server.url)).toMatchObject({ holdline_people: 0 });
+  await server.stop();
+});
+
+test("each metric has a help line, a type, and a name by Prometheus' rules", async () => {
+  const { url } = await start({ metrics: true });
+  const { body, headers } = await ask(`${url}/metrics`);
+  expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
+  expect(body.endsWith("\n")).toBe(true);
+  const names = [...body.matchAll(/^# HELP (\w+) .+\n# TYPE (\w+) (counter|gauge|histogram)\n/gm)];
+  expect(names.length).toBeGreaterThan(8);
+  for (const [, name = "", same, type] of names) {
+    expect(same).toBe(name);
+    expect(name).toMatch(/^holdline_[a-z_]+$/);
+    expect(name.endsWith("_total")).toBe(type === "counter");
+    if (type === "histogram") expect(name).toMatch(/_seconds$/);
+  }
+  for (const line of body.trim().split("\n")) {
+    expect(line).toMatch(
+      /^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?\d+(\.\d+)?(e-\d+)?)$/,
+    );
+  }
+});
+
+test("people, polls, posts, messages and bytes are counted as they happen", async () => {
+  const { url, chat } = await start({ metrics: true, maxWaiters: 1 });
+  const before = await read(url);
+  const ann = await Person.login(url, "ann");
+  const poll = ann.batch("since=now&wait=60&client=a");
+  await until(() => chat.waiting === 1);
+  expect(await read(url)).toMatchObject({ holdline_waiters: 1, holdline_people: 1 });
+  expect((await ann.poll("since=now&wait=60&client=b")).status).toBe(503);
+  await ann.post("hello");
+  await poll;
+  await ann.say("");
+  await ann.batch("since=0&wait=0");
+  await ann.batch("since=now&wait=0.01");
+  const gone = new AbortController();
+  const lost = ann.poll("since=now&wait=60", { signal: gone.signal }).catch(() => {});
+  await until(() => chat.waiting === 1);
+  gone.abort();
+  await lost;
+  await until(() => chat.waiting === 0);
+  const after = await read(url);
+  expect(after).toMatchObject({
+    holdline_waiters: 0,
+    'holdline_polls_total{outcome="message"}': 1,
+    'holdline_polls_total{outcome="time-out"}': 1,
+    'holdline_polls_total{outcome="at-once"}': 1,
+    'holdline_polls_total{outcome="gone"}': 1,
+    'holdline_polls_total{outcome="full"}': 1,
+    'holdline_posts_total{outcome="kept"}': 1,
+    'holdline_posts_total{outcome="bad_message"}': 1,
+    holdline_store_append_seconds_count: 1,
+    'holdline_store_append_seconds_bucket{le="+Inf"}': 1,
+    holdline_store_failures_total: 0,
+  });
+  // What was said, and a notice.
+  expect(after.holdline_messages_total).toBe(2);
+  expect((after.holdline_sent_bytes_total ?? 0) - (before.holdline_sent_bytes_total ?? 0)).toBeGreaterThan(
+    1000,
+  );
+  expect(after.holdline_store_append_seconds_sum).toBeGreaterThan(0);
+  ann.close();
+});
+
+test("a post that the store cannot keep is counted as such", async () => {
+  class FullStore extends MemoryStore {
+    override async append(_draft: Draft): ReturnType<MemoryStore["append"]> {
+      throw new StoreUnavailable(new Error("full"));
+    }
+  }
+  const { url } = await start({ metrics: true, store: new FullStore(10) });
+  const ann = await Person.login(url, "ann");
+  expect((await ann.say("x")).status).toBe(503);
+  expect(await read(url)).toMatchObject({
+    holdline_store_failures_total: 1,
+    holdline_store_append_seconds_count: 0,
+    'holdline_posts_total{outcome="store_unavailable"}': 1,
+  });
+  ann.close();
+});
+
+test("an event loop that was held up shows", async () => {
+  const { url } = await start({ metrics: true });
+  const above = async () => {
+    const metrics = await read(url);
+    const { holdline_event_loop_delay_seconds_count: all = 0 } = metrics;
+    return all - (metrics['holdline_event_loop_delay_seconds_bucket{le="0.25"}'] ?? 0);
+  };
+  const before = await above();
+  for (const end = performance.now() + 500; performance.now() < end; );
+  while ((await above()) === before);
+});
+
+test("what strangers send makes no new series", async () => {
+  const { url } = await start({ metrics: true });
+  const ann = await Person.login(url, "ann");
+  await ann.say("");
+  const before = Object.keys(await read(url));
+  for (let n = 0; n < 20; n++) {
+    await ann.say("", { "Idempotency-Key": `${n}` });
+    await ask(`${url}/nothing/${n}`);
+    await ask(`${url}/put_post/who${n}`, { method: "POST" });
+  }
+  const more = (await read(url)) as object;
+  expect(Object.keys(more).filter((name) => !before.includes(name))).toEqual([
+    'holdline_posts_total{outcome="no_session"}',
+  ]);
+  ann.close();
+});
