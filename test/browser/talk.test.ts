@@ -65,3 +65,57 @@ test("under a mount path, everything that the pages ask for is below it", async 
   mounted.closeAllConnections();
   mounted.close();
 });
+
+test("who comes to the log-in page while logged in gets back to the room with one click", async () => {
+  const page = await join(browser, server.url, "Eve");
+  await page.goto(`${server.url}/login`);
+  await page.getByText("You are in as Eve.").waitFor();
+  await page.click("text=Back to the room");
+  await connected(page);
+  await page.context().close();
+});
+
+test("a tab that was logged out in another goes on when it is looked at after one has logged in again", async () => {
+  const page = await join(browser, server.url, "Fay");
+  const other = await page.context().newPage();
+  await other.goto(`${server.url}/chatroom/Fay/`);
+  await other.click("text=Log out");
+  await page.waitForSelector("#status.stopped");
+  await other.fill("#name", "Fay");
+  await other.keyboard.press("Enter");
+  await connected(other);
+  await say(other, "back again");
+  // Headless tabs are all in view; this is what the browser tells one that comes to the front.
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await shows(page, "back again");
+  await connected(page);
+  await page.context().close();
+});
+
+test("behind a host's log-in the page talks under the host's name, and has no log-out", async () => {
+  const chat = await createChat({
+    path: "/chat",
+    identify: (req) => req.headers["x-user"]?.toString(),
+    postRate: 0,
+  });
+  const host = createServer((req, res) => chat.handler(req, res)).listen(0, "127.0.0.1");
+  await once(host, "listening");
+  const url = `http://127.0.0.1:${(host.address() as AddressInfo).port}/chat`;
+  const stranger = await (await browser.newContext()).newPage();
+  await stranger.goto(url);
+  await stranger.getByText("Log in at this site first").waitFor();
+  const context = await browser.newContext({ extraHTTPHeaders: { "X-User": "Gil" } });
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.waitForURL("**/chat/chatroom/Gil/");
+  await connected(page);
+  await say(page, "as Gil");
+  await chat.post({ user: "bot", text: "hello, Gil" });
+  await shows(page, "hello, Gil");
+  expect(await texts(page)).toEqual(["as Gil", "hello, Gil"]);
+  expect(await page.locator("text=Log out").count()).toBe(0);
+  await Promise.all([context.close(), stranger.context().close()]);
+  await chat.close();
+  host.closeAllConnections();
+  host.close();
+});

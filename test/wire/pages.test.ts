@@ -11,6 +11,25 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+test("the log-in page tells who is logged in under which name, and leads back; a refused name changes nothing in that", async () => {
+  const { url } = await start();
+  const ann = await Person.login(url, "A&n?");
+  const told = '<p>You are in as <bdi>A&#38;n?</bdi>. <a href="chatroom/A%26n%3F/">Back to the room</a></p>';
+  expect((await ann.ask("login")).body).toContain(told);
+  const refused = await login(url, "a/b", { ...HTML, Cookie: ann.cookie });
+  expect(refused.status).toBe(422);
+  expect(refused.body).toContain(told);
+  expect((await ann.ask("login", { headers: { "Accept-Language": "zh" } })).body).toContain(
+    "你已用“<bdi>A&#38;n?</bdi>”",
+  );
+  for (const Cookie of ["", "holdline=x"]) {
+    expect((await ask(`${url}/login`, { headers: { Cookie } })).body).not.toContain("You are in");
+  }
+  await ann.ask("logout", { method: "POST" });
+  expect((await ann.ask("login")).body).not.toContain("You are in");
+  ann.close();
+});
+
 test("every page has the guards, and nothing in it that they would stop", async () => {
   const { url } = await start({ loginRate: 0.7 });
   vi.useFakeTimers({ toFake: ["performance"] });
