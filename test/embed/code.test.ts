@@ -1,5 +1,5 @@
 /** The host's own code speaks in the room and listens. */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { type Draft, MemoryStore, type News, type Store, StoreUnavailable } from "../../src/index.js";
 import { chatPerTest, until } from "../wire/chat.js";
 import { Person, texts } from "../wire/person.js";
@@ -66,6 +66,7 @@ test("post rejects with StoreUnavailable when the store cannot keep it, and with
 
 test("a follower hears all that is said after the call, by people and by the host, in order", async () => {
   const { url, chat } = await start();
+  await chat.post({ user: "bot", text: "0" });
   const news = chat.follow();
   const ann = await Person.login(url, "ann");
   await ann.post("1");
@@ -121,16 +122,24 @@ test("a follower ends with its signal, before, while it waits, and not twice", a
   expect(await take(chat.follow({ since: "0", signal: ended.signal }), 1)).toEqual([]);
 });
 
-test("a follower ends with return, also while it waits", async () => {
+test("a follower ends with return, also while it waits, and leaves no timer", async () => {
   const { chat } = await start();
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
   const news = chat.follow();
   const wait = news.next();
+  await until(() => vi.getTimerCount() === 1);
   await news.return?.();
   expect(await wait).toEqual({ done: true, value: undefined });
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test("close ends followers, after all that was kept has been handed out", async () => {
   const { chat } = await start();
+  const idle = await start();
+  const waits = idle.chat.follow().next();
+  await idle.chat.close();
+  expect(await waits).toEqual({ done: true, value: undefined });
   const [quick, slow] = [chat.follow(), chat.follow()];
   const wait = quick.next();
   const late = chat.post({ user: "bot", text: "last" });
@@ -171,8 +180,11 @@ test("present is in order, and what is done to it changes nothing", async () => 
   expect(chat.present).toHaveLength(3);
 });
 
-test("close can be asked for twice", async () => {
-  const { chat } = await start();
+test("close can be asked for twice, and closes the store once", async () => {
+  const store = new MemoryStore(10);
+  const close = vi.spyOn(store, "close");
+  const { chat } = await start({ store });
   await Promise.all([chat.close(), chat.close()]);
   await chat.close();
+  expect(close).toHaveBeenCalledTimes(1);
 });
