@@ -31,8 +31,8 @@ export interface Chat {
    */
   readonly handler: (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
   /**
-   * Says something in the room. Resolves with the message once it is kept. Rejects with a `RangeError` that says which rule
-   * the name, the text or the key breaks, with `StoreUnavailable`, or with an `Error` once the chat is closed.
+   * Says something in the room. Resolves with the message once it is kept. Rejects with a `RangeError` that says which
+   * rule the name, the text or the key breaks, with `StoreUnavailable`, or with an `Error` once the chat is closed.
    */
   readonly post: (draft: HostDraft) => Promise<Message>;
   /**
@@ -63,8 +63,8 @@ const CLIENT = new URL("../dist/client/", import.meta.url);
 const NAMES_TOLD = 1000;
 
 /**
- * Opens a chat room. Several in one process know nothing of each other. Rejects when its store cannot be opened, and with an
- * error that names the option when one is wrong.
+ * Opens a chat room. Several in one process know nothing of each other. Rejects when its store cannot be opened, and
+ * with an error that names the option when one is wrong.
  */
 export async function createChat(options: ChatOptions = {}): Promise<Chat> {
   const settled = settle(options);

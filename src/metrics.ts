@@ -1,4 +1,7 @@
-/** What `/metrics` tells of a chat. All of it is counted as it happens, so that telling costs the same for ten people and for ten thousand. */
+/**
+ * What `/metrics` tells of a chat. All of it is counted as it happens, so that telling costs the same for ten people and
+ * for ten thousand.
+ */
 import { exposition, histogram, metric } from "./http/metrics.js";
 import { isRefusal, type Reply } from "./http/reply.js";
 import type { Handler } from "./http/router.js";

@@ -15,11 +15,11 @@ export interface ChatOptions {
    */
   readonly path?: string;
   /**
-   * Behind a log-in of the host's: the name of who sends a request, or undefined for nobody (401). Then there is no
-   * log-in page, log-out or cookie of the chat's. It is asked at each request, also twice a second for one person, so it should
-   * be quick. A name that breaks the rules for names is a fault of the host's: 500, and a line in the log. Two people whose
-   * names are equal after NFKC and lower-casing are hard to tell apart; that they are not is up to the host. A poll that is
-   * held when somebody logs out at the host goes on to its end, for a minute at most. Default: the chat's own log-in.
+   * Behind a log-in of the host's: the name of who sends a request, or undefined for nobody, who gets a 401. Then the
+   * chat has no log-in page, no log-out and no cookie. It is asked at every request, so it should be quick. A name that
+   * breaks the rules for names is a fault of the host's: 500, and a line in the log. Nor does the chat mind if two people
+   * have one name. A poll that is held when somebody logs out at the host goes on to its end, a minute at the most.
+   * Default: the chat's own log-in.
    */
   identify?(req: IncomingMessage): Identified | Promise<Identified>;
   /** Whether there is `/metrics`, in Prometheus' format, for everybody who can reach it. Default false. */

@@ -65,7 +65,7 @@ export interface HostDraft {
   readonly key?: string;
 }
 
-/** Posts for the host. Rejects with a `RangeError` that says which rule is broken, or an `Error` when the room is closed. */
+/** Posts for the host. Rejects with a `RangeError` that says which rule is broken, or an `Error` when the room has closed. */
 export async function hostPost(room: Room, { user, text, key }: HostDraft): Promise<Message> {
   const name = parseName(user);
   if ("rule" in name) throw new RangeError(`user: ${name.rule}`);

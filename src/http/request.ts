@@ -111,8 +111,9 @@ export class Request {
   }
 
   /**
-   * Reads the body as fields; one that the host's own parser has read is taken from `req.body`. Gives a refusal instead: 413 `too_large`, 415 `unsupported_type`, 400 `bad_request`.
-   * Undefined when the client went away before the end: there is nobody to answer.
+   * Reads the body as fields; what a host's parser has read before is taken from `req.body`. Gives a refusal instead:
+   * 413 `too_large`, 415 `unsupported_type`, 400 `bad_request`. Undefined when the client went away before the end:
+   * there is nobody to answer.
    */
   async form(): Promise<Fields | Refusal | undefined> {
     const parsed = this.#parsed();
