@@ -156,7 +156,8 @@ export class Router {
 
   #send({ res }: Request, reply: Reply): void {
     if (this.#options.closing()) res.shouldKeepAlive = false;
-    this.#options.sent?.(send(res, reply));
+    const bytes = send(res, reply);
+    this.#options.sent?.(bytes);
   }
 }
 
