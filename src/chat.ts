@@ -40,7 +40,7 @@ export interface Chat {
    * signal, its `return()` or `close()`, quietly; then also what was kept last has been handed out, if it is asked for.
    * Throws a `RangeError` if `since` is no cursor.
    */
-  readonly follow: (options?: FollowOptions) => AsyncIterableIterator<News, undefined>;
+  readonly follow: (options?: FollowOptions) => AsyncIterableIterator<News>;
   /** The names of who is here, in order. */
   readonly present: readonly string[];
   /** How many polls are held. Followers are none. */

@@ -21,7 +21,7 @@ export interface Followed {
   unfollow(follower: Waiter): void;
 }
 
-export class Follower extends Waiter implements AsyncIterableIterator<News, undefined> {
+export class Follower extends Waiter implements AsyncIterableIterator<News> {
   readonly #room: Followed;
   #last: Promise<unknown> = Promise.resolve();
   #hand: ((result: IteratorResult<News, undefined>) => void) | undefined;

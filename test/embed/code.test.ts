@@ -81,7 +81,7 @@ test("a slow follower loses nothing, and a batch's cursor is good to go on from"
   const { chat } = await start({ backlog: 5000 });
   const news = chat.follow();
   for (let n = 0; n < 2500; n++) await chat.post({ user: "bot", text: `${n}` });
-  const first = await news.next();
+  const first: IteratorResult<News, undefined> = await news.next();
   await news.return?.();
   const rest = await take(chat.follow({ since: first.value?.cursor ?? "" }), 1500);
   const all = [...(first.value?.messages.map(({ text }) => text) ?? []), ...rest];
