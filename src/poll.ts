@@ -103,7 +103,7 @@ class PlainPoll extends Waiter {
   readonly #deadline: number;
 
   constructor(room: Room, request: Request, user: string, since: Cursor, deadline: number) {
-    super(user, since, deadline - Date.now());
+    super(user, since, deadline - performance.now());
     this.#room = room;
     this.#request = request;
     this.#deadline = deadline;
@@ -117,12 +117,12 @@ class PlainPoll extends Waiter {
       // A dead connection shows in an answer that never left, or in the reset that comes back for it.
       const isLost = () => !res.writableFinished || req.socket.errored !== null;
       this.#room.plain.handed(this.user, said.id, isLost);
-    } else if (ending !== "message" || Date.now() >= this.#deadline) {
+    } else if (ending !== "message" || performance.now() >= this.#deadline) {
       reply(this.#room, res, '""');
     } else {
       // Nothing for this caller: it waits on, for the rest of its time.
       this.cursor = batch.cursor;
-      this.wait = this.#deadline - Date.now();
+      this.wait = this.#deadline - performance.now();
       if (this.#room.poll(this) === "full") reply(this.#room, res, '""');
     }
   }
@@ -131,7 +131,7 @@ class PlainPoll extends Waiter {
 function plainPoll(room: Room, request: Request, session: Session): Outcome {
   if (request.isHead) return json(200, "");
   const since = room.plain.cursor(session.name);
-  const deadline = Date.now() + (isQueued(request) ? 0 : WAIT * 1000);
+  const deadline = performance.now() + (isQueued(request) ? 0 : WAIT * 1000);
   return ask(room, request, new PlainPoll(room, request, session.name, since, deadline));
 }
 

@@ -29,9 +29,10 @@ export class Deadlines<T extends Waiting> {
     this.#expired = expired;
   }
 
-  /** Lets a wait end in `wait` milliseconds, and no earlier. */
+  /** Lets a wait end in `wait` milliseconds, and no earlier; `Infinity` has no end. */
   set(item: T, wait: number): void {
     item.due = performance.now() + wait;
+    if (wait === Number.POSITIVE_INFINITY) return;
     const tick = Math.ceil(item.due / TICK);
     // Who is looked at before that is sent on then.
     if (item.tick === undefined || item.tick > tick) this.#put(item, tick);

@@ -10,9 +10,6 @@ import { Waiter } from "./waiters.js";
 /** What a follower is handed. */
 export type News = Pick<Batch, "cursor" | "present" | "messages" | "gap">;
 
-/** The longest time a timer can be set for, in milliseconds. Then it is set again. */
-const WAIT = 2 ** 31 - 1;
-
 /** What a follower needs of the room. */
 export interface Followed {
   /** Asks for what comes after the follower's cursor. */
@@ -29,7 +26,7 @@ export class Follower extends Waiter implements AsyncIterableIterator<News> {
   #ended = false;
 
   constructor(room: Followed, since: Cursor, signal: AbortSignal | undefined) {
-    super("", since, WAIT);
+    super("", since, Number.POSITIVE_INFINITY);
     this.#room = room;
     this.#signal = signal;
     if (signal?.aborted) this.#end();

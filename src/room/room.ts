@@ -41,6 +41,7 @@ export class Room {
   readonly #answers: Answers;
   readonly #notices: Notices;
   readonly #startedAt = Date.now();
+  readonly #started = performance.now();
   #draining = false;
   #closed = false;
 
@@ -255,7 +256,7 @@ export class Room {
 
   #arrived(user: string): void {
     // Who had logged in before the process began was here a moment ago, as far as others have noticed.
-    const justStarted = Date.now() - this.#startedAt < this.#options.grace;
+    const justStarted = performance.now() - this.#started < this.#options.grace;
     const wasHere = (this.names.since(user) ?? this.#startedAt) < this.#startedAt;
     if (justStarted && wasHere) this.#notices.returned(user);
     else this.#notices.arrived(user);

@@ -1,5 +1,6 @@
 /** Lines of the protocol that are easily taken for granted. */
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
+import { Deadlines } from "../../src/room/deadlines.js";
 import { chatPerTest, until } from "./chat.js";
 import { ask, code, FORM, Person, texts } from "./person.js";
 
@@ -14,10 +15,11 @@ test.each([
 ])("a poll %s that names no wait is held for ten seconds", async (_, path) => {
   const { url, chat } = await start();
   const ann = await Person.login(url, "ann");
-  const timer = vi.spyOn(globalThis, "setTimeout");
+  const deadline = vi.spyOn(Deadlines.prototype, "set");
+  onTestFinished(() => deadline.mockRestore());
   const poll = ann.ask(path);
   await until(() => chat.waiting === 1);
-  const waits = timer.mock.calls.map(([, wait]) => wait ?? 0).filter((wait) => wait > 9_000 && wait < 30_000);
+  const waits = deadline.mock.calls.map(([, wait]) => wait);
   expect(waits).toHaveLength(1);
   // What is left of ten seconds after the request was read.
   expect(waits[0]).toBeGreaterThan(9_900);

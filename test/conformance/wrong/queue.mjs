@@ -32,10 +32,10 @@ function takeFor(user, res) {
   const on = res.on.bind(res);
   res.on = (event, listener) => (event === "close" ? res : on(event, listener));
   Object.defineProperty(res, "destroyed", { get: () => false, set: () => {} });
-  const end = res.end.bind(res);
-  res.end = (/** @type {any} */ body) => {
+  const write = res.write.bind(res);
+  res.write = (/** @type {any} */ body) => {
     const { cursor } = /^\{/.test(String(body)) ? JSON.parse(String(body)) : {};
     if (cursor) taken.set(user, cursor);
-    return end(body);
+    return write(body);
   };
 }
