@@ -76,6 +76,8 @@ type Play = (
 const small: Play = async (stage, measures, { what, rates }, _, say) => {
   if (what.has("one") && stage.contender.crowds.includes(SMALL)) await one(stage, measures, 60, say);
   if (!what.has("rate")) return;
+  // The compiler's share.
+  if (!what.has("one")) await oneAtATime(stage, 20, 8);
   let best = 0;
   for (const rate of stage.contender.rates ?? rates) {
     const got = await offer(stage, rate, 2.5);
