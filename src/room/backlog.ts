@@ -84,6 +84,14 @@ export class Backlog {
     }
   }
 
+  /** Messages up to `floor` were missed: what was before them is let go, so that whoever waits is told of a gap. */
+  skipTo(floor: Id): void {
+    this.#entries = [];
+    this.#first = 0;
+    this.#floor = floor;
+    this.#end = floor;
+  }
+
   /** Whether a reader at `cursor` has something to be told: newer messages, or a gap. */
   isBehind(cursor: Cursor): boolean {
     if (cursor === this.#end) return false;
