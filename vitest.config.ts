@@ -28,6 +28,7 @@ export default defineConfig({
           name: "wire on Redis",
           include: ["test/wire/{contract,delivery,errors,http,impostors,plain,presence,sessions}.test.ts"],
           env: { STORE: "redis" },
+          globalSetup: "test/wire/redis-setup.ts",
         },
       },
     ],

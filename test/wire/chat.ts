@@ -1,6 +1,6 @@
 /**
- * A chat in this process, behind a real server on a free port. STORE=file keeps its messages in files, STORE=redis in the
- * Redis of this worker.
+ * A chat in this process, behind a real server on a free port. STORE=file keeps its messages in files, STORE=redis in a
+ * Redis that runs for all these tests.
  */
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { afterEach, expect } from "vitest";
+import { afterEach, expect, inject } from "vitest";
 import {
   type Chat,
   type ChatOptions,
@@ -19,7 +19,6 @@ import {
   RedisStore,
   type Store,
 } from "../../src/index.js";
-import { sharedRedis } from "./redis.js";
 
 export interface Running {
   readonly url: string;
@@ -34,7 +33,7 @@ export interface Running {
 export async function startChat(options: ChatOptions = {}): Promise<Running> {
   const log: string[] = [];
   const folder = await mkdtemp(join(tmpdir(), "holdline-"));
-  const store = options.store ?? (await storeOf(folder, options.backlog ?? 1000, (line) => log.push(line)));
+  const store = options.store ?? storeOf(folder, options.backlog ?? 1000, (line) => log.push(line));
   const chat = await createChat({
     log: (line) => log.push(line),
     postRate: 0,
@@ -61,11 +60,10 @@ export async function startChat(options: ChatOptions = {}): Promise<Running> {
 }
 
 /** Each chat has a room of its own, empty at the start. */
-async function storeOf(folder: string, keep: number, warn: (line: string) => void): Promise<Store> {
+function storeOf(folder: string, keep: number, warn: (line: string) => void): Store {
   if (process.env.STORE === "file") return new FileStore({ folder, keep, warn });
   if (process.env.STORE !== "redis") return new MemoryStore(keep);
-  const { url } = await sharedRedis();
-  return new RedisStore({ url, prefix: basename(folder), keep, warn });
+  return new RedisStore({ url: inject("redis"), prefix: basename(folder), keep, warn });
 }
 
 /** Gives a way to start chats that end with their test; none may have had a fault of ours to log. */

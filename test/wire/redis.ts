@@ -67,14 +67,6 @@ export async function startRedis(...flags: string[]): Promise<Redis> {
   return redis;
 }
 
-let shared: Promise<Redis> | undefined;
-
-/** One Redis for all tests of a worker, without a disk; ends with the worker. */
-export function sharedRedis(): Promise<Redis> {
-  shared ??= startRedis("--appendonly", "no");
-  return shared;
-}
-
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
