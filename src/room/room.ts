@@ -60,7 +60,7 @@ export class Room {
 
   private constructor(options: RoomOptions, kept: Kept) {
     this.#options = options;
-    this.#backlog = new Backlog(options.backlog, kept);
+    this.#backlog = new Backlog(options.backlog, kept, options.store.neighbours !== undefined);
     this.#waiters = new Waiters({
       isBehind: ({ cursor }) => cursor !== "now" && this.#backlog.isBehind(cursor),
       settled: (waiter, ending) => this.#settled(waiter, ending),
