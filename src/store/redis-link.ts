@@ -37,6 +37,8 @@ export class Link {
   /** Redis' clock, as milliseconds to add to `performance.now()`. Never ahead of it. */
   #offset = 0;
   #closed = false;
+  // Why it was lost: the client itself only says that it was.
+  #cause: unknown;
   readonly #commands: Client;
   readonly #reader: Client;
   readonly #prefix: string;
@@ -51,14 +53,19 @@ export class Link {
       return link;
     } catch (error) {
       link.close();
-      throw error;
+      throw link.#cause ?? error;
     }
   }
 
   private constructor(create: Create, url: string, prefix: string) {
     this.#commands = make(create, url);
     this.#reader = make(create, url);
-    for (const client of [this.#commands, this.#reader]) client.on("error", () => this.close());
+    for (const client of [this.#commands, this.#reader]) {
+      client.on("error", (error: unknown) => {
+        this.#cause ??= error;
+        this.close();
+      });
+    }
     this.#prefix = prefix;
     this.#keys = KEYS.map((key) => this.key(key));
   }
@@ -127,7 +134,11 @@ export class Link {
       { key: this.key("messages"), id: messages },
       { key: this.key("doors"), id: doors },
     ];
-    const read = await within(BLOCK + PATIENCE, this.#reader.xRead(streams, { BLOCK, COUNT: READ }));
+    const read = await within(BLOCK + PATIENCE, this.#reader.xRead(streams, { BLOCK, COUNT: READ })).catch(
+      (error: unknown) => {
+        throw this.#cause ?? error;
+      },
+    );
     const of = (name: string) => read?.find((stream) => stream.name === name)?.messages ?? [];
     return { messages: of(this.key("messages")), doors: of(this.key("doors")) };
   }
@@ -156,8 +167,11 @@ export class Link {
     try {
       return await within(PATIENCE, reply);
     } catch (error) {
-      if (error instanceof Late || isOutOfPlace(error)) this.close();
-      throw error;
+      if (error instanceof Late || isOutOfPlace(error)) {
+        this.#cause ??= error;
+        this.close();
+      }
+      throw this.#cause ?? error;
     }
   }
 }

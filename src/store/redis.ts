@@ -43,6 +43,7 @@ export class RedisStore implements Store {
   #create: Create | undefined;
   /** Undefined while there is no connection. */
   #link: Link | undefined;
+  #lostAt = Number.NEGATIVE_INFINITY;
   #following: Promise<void> | undefined;
   readonly #closing = new AbortController();
   #secret: Buffer | undefined;
@@ -111,7 +112,7 @@ export class RedisStore implements Store {
 
   async #append({ user, text, kind, key = randomUUID() }: Draft): Promise<Message> {
     const giveUp = performance.now() + PATIENCE;
-    for (let link = this.#link; link; link = await this.#nextLink(giveUp)) {
+    for (let link = await this.#ready(giveUp); link; link = await this.#ready(giveUp)) {
       const deadline = Math.floor(link.now + giveUp - performance.now() - MARGIN);
       try {
         const reply = await link.run("append", [deadline, this.#options.keep, user, text, kind ?? "", key]);
@@ -132,9 +133,11 @@ export class RedisStore implements Store {
     throw new StoreUnavailable(new Error("no connection to Redis"));
   }
 
-  /** The next connection, unless it comes too late for a post that is given up then. */
-  async #nextLink(giveUp: number): Promise<Link | undefined> {
+  /** The connection, or the next one when this was lost just now, unless it comes too late for a post that is given up then. */
+  async #ready(giveUp: number): Promise<Link | undefined> {
     if (this.#link?.closed === false) return this.#link;
+    // An outage that has lasted will last: refuse at once.
+    if (!this.#link && performance.now() - this.#lostAt > PATIENCE) return undefined;
     const left = giveUp - performance.now() - MARGIN;
     if (left > 0) {
       await Promise.race([new Promise<void>((done) => this.#unlinked.push(done)), delay(left)]);
@@ -179,6 +182,7 @@ export class RedisStore implements Store {
       } catch (error) {
         link.close();
         this.#link = undefined;
+        this.#lostAt = performance.now();
         for (const { done } of this.#kept.splice(0)) done();
         if (!this.#closing.signal.aborted) this.#failed(error);
       }
