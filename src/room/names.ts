@@ -102,7 +102,8 @@ export class Names {
   /** A name has this owner now, as a neighbour tells. */
   told({ key, name, id, since }: Told): void {
     if (id !== "") this.#own({ key, name, id, since });
-    else this.#owners.set(key, { id: undefined, name, since, heldUntil: 0 });
+    else if (this.#owners.has(key) || this.#makeRoom())
+      this.#owners.set(key, { id: undefined, name, since, heldUntil: 0 });
   }
 
   /** When the login was that has this name now, in milliseconds since the Unix epoch. */

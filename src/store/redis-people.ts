@@ -16,6 +16,8 @@ const TICK = 1_000;
 const TICK_MIN = 10;
 /** How much longer than needed somebody is said to be here, in milliseconds: a process may be late. */
 const LEASE = 1_000;
+/** So much is gathered while there is nobody to tell; then the oldest is forgotten. */
+const GATHERED = 10_000;
 /** So many people are told of in one script, so that none is long. */
 const CROWD = 500;
 
@@ -86,6 +88,7 @@ export class RedisPeople implements Neighbours {
 
   own(owner: Owner, was?: string): void {
     this.#own.push(was === undefined ? { owner } : { owner, was });
+    if (this.#own.length > GATHERED) this.#own.shift();
     this.#tellSoon();
   }
 
@@ -95,12 +98,15 @@ export class RedisPeople implements Neighbours {
   }
 
   arrived(user: string, left: number | undefined): void {
+    // Without a connection there is no need to gather this: the next one begins with all who are here.
+    if (!this.#link()) return;
     this.#people.push({ user, how: "here", left: this.#lease(left) });
     this.#tellSoon();
   }
 
   left(user: string, client: string | undefined, how: Leaving): void {
     this.#people.push(client === undefined ? { user, how } : { user, how, client });
+    if (!this.#link() && this.#people.length > GATHERED) this.#people.shift();
     this.#tellSoon();
   }
 
@@ -201,23 +207,24 @@ export class RedisPeople implements Neighbours {
     this.#soon ??= setImmediate(() => {
       this.#soon = undefined;
       this.#sending = true;
-      void this.#send().then(() => {
+      void this.#send().then((isTold) => {
         this.#sending = false;
-        if (this.#people.length + this.#own.length > 0) this.#tellSoon();
+        // What failed has time until the next tick, or a Redis that refuses would be asked without end.
+        if (isTold && this.#people.length + this.#own.length > 0) this.#tellSoon();
       });
     });
   }
 
-  /** Tells what there is to tell; a tick also looks for those whose time is over. */
-  async #send(tick?: { readonly sweep: boolean }): Promise<void> {
+  /** Tells what there is to tell, and gives whether that went well; a tick also looks for those whose time is over. */
+  async #send(tick?: { readonly sweep: boolean }): Promise<boolean> {
     const link = this.#link();
     const resident = this.#resident;
-    if (!link || !resident) return;
+    if (!link || !resident) return false;
     const [own, held, everybody] = [this.#own, [...this.#held], this.#people];
     this.#own = [];
     this.#held = new Map();
     this.#people = [];
-    if (!tick && own.length + held.length + everybody.length === 0) return;
+    if (!tick && own.length + held.length + everybody.length === 0) return true;
     const { grace, maxNames } = resident;
     const common = { from: this.#self, keep: this.#keep, grace, maxNames };
     const sweep = tick?.sweep ?? false;
@@ -225,16 +232,19 @@ export class RedisPeople implements Neighbours {
     for (let at = CROWD; at < everybody.length; at += CROWD) {
       parts.push({ ...common, sweep: false, own: [], held: [], people: everybody.slice(at, at + CROWD) });
     }
-    await Promise.all(
-      parts.map((part) =>
-        link.run("people", [JSON.stringify(part)]).then(
-          (now) => {
-            link.now = Number(now);
-          },
-          () => this.#putBack(part.own, part.held, part.people),
-        ),
+    const told = parts.map((part) =>
+      link.run("people", [JSON.stringify(part)]).then(
+        (now) => {
+          link.now = Number(now);
+          return true;
+        },
+        () => {
+          this.#putBack(part.own, part.held, part.people);
+          return false;
+        },
       ),
     );
+    return (await Promise.all(told)).every(Boolean);
   }
 
   /** Who is here is told anew with a new connection; who went would be forgotten. */

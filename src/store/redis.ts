@@ -79,8 +79,9 @@ export class RedisStore implements Store {
   async open(receive: Receive): Promise<Kept> {
     this.#receive = receive;
     this.#create = await load();
+    let link: Link | undefined;
     try {
-      const link = await this.#connect();
+      link = await this.#connect();
       const { entries, about } = await link.newest(this.#options.keep + 1);
       const kept = keptOf(entries, about, this.#options.keep);
       this.#last = idOf(entries[0]?.id ?? about.end);
@@ -89,6 +90,7 @@ export class RedisStore implements Store {
       this.#following = this.#follow(link);
       return kept;
     } catch (error) {
+      link?.close();
       const advice = "start it, or correct the URL";
       throw new Error(`cannot keep messages in Redis at ${this.#place}: ${messageOf(error)}; ${advice}`);
     }
@@ -156,7 +158,9 @@ export class RedisStore implements Store {
     if (!this.#create) throw new Error("the store is not open");
     const link = await Link.open(this.#create, this.#options.url, this.#prefix);
     try {
-      const reply = await link.run("begin", [this.#last, randomBytes(32).toString("hex")]);
+      // An empty Redis gets the secret back that it had.
+      const secretOfOurs = (this.#secret ?? randomBytes(32)).toString("hex");
+      const reply = await link.run("begin", [this.#last, secretOfOurs]);
       const [now, secret, count, heard, steps] = Array.isArray(reply) ? (reply as unknown[]) : [];
       link.now = Number(now);
       this.#secret ??= Buffer.from(String(secret), "hex");

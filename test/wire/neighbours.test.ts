@@ -128,6 +128,7 @@ describe("who is here", () => {
     const ann = await Person.login(one.url, "ann");
     const bob = await Person.login(one.url, "bob");
     await bob.batch("since=now&wait=0");
+    while (notices(await bob.batch("since=0&wait=0")).length === 0);
     const poll = ann.batch("since=now&wait=60&client=a");
     await untilHere(at(bob, two), "ann", "bob");
     await at(ann, two).ask("leave/ann?client=a", { method: "POST" });
