@@ -1,10 +1,13 @@
 /** Several processes that share one room in a real Redis: killed, restarted, and left alone by it. */
 import { setTimeout as delay } from "node:timers/promises";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ask } from "../wire/person.js";
 import { type Redis, startRedis } from "../wire/redis.js";
 import { type Server, startServer } from "../wire/server.js";
 import { type Outcome, startSwarm } from "./swarm.js";
+
+// A machine that is busy with other tests takes its time over a million and a half deliveries.
+vi.setConfig({ testTimeout: 300_000 });
 
 const SIZE = { clients: 300, posters: 8, messages: 5_000 };
 const FLAGS = ["--backlog", "20000"];
