@@ -1,11 +1,13 @@
 /**
  * What several processes with one Redis cost, beside one process: the time from a post to a poll elsewhere, how much can
- * be delivered, and what Redis pays for a post and for a person. Run after `npm run build`; takes about a minute.
+ * be delivered, and what Redis pays for a post and for a person. Run after `npm run build`; about two minutes, or
+ * WHAT=latency,throughput,redis for some of it.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,6 +16,8 @@ import { ask, login, post, quantile, sleep } from "../faults/people.mjs";
 
 const PROGRAM = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
 const TICK = 1000 / Number(execFileSync("getconf", ["CLK_TCK"]));
+const READERS = 300;
+const POSTERS = 256;
 const folder = mkdtempSync(join(tmpdir(), "holdline-cluster-"));
 const children = [];
 
@@ -44,14 +48,38 @@ async function startServer(...flags) {
   return { pid: child.pid, port: Number(/:(\d+)\n/.exec(line)[1]) };
 }
 
-let redisPort = 20_000 + (process.pid % 20_000);
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  return port;
+}
+
+function listens(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => resolve(true));
+    socket.on("error", () => resolve(false)).on("connect", () => socket.destroy());
+  });
+}
+
 async function startRedis(...flags) {
-  redisPort++;
-  const args = ["--port", `${redisPort}`, "--bind", "127.0.0.1", "--dir", folder, "--save", "", ...flags];
+  const port = await freePort();
+  const args = [
+    "--port",
+    `${port}`,
+    "--bind",
+    "127.0.0.1",
+    "--dir",
+    mkdtempSync(join(folder, "redis-")),
+    "--save",
+    "",
+    ...flags,
+  ];
   const child = start(process.env.REDIS ?? "redis-server", args);
   child.stdout.resume();
-  await sleep(500);
-  return { pid: child.pid, url: `redis://127.0.0.1:${redisPort}` };
+  while (!(await listens(port))) await sleep(20);
+  return { pid: child.pid, url: `redis://127.0.0.1:${port}` };
 }
 
 async function stopAll() {
@@ -112,13 +140,13 @@ async function throughput(servers, redis) {
     for (; !over; posts++)
       await post(at(n), `writer${n}`, Cookie, "What is said in a room, about so long.", agent);
   };
-  const readers = Array.from({ length: 300 }, (_, n) => follow(n));
+  const readers = Array.from({ length: READERS }, (_, n) => follow(n));
   await sleep(1000);
   const pids = [...servers.map(({ pid }) => pid), ...(redis ? [redis.pid] : []), process.pid];
   const before = pids.map(cpu);
   const from = performance.now();
   const [delivered, posted] = [deliveries, posts];
-  const writers = Array.from({ length: 8 }, (_, n) => write(n));
+  const writers = Array.from({ length: POSTERS }, (_, n) => write(n));
   await sleep(5000);
   const seconds = (performance.now() - from) / 1000;
   const shares = pids.map((pid, n) => `${Math.round((cpu(pid) - before[n]) / seconds / 10)}%`);
@@ -126,8 +154,9 @@ async function throughput(servers, redis) {
   over = true;
   await Promise.all([...readers, ...writers]);
   agent.destroy();
-  const [clients, ...others] = shares.reverse();
-  return `${said}; share of a core: clients ${clients}, ${redis ? "Redis, " : ""}processes ${others.join(" ")}`;
+  const of = (from, to) => shares.slice(from, to).join(" ");
+  const ofRedis = redis ? `, Redis ${of(servers.length, -1)}` : "";
+  return `${said}; share of a core: clients ${of(-1)}, processes ${of(0, servers.length)}${ofRedis}`;
 }
 
 /** Redis' own time for each post, with so many processes that follow, and for each person that one says is here. */
@@ -169,7 +198,7 @@ async function redisCosts(redis, followers) {
   return `${perPost.toFixed(0)} µs a post, ${perPerson.toFixed(1)} µs to say again that somebody is here`;
 }
 
-try {
+async function measureLatency() {
   console.log("from a post to the answer of a poll:");
   const memory = await startServer("--data", "none");
   console.log(`  one process, in memory               ${await latency(memory, memory)}`);
@@ -181,7 +210,10 @@ try {
     console.log(`  from one to another, ${disk.padEnd(20)} ${await latency(one, two)}`);
     await stopAll();
   }
-  console.log("300 polls and 8 posters as fast as they can:");
+}
+
+async function measureThroughput() {
+  console.log(`${READERS} polls and ${POSTERS} posters as fast as they can:`);
   const alone = await startServer("--data", "none");
   console.log(`  one process, in memory  ${await throughput([alone])}`);
   await stopAll();
@@ -191,12 +223,22 @@ try {
     console.log(`  ${count} with Redis            ${await throughput(servers, redis)}`);
     await stopAll();
   }
+}
+
+async function measureRedis() {
   console.log("Redis' own time:");
   for (const followers of [1, 3, 10]) {
     const redis = await startRedis("--appendonly", "yes");
     console.log(`  ${followers} processes follow: ${await redisCosts(redis, followers)}`);
     await stopAll();
   }
+}
+
+const what = (process.env.WHAT ?? "latency,throughput,redis").split(",");
+try {
+  if (what.includes("latency")) await measureLatency();
+  if (what.includes("throughput")) await measureThroughput();
+  if (what.includes("redis")) await measureRedis();
 } finally {
   await stopAll();
   rmSync(folder, { recursive: true, force: true });
