@@ -1,4 +1,10 @@
 /** Several processes with one room: whose a name is, who is here and what was said is the same wherever one asks. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { ChatOptions } from "../../src/index.js";
 import { RedisStore } from "../../src/index.js";
@@ -260,6 +266,23 @@ describe("a process", () => {
       await own.stop();
     },
   );
+
+  test("without Redis' client says how to install it", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "holdline-"));
+    for (const part of ["dist", "static", "package.json"]) {
+      await cp(fileURLToPath(new URL(`../../${part}`, import.meta.url)), join(folder, part), {
+        recursive: true,
+      });
+    }
+    const child = spawn(process.execPath, [join(folder, "dist/server.js"), "--redis", redis.url]);
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    expect(await once(child, "close")).toEqual([1, null]);
+    expect(said).toMatch(/^holdline: [^\n]*npm install redis\n$/);
+    await rm(folder, { recursive: true });
+  });
 
   test("is told to choose between a folder and Redis", async () => {
     const { exited, out } = run("--port", "0", "--redis", redis.url, "--data", "somewhere");
