@@ -166,9 +166,9 @@ return 'yours'
 /** What a process has to tell of its people, in order; and, now and then, who has been away for long enough. */
 const people = `
 local ask = cjson.decode(ARGV[1])
-local own, heard = {}, {}
+local own, heard, notices = {}, {}, {}
 local function notice(user, kind)
-  if redis.call('ZCARD', here) <= ${NOTICES_UP_TO} then say(ask.keep, user, '', kind) end
+  if redis.call('ZCARD', here) <= ${NOTICES_UP_TO} then table.insert(notices, {user, kind}) end
 end
 for _, change in ipairs(ask.own) do
   local mine, owner = change.owner, owner_of(change.owner.key)
@@ -210,7 +210,9 @@ for _, user in ipairs(redis.call('ZRANGE', goodbyes, '-inf', now, 'BYSCORE', 'LI
   redis.call('ZREM', goodbyes, user)
   notice(user, 'leave')
 end
+-- In this order: who reads of somebody's going is not to find them here.
 if #own + #heard > 0 then tell({from = ask.from, own = own, people = heard}) end
+for _, one in ipairs(notices) do say(ask.keep, one[1], '', one[2]) end
 return now
 `;
 
