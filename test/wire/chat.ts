@@ -41,7 +41,8 @@ export async function startChat(options: ChatOptions = {}): Promise<Running> {
     ...options,
     store,
   });
-  const server = createServer(chat.handler);
+  // As long as our own server keeps them, so that a slow machine does not reset a connection that rests.
+  const server = createServer({ keepAliveTimeout: 75_000 }, chat.handler);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
