@@ -101,6 +101,8 @@ export class Names {
 
   /** A name has this owner now, as a neighbour tells. */
   told({ key, name, id, since }: Told): void {
+    // Told before it was known of the newer login that we know of.
+    if (since < (this.#owners.get(key)?.since ?? 0)) return;
     if (id !== "") this.#own({ key, name, id, since });
     else if (this.#owners.has(key) || this.#makeRoom())
       this.#owners.set(key, { id: undefined, name, since, heldUntil: 0 });

@@ -156,7 +156,9 @@ export class Room {
     if (!neighbours) return this.names.claim(session);
     const { key, name, id, since } = session;
     const verdict = await neighbours.claim({ key, name, id, since });
-    if (verdict === "yours") this.names.told({ key, name, id, since });
+    // The store may know of a later login than our clock does.
+    if (verdict === "yours")
+      this.names.told({ key, name, id, since: Math.max(since, this.names.since(name) ?? 0) });
     return verdict;
   }
 
