@@ -8,9 +8,10 @@
  */
 import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { compareIds, type Id, idBefore, isId, parseId } from "./id.js";
+import { compareIds, type Id, idBefore } from "./id.js";
 import type { Neighbours } from "./neighbours.js";
-import { type Create, type Entry, Link, PATIENCE, type Stream } from "./redis-link.js";
+import { asMessage, idOf, keptOf } from "./redis-entries.js";
+import { type Create, type Entry, Link, PATIENCE } from "./redis-link.js";
 import { RedisPeople } from "./redis-people.js";
 import { type Draft, type Kept, type Message, type Receive, type Store, StoreUnavailable } from "./store.js";
 
@@ -266,31 +267,6 @@ function parse(url: string): { place: string; prefix: string } {
   }
   // Not what was given: it may have a password in it.
   throw new RangeError("the URL of a Redis is redis://[[user]:password@]host[:port][/database][?prefix=...]");
-}
-
-/** What was there at the start. `entries` is one more than is kept, newest first. */
-function keptOf(entries: readonly Entry[], about: Stream, keep: number): Kept {
-  const messages = entries.slice(0, keep).flatMap((entry) => asMessage(entry) ?? []);
-  messages.reverse();
-  const before = entries[keep]?.id;
-  const [first] = messages;
-  if (!first) return { floor: idOf(before ?? about.end), messages };
-  if (before !== undefined) return { floor: idOf(before), messages };
-  // All that is gone is the mark at which the room began.
-  const isWhole = about.gone === 1 && isId(about.deleted) && compareIds(about.deleted, first.id) < 0;
-  return { floor: isWhole ? idOf(about.deleted) : idBefore(first.id), messages };
-}
-
-/** An entry as a message; undefined when it is none of ours. */
-function asMessage({ id, message: { user, text, kind } }: Entry): Message | undefined {
-  if (!isId(id) || user === undefined || text === undefined) return undefined;
-  const at = parseId(id)[0];
-  return kind === "join" || kind === "leave" ? { id, user, text, at, kind } : { id, user, text, at };
-}
-
-function idOf(text: string): Id {
-  if (isId(text)) return text;
-  throw new Error(`Redis gave the id ${text}`);
 }
 
 function messageOf(error: unknown): string {
