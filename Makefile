@@ -1,8 +1,12 @@
 # make start: install, build, run.   make test: all checks, with what they need.   make help: the rest.
-.PHONY: start test conformance nodes bench build lint check format help
+.PHONY: start cluster test conformance nodes bench build lint check format help
 
 start: build ## install, build and run on http://127.0.0.1:5000 (ARGS="--port 8080" for flags)
 	node dist/server.js $(ARGS)
+
+cluster: build ## Redis, three processes and an nginx in front, on free ports; Ctrl-C ends all
+	bash test/install.sh redis nginx
+	node deploy/cluster.mjs
 
 test: build ## install what the tests need, build, lint, type-check, test
 	bash test/install.sh

@@ -22,6 +22,15 @@ export default defineConfig({
           env: { STORE: "file" },
         },
       },
+      {
+        test: {
+          ...shared,
+          name: "wire on Redis",
+          include: ["test/wire/{contract,delivery,errors,http,impostors,plain,presence,sessions}.test.ts"],
+          env: { STORE: "redis" },
+          globalSetup: "test/wire/redis-setup.ts",
+        },
+      },
     ],
   },
 });

@@ -183,14 +183,14 @@ class Routes {
     return json(200, { count: this.#room.present, users }, this.#sessions.renew(request));
   }
 
-  #leave(request: Request): Outcome {
+  async #leave(request: Request): Promise<Outcome> {
     const session = this.#sessions.caller(request);
     if ("code" in session) return session;
     const client = request.query()?.get("client");
     // A page that goes is mostly one that is loaded again: its name must not be free in between.
     if (client === undefined) this.#room.names.release(session);
     else this.#room.names.hold(session);
-    this.#room.leave(session.name, client);
+    await this.#room.leave(session.name, client);
     return { status: 204, headers: { "Cache-Control": "no-store" } };
   }
 

@@ -7,12 +7,19 @@ import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
 import { parseName } from "./room/names.js";
 import type { Room } from "./room/room.js";
 import type { Sessions } from "./sessions.js";
+import { StoreUnavailable } from "./store/store.js";
 
 /** How many messages are in the page's HTML. */
 const MESSAGES_IN_PAGE = 100;
 
 const TAKEN = refuse(409, "name_taken", "Somebody else has this name now.");
 const FULL = unavailable("too_many_waiters", "Too many people are here. Try again soon.", 30);
+
+const NO_STORE = unavailable("store_unavailable", "Nobody can come in now. Try again soon.");
+
+function unlessUnavailable(error: unknown): undefined {
+  if (!(error instanceof StoreUnavailable)) throw error;
+}
 
 export class Doors {
   readonly #room: Room;
@@ -53,18 +60,19 @@ export class Doors {
     if ("rule" in name) return this.#refused(request, typed, refuse(422, "bad_name", name.rule));
     const before = this.#sessions.of(request);
     const session = before?.key === name.key ? before : this.#sessions.create(name);
-    const claim = this.#room.names.claim(session);
+    const claim = await this.#room.claim(session).catch(unlessUnavailable);
+    if (claim === undefined) return this.#refused(request, typed, NO_STORE);
     if (claim !== "yours") return this.#refused(request, typed, claim === "taken" ? TAKEN : FULL);
     // One browser, one name: the former is free.
-    if (before && before !== session) this.#room.logout(before);
+    if (before && before !== session) await this.#room.logout(before);
     this.#room.open(session.name);
     return redirect(303, chatroomOf(session.name), { "Set-Cookie": this.#sessions.cookie(session, request) });
   }
 
   /** `POST /logout` */
-  logout(request: Request): Outcome {
+  async logout(request: Request): Promise<Outcome> {
     const session = this.#sessions.of(request);
-    if (session) this.#room.logout(session);
+    if (session) await this.#room.logout(session);
     return redirect(303, "login", { "Set-Cookie": this.#sessions.noCookie(request) });
   }
 

@@ -6,4 +6,5 @@ export type { HostDraft } from "./post.js";
 export type { News } from "./room/follow.js";
 export { FileStore, type FileStoreOptions } from "./store/file.js";
 export { MemoryStore } from "./store/memory.js";
+export { RedisStore, type RedisStoreOptions } from "./store/redis.js";
 export { type Draft, type Kept, type Message, type Store, StoreUnavailable } from "./store/store.js";

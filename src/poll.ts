@@ -38,7 +38,7 @@ export function longPoll(
   };
 }
 
-function poll(room: Room, request: Request, session: Session, fields: Fields): Outcome {
+function poll(room: Room, request: Request, session: Session, fields: Fields): Outcome | Promise<Outcome> {
   const since = fields.get("since");
   if (since === undefined) return plainPoll(room, request, session);
   if (since !== "now" && !isCursor(since)) return refuse(400, "bad_cursor", "`since` is not a cursor.");
@@ -128,8 +128,9 @@ class PlainPoll extends Waiter {
   }
 }
 
-function plainPoll(room: Room, request: Request, session: Session): Outcome {
+async function plainPoll(room: Room, request: Request, session: Session): Promise<Outcome> {
   if (request.isHead) return json(200, "");
+  await room.plain.recall(session.name);
   const since = room.plain.cursor(session.name);
   const deadline = performance.now() + (isQueued(request) ? 0 : WAIT * 1000);
   return ask(room, request, new PlainPoll(room, request, session.name, since, deadline));

@@ -6,9 +6,11 @@ import { createChat } from "./chat.js";
 import { serve } from "./http/serve.js";
 import { FileStore } from "./store/file.js";
 import { MemoryStore } from "./store/memory.js";
+import { RedisStore } from "./store/redis.js";
+import type { Store } from "./store/store.js";
 
 const USAGE =
-  "holdline [--host 127.0.0.1] [--port 5000] [--data DIR|none] [--backlog 1000] [--max-waiters 10000] " +
+  "holdline [--host 127.0.0.1] [--port 5000] [--data DIR|none] [--redis URL] [--backlog 1000] [--max-waiters 10000] " +
   "[--post-rate 5] [--login-rate 5] [--metrics] [--trust-proxy]";
 /** What is still open so long after a signal is cut off, in milliseconds. */
 const LAST_CALL = 4_000;
@@ -28,7 +30,8 @@ function readFlags() {
       options: {
         host: { type: "string", default: "127.0.0.1" },
         port: { type: "string", default: "5000" },
-        data: { type: "string", default: "data" },
+        data: { type: "string" },
+        redis: { type: "string" },
         backlog: { type: "string", default: "1000" },
         "max-waiters": { type: "string", default: "10000" },
         "post-rate": { type: "string", default: "5" },
@@ -44,9 +47,13 @@ function readFlags() {
     }
     // An empty one is a variable that was not set; to Node it would mean every address there is.
     if (values.host === "" || values.data === "") throw new RangeError("--host and --data must not be empty");
+    if (values.redis !== undefined && values.data !== undefined && values.data !== "none") {
+      throw new RangeError("--redis keeps messages in Redis, so --data has nothing to keep; choose one");
+    }
     return {
       host: values.host,
-      data: values.data,
+      data: values.data ?? "data",
+      redis: values.redis,
       port: number("port", values.port, 65_535),
       options: {
         metrics: values.metrics,
@@ -62,6 +69,18 @@ function readFlags() {
       2,
       `${error instanceof Error ? error.message.split("\n")[0]?.replace(/\.$/, "") : error}. Usage: ${USAGE}`,
     );
+  }
+}
+
+function storeOf(data: string, redis: string | undefined, keep: number): Store {
+  if (redis === undefined) {
+    return data === "none" ? new MemoryStore(keep) : new FileStore({ folder: data, keep, warn: log });
+  }
+  try {
+    return new RedisStore({ url: redis, keep, warn: log });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return giveUp(2, `--redis: ${error.message}. Usage: ${USAGE}`);
   }
 }
 
@@ -102,12 +121,9 @@ function onSignal(): void {
 process.on("SIGTERM", onSignal);
 process.on("SIGINT", onSignal);
 
-const { host, port, data, options } = readFlags();
+const { host, port, data, redis, options } = readFlags();
 const log = (line: string) => process.stderr.write(`holdline: ${line}\n`);
-const store =
-  data === "none"
-    ? new MemoryStore(options.backlog)
-    : new FileStore({ folder: data, keep: options.backlog, warn: log });
+const store = storeOf(data, redis, options.backlog);
 const chat = await createChat({ ...options, store, log }).catch((error: Error) => {
   const advice = isErrno(error.cause) ? "; choose another folder with --data, or --data none" : "";
   return giveUp(1, error.message + advice);

@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
-# The tests need a Chromium, nginx and w3m. Take those that are there (CHROMIUM=/path/to/it, NGINX=…), else Debian's when
-# we may.
+# The tests need a Chromium, nginx, Redis and w3m. Take those that are there (CHROMIUM=/path/to/it, NGINX=…, REDIS=…), else
+# Debian's when we may. With arguments, only those.
 set -euo pipefail
 PATH=$PATH:/usr/sbin
+wanted=" ${*:-chromium nginx redis w3m} "
 missing=""
-[ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || missing="$missing chromium fonts-noto-cjk fonts-noto-color-emoji"
-[ -n "${NGINX:-}" ] || command -v nginx >/dev/null || missing="$missing nginx-light"
-command -v w3m >/dev/null || missing="$missing w3m"
+# A program, where it is if that is told, its command, and Debian's packages with it.
+want() {
+  [[ "$wanted" != *" $1 "* ]] || [ -n "$2" ] || command -v "$3" >/dev/null || missing="$missing $4"
+}
+want chromium "${CHROMIUM:-}" chromium "chromium fonts-noto-cjk fonts-noto-color-emoji"
+want nginx "${NGINX:-}" nginx nginx-light
+want redis "${REDIS:-}" redis-server redis-server
+want w3m "" w3m w3m
 [ -n "$missing" ] || exit 0
 sudo=""
 [ "$(id -u)" = 0 ] || sudo="sudo -n"
@@ -15,6 +21,6 @@ if command -v apt-get >/dev/null && { [ -z "$sudo" ] || $sudo true 2>/dev/null; 
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends \
     $missing >/dev/null
 else
-  echo "The tests need:$missing. Install them, or set CHROMIUM=/path/to/it and NGINX=/path/to/it." >&2
+  echo "Needed:$missing. Install them, or set CHROMIUM=, NGINX= and REDIS=/path/to/it." >&2
   exit 1
 fi

@@ -3,9 +3,10 @@
  * user is a number, and nothing is lost or copied when a reader goes away. Each message is serialised once, here.
  *
  * A gap is told by two ids. `floor` is the id before the oldest kept message: a cursor below it has missed
- * something. `end` is the id of the newest: a cursor above it is of another history (a store that was emptied).
+ * something. `end` is the id of the newest: a cursor above it is of another history (a store that was emptied), or, where
+ * several processes share a store, of a message that another one had first and that is on its way to us.
  */
-import { compareIds, type Id, isId } from "../store/id.js";
+import { compareIds, type Id, isId, parseId } from "../store/id.js";
 import type { Kept, Message } from "../store/store.js";
 
 /** The id of the last message a reader has seen, or `"0"` for "everything you still keep". */
@@ -31,6 +32,9 @@ export function isCursor(text: string): text is Cursor {
   return text === "0" || isId(text);
 }
 
+/** How much later than now, by our clock, an id may be that another process was given, in milliseconds: clocks differ. */
+const SKEW = 60_000;
+
 interface Entry {
   readonly message: Message;
   readonly json: string;
@@ -39,6 +43,7 @@ interface Entry {
 
 export class Backlog {
   readonly #limit: number;
+  readonly #isShared: boolean;
   #entries: Entry[] = [];
   // The oldest kept entry. Entries before it are dropped in one go now and then, not one by one.
   #first = 0;
@@ -48,9 +53,11 @@ export class Backlog {
   /**
    * @param limit how many messages are kept, at least 1; the oldest go first
    * @param kept what the store kept from before
+   * @param isShared whether other processes may have messages sooner
    */
-  constructor(limit: number, kept: Kept) {
+  constructor(limit: number, kept: Kept, isShared = false) {
     this.#limit = limit;
+    this.#isShared = isShared;
     this.#floor = kept.floor;
     this.#end = kept.floor;
     for (const message of kept.messages) this.push(message);
@@ -84,14 +91,23 @@ export class Backlog {
     }
   }
 
+  /** Messages up to `floor` were missed: what was before them is let go, so that whoever waits is told of a gap. */
+  skipTo(floor: Id): void {
+    this.#entries = [];
+    this.#first = 0;
+    this.#floor = floor;
+    this.#end = floor;
+  }
+
   /** Whether a reader at `cursor` has something to be told: newer messages, or a gap. */
   isBehind(cursor: Cursor): boolean {
-    if (cursor === this.#end) return false;
+    if (cursor === this.#end || this.#isAhead(cursor)) return false;
     return cursor !== "0" || this.#entries.length > this.#first;
   }
 
   /** What comes after `cursor`, at most `SLICE_MESSAGES` and `SLICE_BYTES` of it. */
   after(cursor: Cursor): Slice {
+    if (cursor !== "0" && this.#isAhead(cursor)) return { cursor, messages: [], json: "", gap: false };
     const gap = cursor !== "0" && (compareIds(cursor, this.#floor) < 0 || compareIds(cursor, this.#end) > 0);
     const from = cursor === "0" || gap ? this.#first : this.#indexAfter(cursor);
     let to = from;
@@ -114,6 +130,12 @@ export class Backlog {
   newest(count: number): Message[] {
     const from = Math.max(this.#first, this.#entries.length - count);
     return this.#entries.slice(from).map((entry) => entry.message);
+  }
+
+  /** Whether a reader has heard elsewhere what we have not yet. */
+  #isAhead(cursor: Cursor): boolean {
+    if (!this.#isShared || cursor === "0" || compareIds(cursor, this.#end) <= 0) return false;
+    return parseId(cursor)[0] < Date.now() + SKEW;
   }
 
   /** The place of the first entry after `id`, found by halving. */

@@ -1,8 +1,10 @@
 /**
  * Names, and whose they are. A name belongs to the session that took it last; when another takes it, or it is given
  * up, the earlier session has ended. The register is memory only: after a restart a good cookie takes its name up
- * again, and of two for one name the newer login wins.
+ * again, and of two for one name the newer login wins. With neighbours, who claims a name asks them all (`Room.claim`), and
+ * this is what one process knows of it.
  */
+import type { Neighbours, Owner as Told } from "../store/neighbours.js";
 
 /** A name, and the form in which two names are compared. */
 export interface Name {
@@ -67,6 +69,8 @@ export interface NamesOptions {
   readonly isPresent: (user: string) => boolean;
   /** Is told of a name that was forgotten to make room. */
   readonly forgotten: (user: string) => void;
+  /** Are told of what changes here. */
+  readonly neighbours?: Neighbours | undefined;
 }
 
 export class Names {
@@ -90,7 +94,18 @@ export class Names {
     const owner = this.#owners.get(session.key);
     if (owner?.id === session.id) return true;
     if (owner && session.since <= owner.since) return false;
-    return this.#own(session);
+    const owns = this.#own(session);
+    if (owns) this.#options.neighbours?.own(toldOf(session));
+    return owns;
+  }
+
+  /** A name has this owner now, as a neighbour tells. */
+  told({ key, name, id, since }: Told): void {
+    // Told before it was known of the newer login that we know of.
+    if (since < (this.#owners.get(key)?.since ?? 0)) return;
+    if (id !== "") this.#own({ key, name, id, since });
+    else if (this.#owners.has(key) || this.#makeRoom())
+      this.#owners.set(key, { id: undefined, name, since, heldUntil: 0 });
   }
 
   /** When the login was that has this name now, in milliseconds since the Unix epoch. */
@@ -101,13 +116,17 @@ export class Names {
   /** Holds a name on for the grace time, for an owner who was heard of in another way than by a poll. */
   hold(session: Session): void {
     const owner = this.#owners.get(session.key);
-    if (owner?.id === session.id) owner.heldUntil = performance.now() + this.#options.grace;
+    if (owner?.id !== session.id) return;
+    owner.heldUntil = performance.now() + this.#options.grace;
+    this.#options.neighbours?.hold(session.key, this.#options.grace);
   }
 
   /** Lets others take the name at once, while its owner is not present. */
   release(session: Session): void {
     const owner = this.#owners.get(session.key);
-    if (owner?.id === session.id) owner.heldUntil = 0;
+    if (owner?.id !== session.id) return;
+    owner.heldUntil = 0;
+    this.#options.neighbours?.hold(session.key, 0);
   }
 
   /** Ends a session: its name is free, and no cookie from before now is good for it. */
@@ -115,6 +134,7 @@ export class Names {
     if (this.#owners.get(session.key)?.id !== session.id) return;
     const since = Math.max(Date.now(), session.since);
     this.#owners.set(session.key, { id: undefined, name: session.name, since, heldUntil: 0 });
+    this.#options.neighbours?.own({ ...toldOf(session), id: "", since }, session.id);
   }
 
   #own(session: Session): boolean {
@@ -148,4 +168,8 @@ export class Names {
       owner.id !== undefined && (this.#options.isPresent(owner.name) || owner.heldUntil > performance.now())
     );
   }
+}
+
+function toldOf({ key, name, id, since }: Session): Told {
+  return { key, name, id, since };
 }

@@ -3,46 +3,71 @@
  * answer was handed to a connection that was open, and looks at how that went when the next poll comes: until then
  * the connection may still prove to have been dead. What cannot be known is a network that fails without a word.
  */
-import type { Cursor } from "./backlog.js";
+import type { Id } from "../store/id.js";
+import type { Neighbours } from "../store/neighbours.js";
 
 interface Reader {
-  cursor: Cursor;
+  cursor: Id;
   /** The answer that is on its way: where it leads, and whether it is known to be lost. */
-  handed?: { readonly cursor: Cursor; readonly isLost: () => boolean } | undefined;
+  handed?: { readonly cursor: Id; readonly isLost: () => boolean } | undefined;
 }
+
+/** How long after an answer neighbours are told that it proved to be lost, in milliseconds. */
+const SECOND_THOUGHT = 1_000;
 
 export class PlainReaders {
   readonly #readers = new Map<string, Reader>();
-  readonly #start: Cursor;
+  readonly #start: Id;
+  readonly #neighbours: Neighbours | undefined;
 
-  /** @param start the end of the backlog when the process began: where those read on who logged in before that */
-  constructor(start: Cursor) {
+  /**
+   * @param start the end of the backlog when the process began: where those read on who logged in before that
+   * @param neighbours who may answer the next poll
+   */
+  constructor(start: Id, neighbours?: Neighbours) {
     this.#start = start;
+    this.#neighbours = neighbours;
   }
 
   /** Somebody opens the room and sees everything up to `cursor`. */
-  open(user: string, cursor: Cursor): Reader {
-    const reader = { cursor };
-    this.#readers.set(user, reader);
-    return reader;
+  open(user: string, cursor: Id): void {
+    this.#readers.set(user, { cursor });
+    this.#neighbours?.remember(user, cursor);
+  }
+
+  /** Learns where somebody is by now who may have polled elsewhere. To be waited for before `cursor`. */
+  async recall(user: string): Promise<void> {
+    if (!this.#neighbours) return;
+    this.#takeBack(user, this.#readers.get(user));
+    const cursor = await this.#neighbours.recall(user);
+    if (cursor !== undefined) this.#readers.set(user, { cursor });
   }
 
   /** Where somebody's next plain poll begins. */
-  cursor(user: string): Cursor {
-    const reader = this.#readers.get(user) ?? this.open(user, this.#start);
+  cursor(user: string): Id {
+    const reader = this.#readers.get(user) ?? { cursor: this.#start };
+    this.#readers.set(user, reader);
     if (reader.handed && !reader.handed.isLost()) reader.cursor = reader.handed.cursor;
     reader.handed = undefined;
     return reader.cursor;
   }
 
   /** An answer that leads to `cursor` was handed to a connection; `isLost` tells later whether that failed. */
-  handed(user: string, cursor: Cursor, isLost: () => boolean): void {
+  handed(user: string, cursor: Id, isLost: () => boolean): void {
     const reader = this.#readers.get(user);
-    if (reader) reader.handed = { cursor, isLost };
+    if (!reader) return;
+    reader.handed = { cursor, isLost };
+    this.#neighbours?.remember(user, cursor);
+    if (this.#neighbours) setTimeout(() => this.#takeBack(user, reader), SECOND_THOUGHT).unref();
   }
 
   /** Forgets somebody. */
   close(user: string): void {
     this.#readers.delete(user);
+  }
+
+  /** The neighbours' cursor goes back, unless it has moved on, when the answer that moved it was lost. */
+  #takeBack(user: string, reader?: Reader): void {
+    if (reader?.handed?.isLost()) this.#neighbours?.remember(user, reader.cursor, reader.handed.cursor);
   }
 }

@@ -56,6 +56,15 @@ export class Presence {
     return heaviest;
   }
 
+  /** Who is here, and for how many milliseconds more; undefined while a poll is held. */
+  *here(): Iterable<[user: string, left: number | undefined]> {
+    const now = performance.now();
+    for (const user of this.#polls.keys()) {
+      const awayAt = this.#leaving.get(user);
+      yield [user, awayAt === undefined ? undefined : Math.max(1, awayAt - now)];
+    }
+  }
+
   /** A page view of this person, or a poll that is answered at once. True when they were away. */
   touch(user: string): boolean {
     const polls = this.#polls.get(user);

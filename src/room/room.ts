@@ -4,10 +4,11 @@
  */
 
 import type { Id } from "../store/id.js";
-import type { Kept, Message, Store } from "../store/store.js";
+import type { Kept, Message, Receive, Store } from "../store/store.js";
 import { Answers, type Ending } from "./answers.js";
 import { Backlog, type Cursor } from "./backlog.js";
 import { Counts } from "./counts.js";
+import { Crowd } from "./crowd.js";
 import { Names, type Session } from "./names.js";
 import { Notices } from "./notices.js";
 import { PlainReaders } from "./plain.js";
@@ -38,6 +39,10 @@ export class Room {
   // Apart from people's polls, whose places they must not take.
   readonly #followers: Waiters;
   readonly #presence: Presence;
+  // Only with neighbours.
+  readonly #crowd: Crowd | undefined;
+  /** Who is here, on this process or on any. */
+  readonly #here: Crowd | Presence;
   readonly #answers: Answers;
   readonly #notices: Notices;
   readonly #startedAt = Date.now();
@@ -47,20 +52,22 @@ export class Room {
 
   /** Opens the store and the room with it. Rejects when the store cannot be opened. */
   static async open(options: RoomOptions): Promise<Room> {
-    const early: Message[] = [];
-    let receive = (message: Message): void => {
-      early.push(message);
+    const early: Parameters<Receive>[] = [];
+    let receive: Receive = (...news) => {
+      early.push(news);
     };
-    const kept = await options.store.open((message) => receive(message));
+    const kept = await options.store.open((...news) => receive(...news));
     const room = new Room(options, kept);
-    receive = (message) => room.#receive(message);
-    early.forEach(receive);
+    receive = (...news) => room.#receive(...news);
+    for (const news of early) receive(...news);
+    room.#meetNeighbours();
     return room;
   }
 
   private constructor(options: RoomOptions, kept: Kept) {
     this.#options = options;
-    this.#backlog = new Backlog(options.backlog, kept);
+    const { neighbours } = options.store;
+    this.#backlog = new Backlog(options.backlog, kept, neighbours !== undefined);
     const isBehind = ({ cursor }: Waiter) => cursor !== "now" && this.#backlog.isBehind(cursor);
     this.#waiters = new Waiters({
       isBehind,
@@ -70,15 +77,21 @@ export class Room {
       isBehind,
       settled: (follower, ending) => ending !== "gone" && this.#tell(follower, ending),
     });
-    this.#presence = new Presence(options.grace, (user) => this.#notices.departed(user));
-    this.#answers = new Answers(this.#backlog, () => this.#presence.count);
-    this.#notices = new Notices(options.store, () => this.#presence.count);
+    this.#presence = new Presence(options.grace, (user) => {
+      // Away from here; with neighbours, whether from everywhere is settled among them.
+      if (!neighbours) this.#notices.departed(user);
+    });
+    this.#crowd = neighbours && new Crowd(neighbours, this.#presence);
+    this.#here = this.#crowd ?? this.#presence;
+    this.#answers = new Answers(this.#backlog, () => this.#here.count);
+    this.#notices = new Notices(options.store, () => this.#here.count);
     this.names = new Names({
       ...options,
-      isPresent: (user) => this.#presence.has(user),
+      isPresent: (user) => this.#here.has(user),
       forgotten: (user) => this.plain.close(user),
+      neighbours,
     });
-    this.plain = new PlainReaders(this.#backlog.end);
+    this.plain = new PlainReaders(this.#backlog.end, neighbours);
   }
 
   /** How many polls are held. */
@@ -88,7 +101,7 @@ export class Room {
 
   /** How many people are here. */
   get present(): number {
-    return this.#presence.count;
+    return this.#here.count;
   }
 
   /** Whether the room has stopped taking polls and posts. */
@@ -103,7 +116,7 @@ export class Room {
 
   /** The names of who is here, in order. */
   who(): readonly string[] {
-    return this.#presence.names();
+    return this.#here.names();
   }
 
   /** The newest messages, at most `count`, oldest first, and the cursor to read on from. */
@@ -143,14 +156,14 @@ export class Room {
     }
     if (atOnce) {
       this.counts.polls["at-once"]++;
-      if (!this.#draining && this.#presence.touch(user)) this.#arrived(user);
+      if (!this.#draining) this.#touch(user);
       poll.answer(this.#answers.to(this.#resolve(poll), this.#draining ? "drained" : "time-out"), "time-out");
       return "answered";
     }
     this.#resolve(poll);
     const wasAway = this.#presence.hold(user);
     this.#waiters.hold(poll);
-    if (wasAway) this.#arrived(user);
+    if (wasAway) this.#arrived(user, undefined);
     return "held";
   }
 
@@ -173,6 +186,21 @@ export class Room {
     this.#followers.settle(follower, "gone");
   }
 
+  /**
+   * Takes a name for a new session. Nothing changes when somebody else holds it, or all names there can be are held.
+   * Rejects with `StoreUnavailable` when that cannot be known.
+   */
+  async claim(session: Session): Promise<"yours" | "taken" | "full"> {
+    const { neighbours } = this.#options.store;
+    if (!neighbours) return this.names.claim(session);
+    const { key, name, id, since } = session;
+    const verdict = await neighbours.claim({ key, name, id, since });
+    // The store may know of a later login than our clock does.
+    if (verdict === "yours")
+      this.names.told({ key, name, id, since: Math.max(since, this.names.since(name) ?? 0) });
+    return verdict;
+  }
+
   /** Somebody has logged in: their plain polls begin here. */
   open(user: string): void {
     this.plain.open(user, this.#backlog.end);
@@ -180,24 +208,31 @@ export class Room {
 
   /** Somebody looks at the room's page, which shows everything up to the end. */
   view(user: string): void {
-    if (this.#presence.touch(user)) this.#arrived(user);
+    this.#touch(user);
     this.open(user);
   }
 
-  /** A page says that it is going away: one of several, or, without a client, all there is of this person. */
-  leave(user: string, client?: string): void {
+  /**
+   * A page says that it is going away: one of several, or, without a client, all there is of this person. Resolves when
+   * that is so on every process.
+   */
+  async leave(user: string, client?: string): Promise<void> {
     this.#waiters.release(user, client);
     if (client !== undefined && this.#presence.held(user) > 0) return;
-    if (this.#presence.leave(user)) this.#notices.saidGoodbye(user);
+    const wasHere = this.#presence.leave(user);
+    if (this.#crowd) await this.#crowd.leave(user, client, "good-bye");
+    else if (wasHere) this.#notices.saidGoodbye(user);
   }
 
-  /** Ends a session: the person is away, the name is free, the cookie is worth nothing. */
-  logout(session: Session): void {
+  /** Ends a session: the person is away, the name is free, the cookie is worth nothing; resolves when that is so on every process. */
+  async logout(session: Session): Promise<void> {
     const user = session.name;
     this.names.end(session);
     this.plain.close(user);
     this.#waiters.release(user);
-    if (this.#presence.leave(user)) this.#notices.departed(user);
+    const wasHere = this.#presence.leave(user);
+    if (this.#crowd) await this.#crowd.leave(user, undefined, "log-out");
+    else if (wasHere) this.#notices.departed(user);
   }
 
   /** Answers every poll, now and from now on, so that the process can stop, and closes the store. */
@@ -215,7 +250,29 @@ export class Room {
     }
   }
 
-  #receive(message: Message): void {
+  #meetNeighbours(): void {
+    const crowd = this.#crowd;
+    if (!crowd) return;
+    this.#options.store.neighbours?.join({
+      grace: this.#options.grace,
+      maxNames: this.#options.maxNames,
+      here: () => this.#presence.here(),
+      met: (owners, here) => {
+        for (const owner of owners) this.names.told(owner);
+        crowd.met(here);
+      },
+      owned: (owner) => this.names.told(owner),
+      came: (user) => crowd.came(user),
+      went: (user) => crowd.went(user),
+      left: (user, client) => {
+        this.#waiters.release(user, client);
+        if (this.#presence.held(user) === 0) this.#presence.leave(user);
+      },
+    });
+  }
+
+  #receive(message: Message, floor?: Id): void {
+    if (floor !== undefined) this.#backlog.skipTo(floor);
     const before = this.#backlog.end;
     this.#backlog.push(message);
     this.#answers.forget();
@@ -254,7 +311,16 @@ export class Room {
     return true;
   }
 
-  #arrived(user: string): void {
+  #touch(user: string): void {
+    if (this.#presence.touch(user)) this.#arrived(user, this.#options.grace);
+  }
+
+  /** @param left for how long, in milliseconds; undefined: a poll is held */
+  #arrived(user: string, left: number | undefined): void {
+    if (this.#crowd) {
+      this.#crowd.arrived(user, left);
+      return;
+    }
     // Who had logged in before the process began was here a moment ago, as far as others have noticed.
     const justStarted = performance.now() - this.#started < this.#options.grace;
     const wasHere = (this.names.since(user) ?? this.#startedAt) < this.#startedAt;

@@ -33,3 +33,9 @@ export function nextId(last: Id, now: number): Id {
   const [ms, n] = parseId(last);
   return now > ms ? `${now}-0` : `${ms}-${n + 1}`;
 }
+
+/** The greatest id before `id`. */
+export function idBefore(id: Id): Id {
+  const [ms, n] = parseId(id);
+  return n > 0 ? `${ms}-${n - 1}` : `${ms - 1}-${Number.MAX_SAFE_INTEGER}`;
+}

@@ -3,6 +3,7 @@
  * in the order in which it happened, and a message is shown to nobody before the store has kept it.
  */
 import type { Id } from "./id.js";
+import type { Neighbours } from "./neighbours.js";
 
 /** One message as everybody sees it. */
 export interface Message {
@@ -34,17 +35,22 @@ export interface Kept {
   readonly messages: readonly Message[];
 }
 
+/** Is told of a newly kept message; with a `floor`, messages between the last one and that id were missed. */
+export type Receive = (message: Message, floor?: Id) => void;
+
 /** A store of messages. */
 export interface Store {
   /** Whether the last attempt to write went well, or none was made yet. */
   readonly writable: boolean;
   /** Secrets for session cookies that outlive the process, the first to sign with; good after `open`. Absent: none are kept. */
   readonly secrets?: readonly [Uint8Array, ...Uint8Array[]];
+  /** What several processes with this store tell each other of people. Absent: there is one process. */
+  readonly neighbours?: Neighbours;
   /**
    * Opens the store, once. From then on `receive` is called for each newly kept message, in order.
    * Rejects with an `Error` whose message tells a person what to do.
    */
-  open(receive: (message: Message) => void): Promise<Kept>;
+  open(receive: Receive): Promise<Kept>;
   /**
    * Keeps a message and gives it back once it is kept and was received. A draft whose user and key are those of a
    * kept message gives that one back instead, also while the first is still on its way.

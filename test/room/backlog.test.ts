@@ -174,3 +174,27 @@ test("an end written with leading zeros is no cursor, or is the end; it is not b
   const cursor = "01001-00";
   expect(isCursor(cursor) && backlog.isBehind(cursor)).toBe(false);
 });
+
+test("where processes share a store, a cursor that another was ahead with is waited for, and is no gap", () => {
+  const now = Date.now();
+  const floor = `${now - 2}-0` as const;
+  const ahead = `${now}-0` as const;
+  const shared = new Backlog(10, { floor, messages: [say(`${now - 1}-0`)] }, true);
+  expect(shared.isBehind(ahead)).toBe(false);
+  expect(shared.after(ahead)).toEqual({ cursor: ahead, messages: [], json: "", gap: false });
+  shared.push(say(ahead));
+  shared.push(say(`${now}-1`));
+  expect(shared.isBehind(ahead)).toBe(true);
+  expect(shared.after(ahead)).toMatchObject({ cursor: `${now}-1`, gap: false });
+  // But nobody is an hour ahead.
+  expect(shared.after(`${now + 3_600_000}-0`)).toMatchObject({ gap: true });
+});
+
+test("when messages were missed, whoever waits is told of a gap, and what comes next is all there is", () => {
+  const backlog = new Backlog(10, { floor: "1000-0", messages: [say("1001-0"), say("1002-0")] });
+  backlog.skipTo("2000-4");
+  expect(backlog.isBehind("1002-0")).toBe(true);
+  backlog.push(say("2000-5"));
+  expect(backlog.after("1002-0")).toMatchObject({ cursor: "2000-5", gap: true, messages: [say("2000-5")] });
+  expect(backlog.after("2000-4")).toMatchObject({ cursor: "2000-5", gap: false });
+});

@@ -1,13 +1,24 @@
-/** A chat in this process, behind a real server on a free port. STORE=file keeps its messages in files. */
+/**
+ * A chat in this process, behind a real server on a free port. STORE=file keeps its messages in files, STORE=redis in a
+ * Redis that runs for all these tests.
+ */
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { afterEach, expect } from "vitest";
-import { type Chat, type ChatOptions, createChat, FileStore, MemoryStore } from "../../src/index.js";
+import { afterEach, expect, inject } from "vitest";
+import {
+  type Chat,
+  type ChatOptions,
+  createChat,
+  FileStore,
+  MemoryStore,
+  RedisStore,
+  type Store,
+} from "../../src/index.js";
 
 export interface Running {
   readonly url: string;
@@ -22,18 +33,16 @@ export interface Running {
 export async function startChat(options: ChatOptions = {}): Promise<Running> {
   const log: string[] = [];
   const folder = await mkdtemp(join(tmpdir(), "holdline-"));
-  const store =
-    process.env.STORE === "file"
-      ? new FileStore({ folder, keep: options.backlog ?? 1000, warn: (line) => log.push(line) })
-      : new MemoryStore(options.backlog ?? 1000);
+  const store = options.store ?? storeOf(folder, options.backlog ?? 1000, (line) => log.push(line));
   const chat = await createChat({
     log: (line) => log.push(line),
     postRate: 0,
     loginRate: 0,
-    store,
     ...options,
+    store,
   });
-  const server = createServer(chat.handler);
+  // As long as our own server keeps them, so that a slow machine does not reset a connection that rests.
+  const server = createServer({ keepAliveTimeout: 75_000 }, chat.handler);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
@@ -49,6 +58,13 @@ export async function startChat(options: ChatOptions = {}): Promise<Running> {
       await rm(folder, { recursive: true });
     },
   };
+}
+
+/** Each chat has a room of its own, empty at the start. */
+function storeOf(folder: string, keep: number, warn: (line: string) => void): Store {
+  if (process.env.STORE === "file") return new FileStore({ folder, keep, warn });
+  if (process.env.STORE !== "redis") return new MemoryStore(keep);
+  return new RedisStore({ url: inject("redis"), prefix: basename(folder), keep, warn });
 }
 
 /** Gives a way to start chats that end with their test; none may have had a fault of ours to log. */

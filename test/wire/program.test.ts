@@ -64,6 +64,7 @@ describe("the start", () => {
       "host",
       "port",
       "data",
+      "redis",
       "backlog",
       "max-waiters",
       "post-rate",

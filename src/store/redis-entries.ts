@@ -1,0 +1,29 @@
+/** Entries of the stream as messages, and what a process finds of them when it starts. */
+import { compareIds, type Id, idBefore, isId, parseId } from "./id.js";
+import type { Entry, Stream } from "./redis-link.js";
+import type { Kept, Message } from "./store.js";
+
+/** What was there at the start. `entries` is one more than is kept, newest first. */
+export function keptOf(entries: readonly Entry[], about: Stream, keep: number): Kept {
+  const messages = entries.slice(0, keep).flatMap((entry) => asMessage(entry) ?? []);
+  messages.reverse();
+  const before = entries[keep]?.id;
+  const [first] = messages;
+  if (!first) return { floor: idOf(before ?? about.end), messages };
+  if (before !== undefined) return { floor: idOf(before), messages };
+  // All that is gone is the mark at which the room began.
+  const isWhole = about.gone === 1 && isId(about.deleted) && compareIds(about.deleted, first.id) < 0;
+  return { floor: isWhole ? idOf(about.deleted) : idBefore(first.id), messages };
+}
+
+/** An entry as a message; undefined when it is none of ours. */
+export function asMessage({ id, message: { user, text, kind } }: Entry): Message | undefined {
+  if (!isId(id) || user === undefined || text === undefined) return undefined;
+  const at = parseId(id)[0];
+  return kind === "join" || kind === "leave" ? { id, user, text, at, kind } : { id, user, text, at };
+}
+
+export function idOf(text: string): Id {
+  if (isId(text)) return text;
+  throw new Error(`Redis gave the id ${text}`);
+}

@@ -1,0 +1,270 @@
+/**
+ * What processes tell each other of people, over Redis. A process gathers what it has to tell and sends it as one script:
+ * at once when somebody leaves or logs in, on the next turn of the event loop when somebody comes, and once a second
+ * whatever else there is. What a process tells of its people is good for a while only (`LEASE`), so what a dead one held
+ * is free by itself.
+ */
+import type { Id } from "./id.js";
+import { isId } from "./id.js";
+import type { Leaving, Neighbours, Owner, Resident } from "./neighbours.js";
+import type { Entry, Link } from "./redis-link.js";
+import { StoreUnavailable } from "./store.js";
+
+/** How often a process speaks up, at the most, in milliseconds. */
+const TICK = 1_000;
+/** The shortest time between two words of a process, in milliseconds. */
+const TICK_MIN = 10;
+/** How much longer than needed somebody is said to be here, in milliseconds: a process may be late. */
+const LEASE = 1_000;
+/** So much is gathered while there is nobody to tell; then the oldest is forgotten. */
+const GATHERED = 10_000;
+/** So many people are told of in one script, so that none is long. */
+const CROWD = 500;
+
+type Person =
+  | { readonly user: string; readonly how: "here"; readonly left: number }
+  | { readonly user: string; readonly how: Leaving; readonly client?: string };
+
+interface Change {
+  readonly owner: Owner;
+  /** The login that ended. */
+  readonly was?: string;
+}
+
+export class RedisPeople implements Neighbours {
+  readonly #keep: number;
+  readonly #link: () => Link | undefined;
+  readonly #self = Math.random().toString(36).slice(2);
+  #resident: Resident | undefined;
+  #met: { readonly owners: readonly Owner[]; readonly here: readonly string[] } = { owners: [], here: [] };
+  #heard = "0-0";
+  #steps = 0;
+  // What is to be told.
+  #own: Change[] = [];
+  #held = new Map<string, number>();
+  #people: Person[] = [];
+  #soon: NodeJS.Immediate | undefined;
+  #sending = false;
+  #tick: NodeJS.Timeout | undefined;
+  #refreshedAt = 0;
+  #quietUntil = 0;
+
+  /**
+   * @param keep how many messages the stream keeps, since a notice is one
+   * @param link the connection, if there is one now
+   */
+  constructor(keep: number, link: () => Link | undefined) {
+    this.#keep = keep;
+    this.#link = link;
+  }
+
+  /** Up to where the others were heard: an id of the stream `doors`. */
+  get heard(): string {
+    return this.#heard;
+  }
+
+  join(resident: Resident): void {
+    this.#resident = resident;
+    resident.met(this.#met.owners, this.#met.here);
+    this.#met = { owners: [], here: [] };
+    this.#quietUntil = performance.now() + resident.grace;
+    const tick = Math.min(TICK, Math.max(TICK_MIN, resident.grace / 3));
+    this.#tick = setInterval(() => this.#speak(), tick).unref();
+  }
+
+  async claim(owner: Owner): Promise<"yours" | "taken" | "full"> {
+    const link = this.#link();
+    const resident = this.#resident;
+    if (!link || !resident) throw new StoreUnavailable(new Error("no connection to Redis"));
+    // In this order: who has just come or gone counts.
+    void this.told();
+    try {
+      const verdict = await link.run("claim", [JSON.stringify(owner), resident.grace, resident.maxNames]);
+      return verdict === "yours" || verdict === "taken" ? verdict : "full";
+    } catch (error) {
+      throw new StoreUnavailable(error);
+    }
+  }
+
+  own(owner: Owner, was?: string): void {
+    this.#own.push(was === undefined ? { owner } : { owner, was });
+    if (this.#own.length > GATHERED) this.#own.shift();
+    this.#tellSoon();
+  }
+
+  hold(key: string, ms: number): void {
+    this.#held.set(key, ms);
+    if (ms === 0) this.#tellSoon();
+  }
+
+  arrived(user: string, left: number | undefined): void {
+    // Without a connection there is no need to gather this: the next one begins with all who are here.
+    if (!this.#link()) return;
+    this.#people.push({ user, how: "here", left: this.#lease(left) });
+    this.#tellSoon();
+  }
+
+  left(user: string, client: string | undefined, how: Leaving): void {
+    this.#people.push(client === undefined ? { user, how } : { user, how, client });
+    if (!this.#link() && this.#people.length > GATHERED) this.#people.shift();
+    this.#tellSoon();
+  }
+
+  async told(): Promise<void> {
+    clearImmediate(this.#soon);
+    this.#soon = undefined;
+    await this.#send();
+  }
+
+  async recall(user: string): Promise<Id | undefined> {
+    const cursor = await this.#link()
+      ?.cursor(user)
+      .catch(() => undefined);
+    return cursor && isId(cursor) ? cursor : undefined;
+  }
+
+  remember(user: string, cursor: Id, instead = ""): void {
+    // Lost: somebody reads a message twice.
+    this.#link()
+      ?.run("remember", [user, cursor, instead])
+      .catch(() => undefined);
+  }
+
+  /** Reads everything anew over a new connection, whose `doors` are at this id and number. */
+  async meet(link: Link, heard: string, steps: number): Promise<void> {
+    const [names, here] = await link.people();
+    const owners = Object.values(names).flatMap((text) => ownerOf(parse(text)) ?? []);
+    this.#heard = heard;
+    this.#steps = steps;
+    if (this.#resident) this.#resident.met(owners, here);
+    else this.#met = { owners, here };
+  }
+
+  /** The connection is good: first the people who are here, who must not be taken for gone because we could not say so. */
+  resume(): void {
+    this.#quietUntil = performance.now() + (this.#resident?.grace ?? 0);
+    this.#refresh();
+    void this.told();
+  }
+
+  /** Hears what the others have told. Throws when something was missed. */
+  hear(entries: readonly Entry[]): void {
+    for (const { id, message } of entries) {
+      if (Number(message.n) !== this.#steps + 1) throw new Error("missed what other processes told");
+      this.#steps++;
+      this.#heard = id;
+      if (this.#resident) this.#hearEvent(this.#resident, parse(message.event ?? ""));
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#tick);
+    await this.told();
+  }
+
+  #hearEvent(resident: Resident, event: unknown): void {
+    const { from, own, people } = Object(event) as { from?: unknown; own?: unknown; people?: unknown };
+    for (const value of Array.isArray(own) ? (own as unknown[]) : []) {
+      const owner = ownerOf(value);
+      if (owner) resident.owned(owner);
+    }
+    for (const value of Array.isArray(people) ? (people as unknown[]) : []) {
+      const [what, user, client] = Array.isArray(value) ? (value as unknown[]) : [];
+      if (typeof user !== "string") continue;
+      if (what === "came") resident.came(user);
+      else if (what === "went") resident.went(user);
+      // Our own polls are let go already, and what has come since is not meant.
+      else if (from !== this.#self) resident.left(user, typeof client === "string" ? client : undefined);
+    }
+  }
+
+  /** Once a second: whose time is nearly over is here still, and whose is over is away. */
+  #speak(): void {
+    const now = performance.now();
+    if (now - this.#refreshedAt >= this.#refreshTime) this.#refresh();
+    void this.#send({ sweep: now > this.#quietUntil });
+  }
+
+  get #refreshTime(): number {
+    return (this.#resident?.grace ?? 0) / 3;
+  }
+
+  #lease(left: number | undefined): number {
+    if (left !== undefined) return Math.ceil(left);
+    return Math.ceil((this.#resident?.grace ?? 0) + this.#refreshTime + LEASE);
+  }
+
+  #refresh(): void {
+    this.#refreshedAt = performance.now();
+    for (const [user, left] of this.#resident?.here() ?? []) {
+      this.#people.push({ user, how: "here", left: this.#lease(left) });
+    }
+  }
+
+  /** On the next turn, or, while something is on its way, after that: who come together are told of together. */
+  #tellSoon(): void {
+    if (this.#sending) return;
+    this.#soon ??= setImmediate(() => {
+      this.#soon = undefined;
+      this.#sending = true;
+      void this.#send().then((isTold) => {
+        this.#sending = false;
+        // What failed has time until the next tick, or a Redis that refuses would be asked without end.
+        if (isTold && this.#people.length + this.#own.length > 0) this.#tellSoon();
+      });
+    });
+  }
+
+  /** Tells what there is to tell, and gives whether that went well; a tick also looks for those whose time is over. */
+  async #send(tick?: { readonly sweep: boolean }): Promise<boolean> {
+    const link = this.#link();
+    const resident = this.#resident;
+    if (!link || !resident) return false;
+    const [own, held, everybody] = [this.#own, [...this.#held], this.#people];
+    this.#own = [];
+    this.#held = new Map();
+    this.#people = [];
+    if (!tick && own.length + held.length + everybody.length === 0) return true;
+    const { grace, maxNames } = resident;
+    const common = { from: this.#self, keep: this.#keep, grace, maxNames };
+    const sweep = tick?.sweep ?? false;
+    const parts = [{ ...common, sweep, own, held, people: everybody.slice(0, CROWD) }];
+    for (let at = CROWD; at < everybody.length; at += CROWD) {
+      parts.push({ ...common, sweep: false, own: [], held: [], people: everybody.slice(at, at + CROWD) });
+    }
+    const told = parts.map((part) =>
+      link.run("people", [JSON.stringify(part)]).then(
+        (now) => {
+          link.now = Number(now);
+          return true;
+        },
+        () => {
+          this.#putBack(part.own, part.held, part.people);
+          return false;
+        },
+      ),
+    );
+    return (await Promise.all(told)).every(Boolean);
+  }
+
+  /** Who is here is told anew with a new connection; who went would be forgotten. */
+  #putBack(own: Change[], held: (readonly [string, number])[], people: Person[]): void {
+    this.#own = [...own, ...this.#own];
+    this.#held = new Map([...held, ...this.#held]);
+    this.#people = [...people.filter(({ how }) => how !== "here"), ...this.#people];
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function ownerOf(value: unknown): Owner | undefined {
+  const { key, name, id, since } = Object(value) as Record<keyof Owner, unknown>;
+  if (typeof key !== "string" || typeof name !== "string" || typeof id !== "string") return undefined;
+  return typeof since === "number" ? { key, name, id, since } : undefined;
+}

@@ -1,0 +1,294 @@
+/** Several processes with one room: whose a name is, who is here and what was said is the same wherever one asks. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { ChatOptions } from "../../src/index.js";
+import { RedisStore } from "../../src/index.js";
+import { type Running, startChat, until } from "./chat.js";
+import { ask, type Batch, code, login, Person, texts } from "./person.js";
+import { type Redis, startRedis } from "./redis.js";
+import { run, type Server, startServer } from "./server.js";
+
+let redis: Redis;
+beforeAll(async () => {
+  redis = await startRedis("--appendonly", "no");
+});
+afterAll(() => redis.stop());
+
+let room = 0;
+let chats: Running[];
+beforeEach(() => {
+  room++;
+  chats = [];
+});
+afterEach(async () => {
+  for (const { close, log } of chats) {
+    await close();
+    expect(log).toEqual([]);
+  }
+});
+
+/** Starts chats of one room. */
+async function start(count: number, options: ChatOptions = {}): Promise<Running[]> {
+  for (let n = 0; n < count; n++) {
+    const warn = (line: string) => expect(line).toBe("nothing to say");
+    const store = new RedisStore({ url: redis.url, keep: 100, prefix: `room${room}`, warn });
+    chats.push(await startChat({ ...options, store }));
+  }
+  return chats;
+}
+
+/** The same person, who now goes to another process. */
+function at(person: Person, { url }: { url: string }): Person {
+  return Object.assign(Object.create(person) as Person, { url });
+}
+
+const who = async (person: Person) =>
+  (JSON.parse((await person.ask("who")).body) as { users: string[] }).users;
+const untilHere = async (person: Person, ...users: string[]) => {
+  while ((await who(person)).join() !== users.join());
+};
+const notices = (batch: Batch) =>
+  batch.messages.flatMap(({ kind, user }) => (kind ? [`${user} ${kind}`] : []));
+
+describe("a name", () => {
+  test("for which two race on two processes goes to one", async () => {
+    const [one, two] = (await start(2)) as [Running, Running];
+    for (let n = 0; n < 50; n++) {
+      const name = `ann${n}`;
+      const replies = await Promise.all([login(one.url, name), login(two.url, name.toUpperCase())]);
+      expect(replies.map(({ status }) => status).toSorted()).toEqual([303, 409]);
+    }
+  });
+
+  test("is good on every process with the cookie of one, and ends on all of them", async () => {
+    const [one, two] = (await start(2)) as [Running, Running];
+    const ann = await Person.login(one.url, "ann");
+    expect((await at(ann, two).poll("since=now&wait=0")).status).toBe(200);
+    await at(ann, two).ask("logout", { method: "POST" });
+    while ((await ann.poll("since=now&wait=0")).status !== 401);
+    expect((await at(ann, two).poll("since=now&wait=0")).status).toBe(401);
+    const [three] = (await start(1)).slice(-1) as [Running];
+    expect((await at(ann, three).poll("since=now&wait=0")).status).toBe(401);
+  });
+
+  test("that another has taken since is no more that of an older cookie, on any process", async () => {
+    const [one, two] = (await start(2, { grace: 60_000 })) as [Running, Running];
+    const older = await Person.login(one.url, "ann");
+    await expect(Person.login(two.url, "ann")).rejects.toThrow("409");
+    await older.ask("leave/ann", { method: "POST" });
+    const newer = await Person.login(two.url, "ann");
+    while ((await older.poll("since=now&wait=0")).status !== 401);
+    expect((await at(newer, one).poll("since=now&wait=0")).status).toBe(200);
+    const [three] = (await start(1)).slice(-1) as [Running];
+    expect((await at(older, three).poll("since=now&wait=0")).status).toBe(401);
+    expect((await at(newer, three).poll("since=now&wait=0")).status).toBe(200);
+  });
+
+  test("is not to be had while its owner is held anywhere, nor when all names there can be are held", async () => {
+    const [one, two] = (await start(2, { grace: 200, maxNames: 2 })) as [Running, Running];
+    const ann = await Person.login(one.url, "ann");
+    const poll = ann.batch("since=now&wait=60&client=a");
+    await until(() => one.chat.waiting === 1);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await expect(Person.login(two.url, "ANN")).rejects.toThrow("409");
+    const bob = await Person.login(two.url, "bob");
+    expect((await login(two.url, "cyd")).status).toBe(503);
+    await bob.ask("leave/bob", { method: "POST" });
+    expect((await login(one.url, "cyd")).status).toBe(303);
+    await at(ann, two).ask("logout", { method: "POST" });
+    await poll;
+  });
+});
+
+describe("who is here", () => {
+  test("is told once, and the same everywhere, wherever they poll", async () => {
+    const [one, two] = (await start(2, { grace: 300 })) as [Running, Running];
+    const ann = await Person.login(one.url, "ann");
+    const bob = await Person.login(two.url, "bob");
+    for (let n = 0; n < 20; n++) {
+      for (const chat of [one, two]) {
+        await at(ann, chat).batch("since=now&wait=0.02&client=a");
+        await at(bob, chat).batch("since=now&wait=0.02&client=b");
+      }
+    }
+    await untilHere(at(ann, two), "ann", "bob");
+    expect(notices(await ann.batch("since=0&wait=0")).toSorted()).toEqual(["ann join", "bob join"]);
+    // Now bob is away, and ann is not.
+    for (let cursor = "0", gone = false; !gone; ) {
+      const batch = await at(ann, Math.random() < 0.5 ? one : two).batch(`since=${cursor}&wait=1&client=a`);
+      cursor = batch.cursor;
+      gone = notices(batch).includes("bob leave");
+    }
+    await untilHere(ann, "ann");
+    await untilHere(at(ann, two), "ann");
+    const all = `since=0&wait=0`;
+    while (notices(await ann.batch(all)).length < 3);
+    expect(notices(await ann.batch(all)).toSorted()).toEqual(["ann join", "bob join", "bob leave"]);
+  });
+
+  test("is not who says good-bye on another process, whose poll ends, unless it was only a page loaded again", async () => {
+    const [one, two] = (await start(2)) as [Running, Running];
+    const ann = await Person.login(one.url, "ann");
+    const bob = await Person.login(one.url, "bob");
+    await bob.batch("since=now&wait=0");
+    while (notices(await bob.batch("since=0&wait=0")).length === 0);
+    const poll = ann.batch("since=now&wait=60&client=a");
+    await untilHere(at(bob, two), "ann", "bob");
+    await at(ann, two).ask("leave/ann?client=a", { method: "POST" });
+    expect(await poll).toMatchObject({ messages: [] });
+    await untilHere(bob, "bob");
+    // Back, with another page, elsewhere.
+    await ann.batch("since=now&wait=0&client=b");
+    await untilHere(at(bob, two), "ann", "bob");
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    expect(notices(await bob.batch("since=0&wait=0")).toSorted()).toEqual(["ann join", "bob join"]);
+  });
+
+  test("is still who has another page open elsewhere", async () => {
+    const [one, two] = (await start(2)) as [Running, Running];
+    const ann = await Person.login(one.url, "ann");
+    void ann.poll("since=now&wait=60&client=a").catch(() => undefined);
+    await until(() => one.chat.waiting === 1);
+    await at(ann, two).ask("leave/ann?client=b", { method: "POST" });
+    await untilHere(at(ann, two), "ann");
+    await untilHere(ann, "ann");
+    expect(one.chat.waiting).toBe(1);
+  });
+});
+
+test("a cursor of one process means the same on another, also when that one is behind", async () => {
+  const [one, two] = (await start(2)) as [Running, Running];
+  const ann = await Person.login(one.url, "ann");
+  for (let n = 0; n < 200; n++) {
+    const id = await ann.post(`${n}`);
+    const batch = await at(ann, two).batch(`since=${id}&wait=0`);
+    expect(batch.gap).toBeUndefined();
+    expect(batch.messages).toEqual([]);
+    expect(batch.cursor).toBe(id);
+  }
+  const future = `${Date.now() + 3_600_000}-0`;
+  expect(await ann.batch(`since=${future}&wait=0`)).toMatchObject({ gap: true });
+});
+
+test("an idempotency key is good on every process", async () => {
+  const [one, two] = (await start(2)) as [Running, Running];
+  const ann = await Person.login(one.url, "ann");
+  const id = await ann.post("once", { "Idempotency-Key": "k" });
+  expect(await at(ann, two).post("once", { "Idempotency-Key": "k" })).toBe(id);
+  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["once"]);
+});
+
+test("polls without a cursor read on where they were, on any process", async () => {
+  const [one, two] = (await start(2)) as [Running, Running];
+  const ann = await Person.login(one.url, "ann");
+  const bob = await Person.login(two.url, "bob");
+  const heard: string[] = [];
+  for (let n = 0; n < 50; n++) {
+    await ann.post(`${n}`);
+    const next = await at(bob, Math.random() < 0.5 ? one : two).plain();
+    // Twice may happen, never not at all.
+    if (next !== heard.at(-1)) heard.push(next);
+  }
+  expect(heard.slice(0, 40)).toEqual(Array.from({ length: 40 }, (_, n) => `${n}`));
+});
+
+describe("a process", () => {
+  const servers: Server[] = [];
+  afterEach(async () => {
+    await Promise.all(servers.splice(0).map((server) => server.stop("SIGKILL")));
+  });
+
+  test("that is killed lets go of the names it held, by itself, and they are told to have left", async () => {
+    const url = `${redis.url}?prefix=room${room}`;
+    const [chat] = (await start(1, { grace: 1_000 })) as [Running];
+    const server = await startServer("--redis", url);
+    servers.push(server);
+    const ann = await Person.login(server.url, "ann");
+    const bob = await Person.login(chat.url, "bob");
+    ann.poll("since=now&wait=60").catch(() => undefined);
+    await untilHere(bob, "ann");
+    await server.stop("SIGKILL");
+    await expect(Person.login(chat.url, "ann")).rejects.toThrow("409");
+    while (!notices(await bob.batch("since=0&wait=0")).includes("ann leave"));
+    expect((await login(chat.url, "ann")).status).toBe(303);
+  });
+
+  test("without Redis keeps polls, refuses posts and log-ins, and is not well", async () => {
+    const own = await startRedis("--requirepass", "hunter2");
+    const server = await startServer("--redis", `redis://:hunter2@127.0.0.1:${own.port}`);
+    servers.push(server);
+    const ann = await Person.login(server.url, "ann");
+    const poll = ann.batch("since=now&wait=60");
+    await untilHere(ann, "ann");
+    await own.kill();
+    while ((await ask(`${server.url}/healthz`)).status !== 503);
+    const post = await ann.say("lost");
+    expect(code(post)).toEqual([503, "store_unavailable"]);
+    expect(post.headers["retry-after"]).toBe("5");
+    expect(code(await login(server.url, "bob"))).toEqual([503, "store_unavailable"]);
+    await own.start();
+    while ((await ask(`${server.url}/healthz`)).status !== 200);
+    await ann.post("kept");
+    expect(texts(await poll)).toEqual(["kept"]);
+    expect(server.stderr().trim().split("\n")).toHaveLength(2);
+    expect(server.stderr()).not.toContain("hunter2");
+    expect(await server.stop()).toBe(0);
+    await own.stop();
+  });
+
+  test.each([
+    [
+      "nobody listens",
+      "redis://:hunter2@127.0.0.1:1",
+      1,
+      /Redis at 127\.0\.0\.1:1: connect ECONNREFUSED.*; start it/,
+    ],
+    [
+      "the password is wrong",
+      "redis://:hunter2@127.0.0.1:PORT",
+      1,
+      /WRONGPASS.*; start it, or correct the URL/,
+    ],
+    ["that is no Redis", "http://:hunter2@127.0.0.1", 2, /--redis: the URL of a Redis is .*Usage:/],
+  ])(
+    "that cannot start since %s says so in one line, without the password",
+    async (_, url, status, words) => {
+      const own = await startRedis("--requirepass", "another");
+      const { exited, out } = run("--port", "0", "--redis", url.replace("PORT", `${own.port}`));
+      expect(await exited).toBe(status);
+      expect(out.stdout).toBe("");
+      expect(out.stderr).toMatch(/^holdline: [^\n]*\n$/);
+      expect(out.stderr).toMatch(words);
+      expect(out.stderr).not.toContain("hunter2");
+      await own.stop();
+    },
+  );
+
+  test("without Redis' client says how to install it", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "holdline-"));
+    for (const part of ["dist", "static", "package.json"]) {
+      await cp(fileURLToPath(new URL(`../../${part}`, import.meta.url)), join(folder, part), {
+        recursive: true,
+      });
+    }
+    const child = spawn(process.execPath, [join(folder, "dist/server.js"), "--redis", redis.url]);
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    expect(await once(child, "close")).toEqual([1, null]);
+    expect(said).toMatch(/^holdline: [^\n]*npm install redis\n$/);
+    await rm(folder, { recursive: true });
+  });
+
+  test("is told to choose between a folder and Redis", async () => {
+    const { exited, out } = run("--port", "0", "--redis", redis.url, "--data", "somewhere");
+    expect(await exited).toBe(2);
+    expect(out.stderr).toMatch(/^holdline: --redis keeps messages in Redis.*choose one\. Usage: .*\n$/);
+  });
+});
