@@ -47,6 +47,8 @@ test("holds what is needed and brings nothing along", async () => {
     "README.md",
     "README.zh-CN.md",
     "SECURITY.md",
+    "deploy",
+    "deploy/nginx.conf",
     "package.json",
   ]);
   expect(all.filter((file) => /^dist\/.*\.(?!js$|d\.ts$)\w+$/.test(file) && !file.endsWith(".d.ts"))).toEqual(
@@ -163,6 +165,6 @@ test("what its README links to in its own folder is there, or is told not to be"
   // The source and the pictures are not packed.
   const packed = links.filter((link) => !/^(src|docs|test)\//.test(link));
   expect(packed.length).toBeGreaterThan(1);
-  const files = await readdir(folder);
+  const files = await readdir(folder, { recursive: true });
   for (const link of packed) expect(files).toContain(link);
 });
