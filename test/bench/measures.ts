@@ -1,7 +1,7 @@
 /** Who is measured, in which order, how often; what came out. */
 import type { Contender } from "./contenders/contender.js";
 import type { Times } from "./prober.js";
-import { heapEach, hour, idle, memoryEach, type Offered, offer, oneAtATime, others } from "./scenarios.js";
+import { hour, idle, memoryEach, type Offered, offer, oneAtATime, others } from "./scenarios.js";
 import { Stage } from "./stage.js";
 
 export interface Plan {
@@ -16,10 +16,9 @@ export class Measures {
   readonly cpu = new Map<number, number[]>();
   readonly offered = new Map<number, Offered[]>();
   readonly others: Times[] = [];
-  /** KiB for each of 10,000. */
+  /** KiB for each of 10,000: resident, and of the heap in use. */
   readonly memory: number[] = [];
   readonly hour: number[] = [];
-  readonly heap: number[] = [];
   readonly idle: number[] = [];
   readonly failures: string[] = [];
 }
@@ -107,7 +106,6 @@ const large: Play = async (stage, measures, { what }, isFirst, say) => {
   if (!what.has("memory")) return;
   say(`${POLLS} polls each`);
   measures.hour.push(...(await hour(stage, POLLS)));
-  measures.heap.push(await heapEach(stage));
 };
 
 async function one(stage: Stage, measures: Measures, rounds: number, say: (what: string) => void) {

@@ -12,7 +12,7 @@ export async function oneAtATime(stage: Stage, rounds: number, seconds: number):
   const { server, clients } = stage;
   const count = clients.all.length;
   // The first rounds are the compiler's.
-  await messages(stage, Math.max(3, Math.ceil(10_000 / count)), seconds / 2);
+  await messages(stage, Math.max(4, Math.ceil(40_000 / count)), seconds / 2);
   await pause(200);
   const before = { cpu: server.cpu, offered: stage.offered };
   await messages(stage, rounds, seconds);
@@ -110,29 +110,34 @@ export function memoryEach({ server, emptyMemory, clients }: Stage): number {
   return (server.memory - emptyMemory) / KIB / clients.all.length;
 }
 
-/** So many polls of everybody that time out, as fast as they go. Memory for each waiter at every quarter, in KiB. */
+/**
+ * So many polls of everybody that time out, as fast as they go. What is in use of a Node server's heap for each waiter
+ * when its garbage is collected, in KiB: before, and at every quarter.
+ */
 export async function hour(stage: Stage, polls: number): Promise<number[]> {
   const { all } = stage.clients;
-  const quarters: number[] = [];
+  const heaps: number[] = [];
   for (const client of all) client.wait = 0.01;
-  await messages(stage, 1, 0);
-  const begin = stage.clients.replies;
-  for (let quarter = 1; quarter <= 4; quarter++) {
-    while (stage.clients.replies - begin < (polls * all.length * quarter) / 4) await pause(20);
-    quarters.push(memoryEach(stage));
+  for (let quarter = 0; quarter <= 4; quarter++) {
+    const enough = stage.clients.replies + (quarter && (polls * all.length) / 4);
+    while (stage.clients.replies < enough) await pause(20);
+    await messages(stage, 1, 0);
+    heaps.push(await heapEach(stage));
   }
   for (const client of all) client.wait = 25;
-  return quarters;
+  return heaps;
 }
 
-/** What is in use of a Node server's heap for each waiter when its garbage is collected, in KiB. */
-export async function heapEach({ server, clients }: Stage): Promise<number> {
+async function heapEach({ server, clients }: Stage): Promise<number> {
   const figures = await server.figures("collect garbage");
   return (figures?.heap ?? Number.NaN) / KIB / clients.all.length;
 }
 
 /** Nothing happens for a while, but polls that time out and come back. Share of a core. */
-export async function idle({ server }: Stage, seconds: number): Promise<number> {
+export async function idle(stage: Stage, seconds: number): Promise<number> {
+  const { server } = stage;
+  // A connection that never asked anything would not be let rest so long.
+  await messages(stage, 1, 0);
   const cpu = server.cpu;
   await pause(seconds * 1000);
   return (server.cpu - cpu) / seconds;

@@ -98,7 +98,7 @@ function memory(all: All): Row[] {
 
 function hours(all: All): Row[] {
   const rows: Row[] = [["10,000 that wait", "figure"]];
-  for (const [name, { hour, heap, idle }] of all) {
+  for (const [name, { hour, idle }] of all) {
     if (idle.length > 0)
       rows.push([
         `${name}: idle, polls of 25 s come back`,
@@ -109,10 +109,9 @@ function hours(all: All): Row[] {
       ]);
     if (hour.length === 0) continue;
     rows.push([
-      `${name}: after each quarter of an hour's 144 polls each`,
+      `${name}: heap in use, before an hour's 144 polls each and after every quarter`,
       `${hour.map((kib) => kib.toFixed(1)).join(", ")} KiB each`,
     ]);
-    rows.push([`${name}: heap in use then, garbage collected`, `${spread(heap, 1)} KiB each`]);
   }
   return rows;
 }
