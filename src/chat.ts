@@ -76,10 +76,10 @@ export async function createChat(options: ChatOptions = {}): Promise<Chat> {
     post: (draft) => hostPost(room, draft),
     follow({ since = "now", signal } = {}) {
       if (since !== "now" && !isCursor(since)) throw new RangeError('since is a cursor, "0" or "now"');
-      return new Follower(room, since === "now" ? room.newest(0).cursor : since, signal);
+      return new Follower(room.followers, since === "now" ? room.newest(0).cursor : since, signal);
     },
     get present() {
-      return [...room.who()];
+      return [...room.people.who()];
     },
     get waiting() {
       return room.waiting;
@@ -179,8 +179,8 @@ class Routes {
   }
 
   #who(request: Request): Outcome {
-    const users = this.#room.who().slice(0, NAMES_TOLD);
-    return json(200, { count: this.#room.present, users }, this.#sessions.renew(request));
+    const users = this.#room.people.who().slice(0, NAMES_TOLD);
+    return json(200, { count: this.#room.people.count, users }, this.#sessions.renew(request));
   }
 
   async #leave(request: Request): Promise<Outcome> {
@@ -188,8 +188,8 @@ class Routes {
     if ("code" in session) return session;
     const client = request.query()?.get("client");
     // A page that goes is mostly one that is loaded again: its name must not be free in between.
-    if (client === undefined) this.#room.names.release(session);
-    else this.#room.names.hold(session);
+    if (client === undefined) this.#room.people.names.release(session);
+    else this.#room.people.names.hold(session);
     await this.#room.leave(session.name, client);
     return { status: 204, headers: { "Cache-Control": "no-store" } };
   }

@@ -4,8 +4,8 @@ import { html, isRefusal, type Outcome, type Refusal, redirect, refuse } from ".
 import type { Request } from "./http/request.js";
 import type { Pages } from "./pages.js";
 import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
-import { parseName } from "./room/names.js";
 import type { Room } from "./room/room.js";
+import { parseName } from "./room/text.js";
 import type { Sessions } from "./sessions.js";
 import { StoreUnavailable } from "./store/store.js";
 
@@ -60,7 +60,7 @@ export class Doors {
     if ("rule" in name) return this.#refused(request, typed, refuse(422, "bad_name", name.rule));
     const before = this.#sessions.of(request);
     const session = before?.key === name.key ? before : this.#sessions.create(name);
-    const claim = await this.#room.claim(session).catch(unlessUnavailable);
+    const claim = await this.#room.people.claim(session).catch(unlessUnavailable);
     if (claim === undefined) return this.#refused(request, typed, NO_STORE);
     if (claim !== "yours") return this.#refused(request, typed, claim === "taken" ? TAKEN : FULL);
     // One browser, one name: the former is free.
@@ -88,7 +88,12 @@ export class Doors {
     if (request.params.user !== session.name) return redirect(303, `../../${chatroomOf(session.name)}`);
     if (!request.isHead) this.#room.view(session.name);
     const still = request.query()?.has("still") === true;
-    const view = { user: session.name, who: this.#room.who(), still, ...this.#room.newest(MESSAGES_IN_PAGE) };
+    const view = {
+      user: session.name,
+      who: this.#room.people.who(),
+      still,
+      ...this.#room.newest(MESSAGES_IN_PAGE),
+    };
     return html(200, this.#pages.chatroom(request.req.headers["accept-language"], view));
   }
 

@@ -7,8 +7,8 @@ import { refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import type { Handler } from "./http/router.js";
 import type { Identified, Secrets } from "./options.js";
-import { parseName } from "./room/names.js";
 import type { Room } from "./room/room.js";
+import { parseName } from "./room/text.js";
 import { Sessions, type Signed } from "./sessions.js";
 
 const NOBODY = refuse(401, "no_session", "Log in at this site first.");
@@ -49,7 +49,7 @@ export class HostSessions extends Sessions {
     if ("rule" in name) throw new RangeError(`identify gave a name that will not do: ${name.rule}`);
     const session = { ...name, id: "host", since: 0, signedAt: Number.POSITIVE_INFINITY };
     // The register has no say here, but forgets for us those who were here long ago.
-    this.#room.names.has(session);
+    this.#room.people.names.has(session);
     this.#callers.set(request, session);
     return handler(request);
   }

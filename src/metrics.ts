@@ -48,10 +48,10 @@ export class Metrics {
 
   /** The page. */
   page(): Reply {
-    const { waiting, present, counts } = this.#room;
+    const { waiting, people, counts } = this.#room;
     return exposition([
       metric("gauge", "holdline_waiters", "Polls that are held.", waiting),
-      metric("gauge", "holdline_people", "People who are here.", present),
+      metric("gauge", "holdline_people", "People who are here.", people.count),
       metric("counter", "holdline_messages_total", "Messages kept, notices too.", counts.messages),
       metric("counter", "holdline_polls_total", "Polls, by how they ended.", { outcome: counts.polls }),
       metric("counter", "holdline_posts_total", "Posts over HTTP, by what came of them.", {

@@ -3,9 +3,9 @@ import { Rate } from "./http/limits.js";
 import { isRefusal, json, type Outcome, redirect, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
-import { parseName, type Session } from "./room/names.js";
+import type { Session } from "./room/names.js";
 import type { Room } from "./room/room.js";
-import { parseText } from "./room/text.js";
+import { parseName, parseText } from "./room/text.js";
 import type { Sessions } from "./sessions.js";
 import { type Message, StoreUnavailable } from "./store/store.js";
 
@@ -33,7 +33,7 @@ export function putPost(
     if (Array.isArray(key) || (key !== undefined && key.length > KEY_LENGTH)) {
       return refuse(400, "bad_request", `An idempotency key has at most ${KEY_LENGTH} characters.`);
     }
-    room.names.hold(session);
+    room.people.names.hold(session);
     // An empty field of a form is no key.
     return keep(room, request, session, message.text, key || undefined);
   };

@@ -4,8 +4,9 @@ import { type Refusal, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import { setCookie, sign, unsign } from "./http/session.js";
 import type { Secrets } from "./options.js";
-import { type Name, nameKey, type Session } from "./room/names.js";
+import type { Session } from "./room/names.js";
 import type { Room } from "./room/room.js";
+import { type Name, nameKey } from "./room/text.js";
 
 const COOKIE = "holdline";
 /** How long a cookie is good, in seconds: thirty days. */
@@ -67,7 +68,7 @@ export class Sessions {
     if (header === undefined) return undefined;
     const session = this.#verified.get(header) ?? this.#verify(header, request);
     if (!session || Date.now() - session.signedAt > MAX_AGE * 1000) return undefined;
-    return this.#room.names.has(session) ? session : undefined;
+    return this.#room.people.names.has(session) ? session : undefined;
   }
 
   #verify(header: string, request: Request): Signed | undefined {

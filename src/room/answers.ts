@@ -2,6 +2,7 @@
 import type { Id } from "../store/id.js";
 import type { Message } from "../store/store.js";
 import type { Backlog, Cursor } from "./backlog.js";
+
 /** Why a waiter was let go. */
 export type Ending = "message" | "time-out" | "superseded" | "left" | "gone" | "drained";
 
@@ -49,10 +50,9 @@ export class Answers {
   }
 
   /** The answer to a poll at `cursor` that ends like this. */
-  to(cursor: Cursor, ending: Ending): Answer {
-    return ending === "superseded" || ending === "drained"
-      ? this.#farewell(cursor, ending)
-      : this.#news(cursor);
+  to(cursor: Cursor | "now", ending: Ending): Answer {
+    const from = cursor === "now" ? this.#backlog.end : cursor;
+    return ending === "superseded" || ending === "drained" ? this.#farewell(from, ending) : this.#news(from);
   }
 
   /** There is a new message: what was made is old. */

@@ -3,31 +3,65 @@
  * handed out last; nothing is queued for one that is slow, so nothing grows and nothing is lost. It is nobody: not
  * here, not counted, and it takes no place of people's polls.
  */
-import type { Answer, Batch, Ending } from "./answers.js";
+import type { Answer, Answers, Batch, Ending } from "./answers.js";
 import type { Cursor } from "./backlog.js";
-import { Waiter } from "./waiters.js";
+import { Waiter, Waiters } from "./waiters.js";
 
 /** What a follower is handed. */
 export type News = Pick<Batch, "cursor" | "present" | "messages" | "gap">;
 
-/** What a follower needs of the room. */
-export interface Followed {
-  /** Asks for what comes after the follower's cursor. */
-  follow(follower: Waiter): void;
-  /** The follower asks no more. */
-  unfollow(follower: Waiter): void;
+/** The followers of a room, apart from people's polls. */
+export class Followers {
+  readonly #answers: Answers;
+  readonly #waiters: Waiters;
+  #ended = false;
+
+  /** @param isBehind whether one has something to be told */
+  constructor(answers: Answers, isBehind: (follower: Waiter) => boolean) {
+    this.#answers = answers;
+    this.#waiters = new Waiters({
+      isBehind,
+      settled: (follower, ending) => ending !== "gone" && this.#tell(follower, ending),
+    });
+  }
+
+  /** One asks for what comes after its cursor. It is told "drained" when there is nothing, and will be nothing more. */
+  ask(follower: Waiter): void {
+    if (this.#ended) this.#tell(follower, "drained");
+    else this.#waiters.hold(follower);
+  }
+
+  /** One asks no more. */
+  gone(follower: Waiter): void {
+    this.#waiters.settle(follower, "gone");
+  }
+
+  /** A message has arrived. */
+  wake(): void {
+    this.#waiters.wake();
+  }
+
+  /** There will be no more messages. */
+  end(): void {
+    this.#ended = true;
+    this.#waiters.drain();
+  }
+
+  #tell(follower: Waiter, ending: Ending): void {
+    follower.answer(this.#answers.to(follower.cursor, "message"), ending);
+  }
 }
 
 export class Follower extends Waiter implements AsyncIterableIterator<News> {
-  readonly #room: Followed;
+  readonly #followers: Followers;
   #last: Promise<unknown> = Promise.resolve();
   #hand: ((result: IteratorResult<News, undefined>) => void) | undefined;
   #signal: AbortSignal | undefined;
   #ended = false;
 
-  constructor(room: Followed, since: Cursor, signal: AbortSignal | undefined) {
+  constructor(followers: Followers, since: Cursor, signal: AbortSignal | undefined) {
     super("", since, Number.POSITIVE_INFINITY);
-    this.#room = room;
+    this.#followers = followers;
     this.#signal = signal;
     if (signal?.aborted) this.#end();
     else signal?.addEventListener("abort", this.#end);
@@ -50,7 +84,7 @@ export class Follower extends Waiter implements AsyncIterableIterator<News> {
     return { done: true, value: undefined };
   }
 
-  /** Called by the room. "drained": there is nothing more to come. */
+  /** Is told. "drained": there is nothing more to come. */
   answer({ batch }: Answer, ending: Ending): void {
     if (batch.messages.length > 0 || batch.gap) {
       this.cursor = batch.cursor;
@@ -58,7 +92,7 @@ export class Follower extends Waiter implements AsyncIterableIterator<News> {
     } else if (ending === "drained") {
       this.#end();
     } else {
-      this.#room.follow(this);
+      this.#followers.ask(this);
     }
   }
 
@@ -66,7 +100,7 @@ export class Follower extends Waiter implements AsyncIterableIterator<News> {
     return new Promise((resolve) => {
       this.#hand = resolve;
       if (this.#ended) resolve({ done: true, value: undefined });
-      else this.#room.follow(this);
+      else this.#followers.ask(this);
     });
   }
 
@@ -75,7 +109,7 @@ export class Follower extends Waiter implements AsyncIterableIterator<News> {
     this.#ended = true;
     this.#signal?.removeEventListener("abort", this.#end);
     this.#signal = undefined;
-    this.#room.unfollow(this);
+    this.#followers.gone(this);
     this.#hand?.({ done: true, value: undefined });
   };
 }

@@ -1,18 +1,11 @@
 /**
  * Names, and whose they are. A name belongs to the session that took it last; when another takes it, or it is given
  * up, the earlier session has ended. The register is memory only: after a restart a good cookie takes its name up
- * again, and of two for one name the newer login wins. With neighbours, who claims a name asks them all (`Room.claim`), and
+ * again, and of two for one name the newer login wins. With neighbours, who claims a name asks them all (`People.claim`), and
  * this is what one process knows of it.
  */
 import type { Neighbours, Owner as Told } from "../store/neighbours.js";
-
-/** A name, and the form in which two names are compared. */
-export interface Name {
-  /** As it is shown: NFC, trimmed. */
-  readonly name: string;
-  /** NFKC and lower case, without what shows nothing: two names with the same key are the same name. */
-  readonly key: string;
-}
+import { type Name, nameKey } from "./text.js";
 
 /** One login. */
 export interface Session extends Name {
@@ -20,32 +13,6 @@ export interface Session extends Name {
   readonly id: string;
   /** When the login was, in milliseconds since the Unix epoch. */
   readonly since: number;
-}
-
-/** The longest name, in code points. */
-export const NAME_LENGTH = 32;
-
-/** Reads a name as a person typed it; a name that breaks a rule gives the rule. */
-export function parseName(raw: string): Name | { readonly rule: string } {
-  const name = raw.normalize("NFC").trim();
-  if (/^\p{Default_Ignorable_Code_Point}*$/u.test(name))
-    return { rule: "A name needs at least one character." };
-  if ([...name].length > NAME_LENGTH) return { rule: `A name has at most ${NAME_LENGTH} characters.` };
-  if (name === "." || name === "..") return { rule: "A name cannot be . or .." };
-  if (/[/\\]/.test(name)) return { rule: "A name has no slash in it." };
-  // Control, format (zero-width, bidi), private use, half a character, line and paragraph separators.
-  if (/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u.test(name)) {
-    return { rule: "A name has no control, invisible or private-use characters." };
-  }
-  return { name, key: nameKey(name) };
-}
-
-/** The form in which two names are compared. Characters that show nothing make no difference, as they could deceive. */
-export function nameKey(name: string): string {
-  return name
-    .normalize("NFKC")
-    .toLowerCase()
-    .replace(/\p{Default_Ignorable_Code_Point}/gu, "");
 }
 
 interface Owner {
@@ -113,20 +80,17 @@ export class Names {
     return this.#owners.get(nameKey(name))?.since;
   }
 
-  /** Holds a name on for the grace time, for an owner who was heard of in another way than by a poll. */
-  hold(session: Session): void {
+  /** Holds a name on, for the grace time or `ms`, for an owner who was heard of in another way than by a poll. */
+  hold(session: Session, ms = this.#options.grace): void {
     const owner = this.#owners.get(session.key);
     if (owner?.id !== session.id) return;
-    owner.heldUntil = performance.now() + this.#options.grace;
-    this.#options.neighbours?.hold(session.key, this.#options.grace);
+    owner.heldUntil = performance.now() + ms;
+    this.#options.neighbours?.hold(session.key, ms);
   }
 
   /** Lets others take the name at once, while its owner is not present. */
   release(session: Session): void {
-    const owner = this.#owners.get(session.key);
-    if (owner?.id !== session.id) return;
-    owner.heldUntil = 0;
-    this.#options.neighbours?.hold(session.key, 0);
+    this.hold(session, 0);
   }
 
   /** Ends a session: its name is free, and no cookie from before now is good for it. */

@@ -2,12 +2,8 @@
  * Join and leave notices: coming and going, told in the conversation while the room is small enough to care. Who says
  * good-bye and is back in a moment has only reloaded a page, so a good-bye is told a little later, or not at all.
  */
+import { type Leaving, NOTICES_UP_TO, RELOAD_TIME } from "../store/neighbours.js";
 import type { Store } from "../store/store.js";
-
-/** While at most so many people are here, coming and going is told. Above that only the count moves. */
-const NOTICES_UP_TO = 50;
-/** How long a good-bye is kept back, in milliseconds. */
-const RELOAD_TIME = 5_000;
 
 export class Notices {
   readonly #store: Store;
@@ -36,10 +32,10 @@ export class Notices {
     this.#tell("leave", user);
   }
 
-  /** Somebody said good-bye, but may be back in a moment. */
-  saidGoodbye(user: string): void {
-    const timer = setTimeout(() => this.departed(user), RELOAD_TIME);
-    this.#goodbyes.set(user, timer.unref());
+  /** Somebody who was here leaves: after a good-bye they may be back in a moment. */
+  left(user: string, how: Leaving): void {
+    if (how === "log-out") this.departed(user);
+    else this.#goodbyes.set(user, setTimeout(() => this.departed(user), RELOAD_TIME).unref());
   }
 
   /** Tells nothing more. */

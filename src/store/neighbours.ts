@@ -15,6 +15,11 @@ export interface Owner {
   readonly since: number;
 }
 
+/** While at most so many people are here, coming and going is told. Above that only the count moves. */
+export const NOTICES_UP_TO = 50;
+/** How long a good-bye is kept back, in milliseconds. */
+export const RELOAD_TIME = 5_000;
+
 /** How somebody leaves: perhaps to be back in a moment, or for good. */
 export type Leaving = "good-bye" | "log-out";
 

@@ -16,6 +16,8 @@
  * Times are by Redis' clock, so those of the processes need not agree.
  */
 
+import { NOTICES_UP_TO, RELOAD_TIME } from "./neighbours.js";
+
 /** The keys, in the order in which scripts get them. */
 export const KEYS = [
   "messages",
@@ -34,10 +36,6 @@ export const KEYS = [
 
 /** So many events are kept for processes that are late. Who missed one reads everything anew. */
 const EVENTS = 10_000;
-/** While at most so many people are here, coming and going is told. */
-const NOTICES_UP_TO = 50;
-/** How long a good-bye is kept back, in milliseconds. */
-const RELOAD_TIME = 5_000;
 /** So much is tidied up in one step, so that no step is long. */
 const TIDY = 100;
 

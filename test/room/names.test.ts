@@ -1,6 +1,6 @@
 /** Names: the rules, and when two are one. */
 import { expect, test } from "vitest";
-import { NAME_LENGTH, nameKey, parseName } from "../../src/room/names.js";
+import { NAME_LENGTH, nameKey, parseName } from "../../src/room/text.js";
 
 const parsed = (raw: string) => {
   const name = parseName(raw);

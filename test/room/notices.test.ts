@@ -29,14 +29,14 @@ test("coming and going are told", () => {
 });
 
 test("a good-bye is told a little later, once", () => {
-  notices.saidGoodbye("ann");
+  notices.left("ann", "good-bye");
   expect(told).toEqual([]);
   vi.advanceTimersByTime(LONG);
   expect(told).toEqual(["ann leave"]);
 });
 
 test("who says good-bye and is back in a moment has only reloaded a page", () => {
-  notices.saidGoodbye("ann");
+  notices.left("ann", "good-bye");
   vi.advanceTimersByTime(1000);
   notices.arrived("ann");
   vi.advanceTimersByTime(LONG);
@@ -44,22 +44,22 @@ test("who says good-bye and is back in a moment has only reloaded a page", () =>
 });
 
 test("who is back later has gone and come", () => {
-  notices.saidGoodbye("ann");
+  notices.left("ann", "good-bye");
   vi.advanceTimersByTime(LONG);
   notices.arrived("ann");
   expect(told).toEqual(["ann leave", "ann join"]);
 });
 
 test("one person's return takes no other's good-bye back", () => {
-  notices.saidGoodbye("ann");
-  notices.saidGoodbye("__proto__");
+  notices.left("ann", "good-bye");
+  notices.left("__proto__", "good-bye");
   notices.arrived("bob");
   vi.advanceTimersByTime(LONG);
   expect(told).toEqual(["bob join", "ann leave", "__proto__ leave"]);
 });
 
 test("who goes for good after a good-bye has gone once", () => {
-  notices.saidGoodbye("ann");
+  notices.left("ann", "good-bye");
   notices.departed("ann");
   vi.advanceTimersByTime(LONG);
   expect(told).toEqual(["ann leave"]);
@@ -67,7 +67,7 @@ test("who goes for good after a good-bye has gone once", () => {
 
 test("a return that others have not noticed is not told", () => {
   notices.returned("ann");
-  notices.saidGoodbye("bob");
+  notices.left("bob", "good-bye");
   notices.returned("bob");
   vi.advanceTimersByTime(LONG);
   expect(told).toEqual([]);
@@ -79,13 +79,13 @@ test("in a large room nobody's coming and going is told", () => {
   present = 51;
   notices.arrived("bob");
   notices.departed("bob");
-  notices.saidGoodbye("cyd");
+  notices.left("cyd", "good-bye");
   vi.advanceTimersByTime(LONG);
   expect(told).toEqual(["ann join"]);
 });
 
 test("after a stop nothing is told and no timer is left", () => {
-  notices.saidGoodbye("ann");
+  notices.left("ann", "good-bye");
   notices.stop();
   expect(vi.getTimerCount()).toBe(0);
 });

@@ -1,6 +1,7 @@
 /** Whose a name is. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Names, nameKey, type Session } from "../../src/room/names.js";
+import { Names, type Session } from "../../src/room/names.js";
+import { nameKey } from "../../src/room/text.js";
 
 const GRACE = 30_000;
 let here: Set<string>;

@@ -1,7 +1,8 @@
 /** The room: who comes and goes, what others are told of it, and the room's own end and beginning. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { nameKey, type Session } from "../../src/room/names.js";
+import type { Session } from "../../src/room/names.js";
 import type { Room } from "../../src/room/room.js";
+import { nameKey } from "../../src/room/text.js";
 import { MemoryStore } from "../../src/store/memory.js";
 import { type Draft, type Kept, type Message, type Store, StoreUnavailable } from "../../src/store/store.js";
 import { type Asked, GRACE, open, pollOf, SECOND, texts, told } from "./asking.js";
@@ -29,7 +30,7 @@ describe("who is here", () => {
     pass(0);
     expect(texts(ann.answers[0])).toEqual(["bob join"]);
     expect(bob.answers).toEqual([]);
-    expect([room.present, room.who()]).toEqual([2, ["ann", "bob"]]);
+    expect([room.people.count, room.people.who()]).toEqual([2, ["ann", "bob"]]);
   });
 
   test("a second tab of somebody who is here is no news", () => {
@@ -49,16 +50,16 @@ describe("who is here", () => {
     // A wait may end a little late.
     pass(50);
     expect(told(room)).toContain("ann leave");
-    expect(room.who()).not.toContain("ann");
+    expect(room.people.who()).not.toContain("ann");
   });
 
   test("closing one of two tabs is no good-bye; closing the last is, a little later", () => {
     poll({ user: "ann", client: "one" });
     poll({ user: "ann", client: "two" });
     room.leave("ann", "one");
-    expect([room.waiting, room.who()]).toEqual([1, ["ann"]]);
+    expect([room.waiting, room.people.who()]).toEqual([1, ["ann"]]);
     room.leave("ann", "two");
-    expect([room.waiting, room.who()]).toEqual([0, []]);
+    expect([room.waiting, room.people.who()]).toEqual([0, []]);
     pass(GRACE);
     expect(told(room).filter((text) => text === "ann leave")).toHaveLength(1);
   });
@@ -82,13 +83,13 @@ describe("who is here", () => {
 
   test("a logout ends the polls, the presence and the name at once", () => {
     const session: Session = { name: "Ann", key: nameKey("Ann"), id: "one", since: Date.now() };
-    room.names.claim(session);
+    room.people.names.claim(session);
     room.open("Ann");
     const { answers } = poll({ user: "Ann" });
     room.logout(session);
-    expect([answers.length, room.waiting, room.who()]).toEqual([1, 0, []]);
+    expect([answers.length, room.waiting, room.people.who()]).toEqual([1, 0, []]);
     expect(told(room)).toContain("Ann leave");
-    expect(room.names.claim({ ...session, id: "two" })).toBe("yours");
+    expect(room.people.names.claim({ ...session, id: "two" })).toBe("yours");
   });
 });
 

@@ -1,7 +1,7 @@
 /** What goes out: the guards of every page, and no user text where it could do something. */
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { parseName } from "../../src/room/names.js";
+import { parseName } from "../../src/room/text.js";
 import { chatPerTest } from "./chat.js";
 import { ask, FORM, HTML, login, Person } from "./person.js";
 import { startServer } from "./server.js";
