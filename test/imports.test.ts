@@ -36,7 +36,7 @@ describe("a violation would be caught", () => {
     "room/room.ts": 'import type { Store } from "../store/store.js";\nimport { Rounds } from "./rounds.js";',
     "room/rounds.ts": 'import { setTimeout } from "node:timers";',
     "store/store.ts": "export interface Store {}",
-    "store/redis.ts":
+    "store/redis/client.ts":
       'const { createClient } = await import("redis");\nimport type { RedisClientType } from "redis";',
     "http/reply.ts": 'export * from "./request.js";\n/** import "../chat.js"; process.exit() */',
     "http/request.ts": 'const a = "process.exit()"; const b = `import "../chat.js"`; // process',
@@ -91,7 +91,12 @@ describe("a violation would be caught", () => {
     ["the client needs Node", "client/page.ts", 'import { join } from "node:path";', "no browser has"],
     ["a dependency", "chat.ts", 'import express from "express";', "depends on express"],
     ["Node's module without node:", "chat.ts", 'import fs from "fs";', "depends on fs"],
-    ["redis at the start", "store/redis.ts", 'import { createClient } from "redis";', "depends on redis"],
+    [
+      "redis at the start",
+      "store/redis/client.ts",
+      'import { createClient } from "redis";',
+      "depends on redis",
+    ],
     ["redis elsewhere", "chat.ts", 'await import("redis");', "depends on redis"],
     ["something computed", "chat.ts", "await import(name);", "depends on name"],
     ["require", "chat.ts", 'const fs = require("express");', "depends on express"],

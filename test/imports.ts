@@ -82,7 +82,7 @@ export function faults(tree: Tree): string[] {
         if (part(file) === "client" && !typeOnly) found.push(`${file} needs ${from}, which no browser has`);
       } else if (!from.startsWith(".")) {
         // Redis' client is an optional peer: loaded when it is asked for, by the store that needs it.
-        const optional = from === "redis" && /^store\/redis(-\w+)?\.ts$/.test(file) && (typeOnly || later);
+        const optional = from === "redis" && /^store\/redis\/\w+\.ts$/.test(file) && (typeOnly || later);
         if (!optional) found.push(`${file} depends on ${from}`);
       } else {
         const to = target(file, from);

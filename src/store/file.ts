@@ -10,13 +10,13 @@
 import { mkdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setImmediate } from "node:timers/promises";
+import { Journal } from "./file/journal.js";
+import type { Entry } from "./file/line.js";
+import { type Lock, lock } from "./file/lock.js";
+import { syncFolder } from "./file/log.js";
+import { keepSecrets, type Secrets } from "./file/secret.js";
 import { type Id, nextId } from "./id.js";
-import { Journal } from "./journal.js";
 import { Keys } from "./keys.js";
-import type { Entry } from "./line.js";
-import { type Lock, lock } from "./lock.js";
-import { syncFolder } from "./log.js";
-import { keepSecrets, type Secrets } from "./secret.js";
 import { type Draft, type Kept, type Message, type Store, StoreUnavailable } from "./store.js";
 
 /** How long after a failed write the next one is tried, in milliseconds; twice as long each time, up to `RETRY_MAX`. */

@@ -1,10 +1,10 @@
-import type { Draft, Message } from "./store.js";
-
 /**
  * The idempotency keys of the newest messages. An append is known by its key from the moment it begins, so that two
  * posts of one key that arrive together are one message, and until its message leaves the backlog. One that fails is
  * forgotten, and pushes no other key out.
  */
+import type { Draft, Message } from "./store.js";
+
 export class Keys {
   readonly #underWay = new Map<string, Promise<Message>>();
   readonly #kept = new Map<string, { readonly message: Message; readonly turn: number }>();

@@ -1,8 +1,8 @@
+/** The store without a disk. It keeps nothing beyond the room's own backlog: a restart begins anew, and old cursors are told of the gap. */
 import { type Id, nextId } from "./id.js";
 import { Keys } from "./keys.js";
 import type { Draft, Kept, Message, Store } from "./store.js";
 
-/** Keeps nothing beyond the room's own backlog: a restart begins anew, and old cursors are told of the gap. */
 export class MemoryStore implements Store {
   readonly writable = true;
   readonly #keys: Keys;

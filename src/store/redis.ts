@@ -7,21 +7,16 @@
  * not kept after the poster was told that it failed.
  */
 import { randomBytes, randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import { compareIds, type Id, idBefore } from "./id.js";
-import type { Neighbours } from "./neighbours.js";
-import { asMessage, idOf, keptOf } from "./redis-entries.js";
-import { type Create, type Entry, Link, PATIENCE } from "./redis-link.js";
-import { RedisPeople } from "./redis-people.js";
+import { load, type Make, messageOf, PATIENCE, parseUrl } from "./redis/client.js";
+import { asMessage, idOf, keptOf } from "./redis/entries.js";
+import { type Entry, Link } from "./redis/link.js";
+import { Links } from "./redis/links.js";
+import { RedisPeople } from "./redis/people.js";
 import { type Draft, type Kept, type Message, type Receive, type Store, StoreUnavailable } from "./store.js";
 
 /** A post that Redis has not come to so long before we give up is not done any more, in milliseconds: the answer takes its time. */
 const MARGIN = 500;
-/** How long after a lost connection the next is tried, in milliseconds; twice as long each time, up to `RETRY_MAX`, less up to a half. */
-const RETRY_MIN = 100;
-const RETRY_MAX = 2_000;
-/** A connection that held so long was a good one, in milliseconds: the next may be tried soon. */
-const GOOD = 10_000;
 
 export interface RedisStoreOptions {
   /** `redis://[[user]:password@]host[:port][/database][?prefix=…]`, `rediss://` with TLS. */
@@ -35,36 +30,33 @@ export interface RedisStoreOptions {
 }
 
 export class RedisStore implements Store {
-  readonly neighbours: Neighbours;
-  readonly #people: RedisPeople;
+  readonly neighbours: RedisPeople;
   readonly #options: RedisStoreOptions;
-  readonly #prefix: string;
   readonly #place: string;
+  readonly #prefix: string;
   #receive: Receive = () => {};
-  #create: Create | undefined;
-  /** Undefined while there is no connection. */
-  #link: Link | undefined;
-  #lostAt = Number.NEGATIVE_INFINITY;
-  #following: Promise<void> | undefined;
-  readonly #closing = new AbortController();
+  #make: Make | undefined;
+  readonly #links = new Links({
+    connect: () => this.#connect(),
+    use: (link) => this.#use(link),
+    lost: (error) => this.#lost(error),
+  });
   #secret: Buffer | undefined;
   #writable = true;
   // How far the stream was read: the id and the number of the newest message.
   #last: Id = "0-0";
   #turn = 0;
-  // Appends that wait until their message was received, and those that wait for a new connection.
-  #kept: { readonly id: Id; readonly done: () => void }[] = [];
-  #unlinked: (() => void)[] = [];
+  // Appends that wait until their message was received.
+  readonly #kept: { readonly id: Id; readonly done: () => void }[] = [];
   readonly #appending = new Set<Promise<Message>>();
 
   /** Throws a `RangeError` when the URL is none of Redis. */
   constructor(options: RedisStoreOptions) {
     this.#options = options;
-    const { place, prefix } = parse(options.url);
-    this.#prefix = options.prefix ?? prefix;
+    const { place, prefix } = parseUrl(options.url);
     this.#place = place;
-    this.#people = new RedisPeople(options.keep, () => this.#link);
-    this.neighbours = this.#people;
+    this.#prefix = options.prefix ?? prefix;
+    this.neighbours = new RedisPeople(options.keep, () => this.#links.current);
   }
 
   get writable(): boolean {
@@ -79,7 +71,7 @@ export class RedisStore implements Store {
 
   async open(receive: Receive): Promise<Kept> {
     this.#receive = receive;
-    this.#create = await load();
+    this.#make = await load();
     let link: Link | undefined;
     try {
       link = await this.#connect();
@@ -87,8 +79,7 @@ export class RedisStore implements Store {
       const kept = keptOf(entries, about, this.#options.keep);
       this.#last = idOf(entries[0]?.id ?? about.end);
       this.#turn = Number(entries[0]?.message.n ?? this.#turn);
-      this.#link = link;
-      this.#following = this.#follow(link);
+      this.#links.begin(link);
       return kept;
     } catch (error) {
       link?.close();
@@ -107,57 +98,40 @@ export class RedisStore implements Store {
 
   async close(): Promise<void> {
     await Promise.allSettled(this.#appending);
-    await this.#people.close();
-    this.#closing.abort();
-    this.#link?.close();
-    await this.#following;
+    await this.neighbours.close();
+    await this.#links.close();
   }
 
   async #append({ user, text, kind, key = randomUUID() }: Draft): Promise<Message> {
-    const giveUp = performance.now() + PATIENCE;
-    for (let link = await this.#ready(giveUp); link; link = await this.#ready(giveUp)) {
-      const deadline = Math.floor(link.now + giveUp - performance.now() - MARGIN);
+    const until = performance.now() + PATIENCE - MARGIN;
+    for (let link = await this.#links.ready(until); link; link = await this.#links.ready(until)) {
+      const deadline = Math.floor(link.now + until - performance.now());
       try {
         const reply = await link.run("append", [deadline, this.#options.keep, user, text, kind ?? "", key]);
         if (!Array.isArray(reply)) throw new Error("Redis was too slow");
-        const [id, saidText, saidKind] = (reply as unknown[]).map(String);
-        const message = asMessage({
-          id: id ?? "",
-          message: { user, text: saidText ?? "", kind: saidKind ?? "" },
-        });
+        const [id = "", said = "", what = ""] = (reply as unknown[]).map(String);
+        const message = asMessage({ id, message: { user, text: said, kind: what } });
         if (!message) throw new Error("Redis gave back what is no message");
         await this.#received(message.id);
         return message;
       } catch (error) {
         // Refused, rather than lost with the connection: to try again would be the same.
-        if (this.#link === link && !link.closed) throw this.#failed(error);
+        if (this.#links.current === link && !link.closed) throw this.#failed(error);
       }
     }
     throw new StoreUnavailable(new Error("no connection to Redis"));
   }
 
-  /** The connection, or the next one when this was lost just now, unless it comes too late for a post that is given up then. */
-  async #ready(giveUp: number): Promise<Link | undefined> {
-    if (this.#link?.closed === false) return this.#link;
-    // An outage that has lasted will last: refuse at once.
-    if (!this.#link && performance.now() - this.#lostAt > PATIENCE) return undefined;
-    const left = giveUp - performance.now() - MARGIN;
-    if (left > 0) {
-      await Promise.race([new Promise<void>((done) => this.#unlinked.push(done)), delay(left)]);
-    }
-    return giveUp - performance.now() > MARGIN ? this.#link : undefined;
-  }
-
   /** Waits until a kept message has come from the stream, or the connection that would bring it is lost. */
   #received(id: Id): Promise<void> | undefined {
-    if (compareIds(id, this.#last) <= 0 || !this.#link) return undefined;
+    if (compareIds(id, this.#last) <= 0 || !this.#links.current) return undefined;
     return new Promise((done) => this.#kept.push({ id, done }));
   }
 
   /** Connects, and sees that the room is there and what the processes have told each other. */
   async #connect(): Promise<Link> {
-    if (!this.#create) throw new Error("the store is not open");
-    const link = await Link.open(this.#create, this.#options.url, this.#prefix);
+    if (!this.#make) throw new Error("the store is not open");
+    const link = await Link.open(this.#make, this.#options.url, this.#prefix);
     try {
       // An empty Redis gets the secret back that it had.
       const secretOfOurs = (this.#secret ?? randomBytes(32)).toString("hex");
@@ -166,7 +140,7 @@ export class RedisStore implements Store {
       link.now = Number(now);
       this.#secret ??= Buffer.from(String(secret), "hex");
       if (this.#last === "0-0") this.#turn = Number(count);
-      await this.#people.meet(link, String(heard), Number(steps));
+      await this.neighbours.hearing.meet(link, String(heard), Number(steps));
       return link;
     } catch (error) {
       link.close();
@@ -174,31 +148,13 @@ export class RedisStore implements Store {
     }
   }
 
-  /** Follows the streams, over as many connections as it takes. */
-  async #follow(first: Link): Promise<void> {
-    let failures = 0;
-    for (let link: Link | undefined = first; link; link = await this.#reconnect(failures)) {
-      const since = performance.now();
-      this.#link = link;
-      for (const done of this.#unlinked.splice(0)) done();
-      this.#people.resume();
-      try {
-        await this.#read(link);
-      } catch (error) {
-        link.close();
-        this.#link = undefined;
-        this.#lostAt = performance.now();
-        for (const { done } of this.#kept.splice(0)) done();
-        if (!this.#closing.signal.aborted) this.#failed(error);
-      }
-      failures = performance.now() - since < GOOD ? failures + 1 : 0;
-    }
-  }
-
-  async #read(link: Link): Promise<never> {
+  /** Follows the streams for as long as the connection holds. */
+  async #use(link: Link): Promise<never> {
+    const { hearing } = this.neighbours;
+    this.neighbours.resume();
     for (;;) {
-      const { messages, doors } = await link.read(this.#last, this.#people.heard);
-      this.#people.hear(doors);
+      const { messages, doors } = await link.read(this.#last, hearing.heard);
+      hearing.hear(doors);
       for (const entry of messages) this.#hear(entry);
       while (this.#kept[0] && compareIds(this.#kept[0].id, this.#last) <= 0) this.#kept.shift()?.done();
       // Redis answers, but does it also write? (It may be full, or follow another.)
@@ -210,16 +166,6 @@ export class RedisStore implements Store {
     }
   }
 
-  async #reconnect(failures: number): Promise<Link | undefined> {
-    for (let n = failures; ; n++) {
-      const wait = Math.min(RETRY_MIN * 2 ** n, RETRY_MAX) * (0.5 + Math.random() / 2);
-      await delay(wait, undefined, { signal: this.#closing.signal }).catch(() => undefined);
-      if (this.#closing.signal.aborted) return undefined;
-      const link = await this.#connect().catch(() => undefined);
-      if (link) return link;
-    }
-  }
-
   #hear(entry: Entry): void {
     const turn = Number(entry.message.n);
     const message = asMessage(entry);
@@ -227,6 +173,11 @@ export class RedisStore implements Store {
     const missed = turn !== this.#turn + 1;
     this.#turn = turn;
     if (message) this.#receive(message, missed ? idBefore(message.id) : undefined);
+  }
+
+  #lost(error: unknown): void {
+    for (const { done } of this.#kept.splice(0)) done();
+    if (!this.#links.closing) this.#failed(error);
   }
 
   #failed(error: unknown): StoreUnavailable {
@@ -240,38 +191,7 @@ export class RedisStore implements Store {
   }
 
   #works(): void {
-    if (!this.#writable) this.#options.warn(`Redis at ${this.#place}: messages are kept again`);
+    this.#options.warn(`Redis at ${this.#place}: messages are kept again`);
     this.#writable = true;
   }
-}
-
-/** The client is a peer that only who wants Redis installs. */
-async function load(): Promise<Create> {
-  try {
-    const { createClient } = await import("redis");
-    return createClient;
-  } catch (error) {
-    throw new Error("Redis needs its client, which is not installed; run: npm install redis", {
-      cause: error,
-    });
-  }
-}
-
-/** Where a URL leads, for people to read: without the password. */
-function parse(url: string): { place: string; prefix: string } {
-  if (URL.canParse(url)) {
-    const { protocol, hostname, port, pathname, searchParams } = new URL(url);
-    if (/^rediss?:$/.test(protocol) && hostname !== "" && /^(\/\d*)?$/.test(pathname)) {
-      return { place: `${hostname}:${port || 6379}`, prefix: searchParams.get("prefix") ?? "holdline" };
-    }
-  }
-  // Not what was given: it may have a password in it.
-  throw new RangeError("the URL of a Redis is redis://[[user]:password@]host[:port][/database][?prefix=...]");
-}
-
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  // Node tries several addresses, and its error then has a code and no words.
-  const words = error.message || ("code" in error ? String(error.code) : error.name);
-  return words.replace(/\.$/, "");
 }

@@ -17,9 +17,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
+import { encodeEntry } from "../../src/store/file/line.js";
 import { FileStore } from "../../src/store/file.js";
 import { compareIds } from "../../src/store/id.js";
-import { encodeEntry } from "../../src/store/line.js";
 import { disk, type Step } from "./file-disk.js";
 
 vi.mock("node:fs/promises", async (original) =>

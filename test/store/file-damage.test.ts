@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { encodeHead } from "../../src/store/file/line.js";
 import type { FileStore } from "../../src/store/file.js";
 import { compareIds } from "../../src/store/id.js";
-import { encodeHead } from "../../src/store/line.js";
 import { linesOf, newFolder, open, post, reopen } from "../faults/file-store.js";
 
 let folder = "";

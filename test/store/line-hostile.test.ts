@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { expect, test } from "vitest";
-import { type Entry, encodeEntry, encodeHead, read } from "../../src/store/line.js";
+import { type Entry, encodeEntry, encodeHead, read } from "../../src/store/file/line.js";
 import { entry, FIVE, FLOOR, fileOf, HEAD } from "./lines.js";
 
 test("a file of NULs, as a power cut leaves it, holds nothing, and it is said", () => {

@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { encodeEntry, read } from "../../src/store/line.js";
+import { encodeEntry, read } from "../../src/store/file/line.js";
 import { anyEntries, anyText, entry, FIVE, FLOOR, fileOf, HEAD } from "./lines.js";
 
 test("what is written is read, whatever is in it", () => {

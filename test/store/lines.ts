@@ -1,6 +1,6 @@
 /** Files of lines for tests. */
 import fc from "fast-check";
-import { type Entry, encodeEntry, encodeHead } from "../../src/store/line.js";
+import { type Entry, encodeEntry, encodeHead } from "../../src/store/file/line.js";
 
 export const FLOOR = "1718000000000-0";
 export const HEAD = encodeHead(FLOOR);

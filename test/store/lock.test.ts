@@ -3,7 +3,7 @@ import { createServer, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type Lock, lock } from "../../src/store/lock.js";
+import { type Lock, lock } from "../../src/store/file/lock.js";
 
 vi.mock("node:net", async (original) => {
   const net = await original<typeof import("node:net")>();

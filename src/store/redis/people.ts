@@ -4,11 +4,11 @@
  * whatever else there is. What a process tells of its people is good for a while only (`LEASE`), so what a dead one held
  * is free by itself.
  */
-import type { Id } from "./id.js";
-import { isId } from "./id.js";
-import type { Leaving, Neighbours, Owner, Resident } from "./neighbours.js";
-import type { Entry, Link } from "./redis-link.js";
-import { StoreUnavailable } from "./store.js";
+import { type Id, isId } from "../id.js";
+import type { Leaving, Neighbours, Owner, Resident } from "../neighbours.js";
+import { StoreUnavailable } from "../store.js";
+import { Hearing } from "./hearing.js";
+import type { Link } from "./link.js";
 
 /** How often a process speaks up, at the most, in milliseconds. */
 const TICK = 1_000;
@@ -23,22 +23,21 @@ const CROWD = 500;
 
 type Person =
   | { readonly user: string; readonly how: "here"; readonly left: number }
-  | { readonly user: string; readonly how: Leaving; readonly client?: string };
+  | { readonly user: string; readonly how: Leaving; readonly client: string | undefined };
 
 interface Change {
   readonly owner: Owner;
   /** The login that ended. */
-  readonly was?: string;
+  readonly was: string | undefined;
 }
 
 export class RedisPeople implements Neighbours {
   readonly #keep: number;
   readonly #link: () => Link | undefined;
   readonly #self = Math.random().toString(36).slice(2);
+  /** What the others tell. */
+  readonly hearing = new Hearing(this.#self);
   #resident: Resident | undefined;
-  #met: { readonly owners: readonly Owner[]; readonly here: readonly string[] } = { owners: [], here: [] };
-  #heard = "0-0";
-  #steps = 0;
   // What is to be told.
   #own: Change[] = [];
   #held = new Map<string, number>();
@@ -58,15 +57,9 @@ export class RedisPeople implements Neighbours {
     this.#link = link;
   }
 
-  /** Up to where the others were heard: an id of the stream `doors`. */
-  get heard(): string {
-    return this.#heard;
-  }
-
   join(resident: Resident): void {
     this.#resident = resident;
-    resident.met(this.#met.owners, this.#met.here);
-    this.#met = { owners: [], here: [] };
+    this.hearing.join(resident);
     this.#quietUntil = performance.now() + resident.grace;
     const tick = Math.min(TICK, Math.max(TICK_MIN, resident.grace / 3));
     this.#tick = setInterval(() => this.#speak(), tick).unref();
@@ -87,7 +80,7 @@ export class RedisPeople implements Neighbours {
   }
 
   own(owner: Owner, was?: string): void {
-    this.#own.push(was === undefined ? { owner } : { owner, was });
+    this.#own.push({ owner, was });
     if (this.#own.length > GATHERED) this.#own.shift();
     this.#tellSoon();
   }
@@ -105,7 +98,7 @@ export class RedisPeople implements Neighbours {
   }
 
   left(user: string, client: string | undefined, how: Leaving): void {
-    this.#people.push(client === undefined ? { user, how } : { user, how, client });
+    this.#people.push({ user, how, client });
     if (!this.#link() && this.#people.length > GATHERED) this.#people.shift();
     this.#tellSoon();
   }
@@ -130,16 +123,6 @@ export class RedisPeople implements Neighbours {
       .catch(() => undefined);
   }
 
-  /** Reads everything anew over a new connection, whose `doors` are at this id and number. */
-  async meet(link: Link, heard: string, steps: number): Promise<void> {
-    const [names, here] = await link.people();
-    const owners = Object.values(names).flatMap((text) => ownerOf(parse(text)) ?? []);
-    this.#heard = heard;
-    this.#steps = steps;
-    if (this.#resident) this.#resident.met(owners, here);
-    else this.#met = { owners, here };
-  }
-
   /** The connection is good: first the people who are here, who must not be taken for gone because we could not say so. */
   resume(): void {
     this.#quietUntil = performance.now() + (this.#resident?.grace ?? 0);
@@ -147,35 +130,9 @@ export class RedisPeople implements Neighbours {
     void this.told();
   }
 
-  /** Hears what the others have told. Throws when something was missed. */
-  hear(entries: readonly Entry[]): void {
-    for (const { id, message } of entries) {
-      if (Number(message.n) !== this.#steps + 1) throw new Error("missed what other processes told");
-      this.#steps++;
-      this.#heard = id;
-      if (this.#resident) this.#hearEvent(this.#resident, parse(message.event ?? ""));
-    }
-  }
-
   async close(): Promise<void> {
     clearInterval(this.#tick);
     await this.told();
-  }
-
-  #hearEvent(resident: Resident, event: unknown): void {
-    const { from, own, people } = Object(event) as { from?: unknown; own?: unknown; people?: unknown };
-    for (const value of Array.isArray(own) ? (own as unknown[]) : []) {
-      const owner = ownerOf(value);
-      if (owner) resident.owned(owner);
-    }
-    for (const value of Array.isArray(people) ? (people as unknown[]) : []) {
-      const [what, user, client] = Array.isArray(value) ? (value as unknown[]) : [];
-      if (typeof user !== "string") continue;
-      if (what === "came") resident.came(user);
-      else if (what === "went") resident.went(user);
-      // Our own polls are let go already, and what has come since is not meant.
-      else if (from !== this.#self) resident.left(user, typeof client === "string" ? client : undefined);
-    }
   }
 
   /** Once a second: whose time is nearly over is here still, and whose is over is away. */
@@ -253,18 +210,4 @@ export class RedisPeople implements Neighbours {
     this.#held = new Map([...held, ...this.#held]);
     this.#people = [...people.filter(({ how }) => how !== "here"), ...this.#people];
   }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function ownerOf(value: unknown): Owner | undefined {
-  const { key, name, id, since } = Object(value) as Record<keyof Owner, unknown>;
-  if (typeof key !== "string" || typeof name !== "string" || typeof id !== "string") return undefined;
-  return typeof since === "number" ? { key, name, id, since } : undefined;
 }

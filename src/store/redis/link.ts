@@ -2,15 +2,12 @@
  * One connection to Redis, or rather two: one for commands, and one that follows, since a command behind a blocking read
  * would wait for it. They live and die together; whoever made this makes a new one then.
  */
-import type { createClient } from "redis";
-import type { Id } from "./id.js";
-import { KEYS, SCRIPTS, type Script } from "./redis-scripts.js";
+import type { Id } from "../id.js";
+import { type Make, PATIENCE } from "./client.js";
+import { KEYS, SCRIPTS, type Script } from "./scripts.js";
 
-export type Create = typeof createClient;
-type Client = ReturnType<typeof make>;
+type Client = ReturnType<Make>;
 
-/** Without an answer for so long, a connection is taken for dead, in milliseconds. */
-export const PATIENCE = 2_500;
 /** How long a read waits in Redis, in milliseconds; so it also tells whether Redis is alive. */
 const BLOCK = 1_000;
 /** So many entries of a stream are read at once: news, and what is there at the start. */
@@ -46,8 +43,8 @@ export class Link {
   readonly #shas = new Map<Script, string>();
 
   /** Connects. Rejects when that fails or takes too long. */
-  static async open(create: Create, url: string, prefix: string): Promise<Link> {
-    const link = new Link(create, url, prefix);
+  static async open(make: Make, url: string, prefix: string): Promise<Link> {
+    const link = new Link(make, url, prefix);
     try {
       await within(PATIENCE, link.#connect());
       return link;
@@ -57,9 +54,9 @@ export class Link {
     }
   }
 
-  private constructor(create: Create, url: string, prefix: string) {
-    this.#commands = make(create, url);
-    this.#reader = make(create, url);
+  private constructor(make: Make, url: string, prefix: string) {
+    this.#commands = make(url);
+    this.#reader = make(url);
     for (const client of [this.#commands, this.#reader]) {
       client.on("error", (error: unknown) => {
         this.#cause ??= error;
@@ -70,7 +67,7 @@ export class Link {
     this.#keys = KEYS.map((key) => this.key(key));
   }
 
-  /** A key of the room by its name in `redis-scripts.ts`. */
+  /** A key of the room by its name in `scripts.ts`. */
   key(name: (typeof KEYS)[number]): string {
     return `${this.#prefix}:${name}`;
   }
@@ -174,12 +171,6 @@ export class Link {
       throw this.#cause ?? error;
     }
   }
-}
-
-/** A client that is one connection: it neither queues nor reconnects, since what was sent too late must not be sent. */
-function make(create: Create, url: string) {
-  const socket = { connectTimeout: PATIENCE, reconnectStrategy: false } as const;
-  return create({ url, disableOfflineQueue: true, socket });
 }
 
 class Late extends Error {}

@@ -12,8 +12,8 @@
  * escaped, so neither can be part of a text. A newline that turns into something else costs nobody a message.
  */
 import { isUtf8 } from "node:buffer";
-import { compareIds, type Id, isId, parseId } from "./id.js";
-import type { Message } from "./store.js";
+import { compareIds, type Id, idBefore, isId } from "../id.js";
+import type { Message } from "../store.js";
 
 /** A message as the file keeps it. */
 export interface Entry {
@@ -149,8 +149,7 @@ function sort(entries: readonly Entry[]): Entry[] {
 /** What the head says, or, when it is lost, the highest id before the first message: then a gap is told once too often. */
 function floorBefore(first: Entry | undefined, head: Id | undefined): Id | undefined {
   if (!first || (head !== undefined && compareIds(head, first.message.id) < 0)) return head;
-  const [ms, n] = parseId(first.message.id);
-  return n > 0 ? `${ms}-${n - 1}` : `${ms - 1}-${Number.MAX_SAFE_INTEGER}`;
+  return idBefore(first.message.id);
 }
 
 function unreadable(from: number, to: number): Fault {

@@ -1,7 +1,7 @@
 /** Entries of the stream as messages, and what a process finds of them when it starts. */
-import { compareIds, type Id, idBefore, isId, parseId } from "./id.js";
-import type { Entry, Stream } from "./redis-link.js";
-import type { Kept, Message } from "./store.js";
+import { compareIds, type Id, idBefore, isId, parseId } from "../id.js";
+import type { Kept, Message } from "../store.js";
+import type { Entry, Stream } from "./link.js";
 
 /** What was there at the start. `entries` is one more than is kept, newest first. */
 export function keptOf(entries: readonly Entry[], about: Stream, keep: number): Kept {
