@@ -6,10 +6,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { Doors } from "./doors.js";
 import { HostSessions } from "./hosted.js";
-import { seldom } from "./http/limits.js";
 import { html, json, type Outcome, type Refusal, type Reply, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import { type Handler, Router } from "./http/router.js";
+import { seldom } from "./http/seldom.js";
 import { readStatic } from "./http/static.js";
 import { Metrics } from "./metrics.js";
 import { type ChatOptions, type Settled, settle } from "./options.js";
@@ -142,28 +142,18 @@ class Routes {
 
   /** What is about a person. @param known lets in those only whom the host knows, if there is a host that knows */
   #rooms(doors: Doors, { postRate }: Settled, known: (handler: Handler) => Handler): void {
+    const get = (pattern: string, handler: Handler) => this.#get(pattern, known(handler));
     const poll = known(longPoll(this.#room, this.#sessions));
     const post = known(putPost(this.#room, this.#sessions, postRate));
-    this.#get(
-      "/",
-      known((request) => doors.home(request)),
-    );
+    const leave = known((request) => this.#leave(request));
+    get("/", (request) => doors.home(request));
     this.#get("/chatroom/:user", (request) => doors.chatroomSlash(request));
-    this.#get(
-      "/chatroom/:user/",
-      known((request) => doors.chatroom(request)),
-    );
+    get("/chatroom/:user/", (request) => doors.chatroom(request));
     this.#post("/put_post/:user", this.metrics?.posts(post) ?? post);
     this.#get("/get_post/:user", poll);
     this.#post("/get_post/:user", poll);
-    this.#get(
-      "/who",
-      known((request) => this.#who(request)),
-    );
-    this.#post(
-      "/leave/:user",
-      known((request) => this.#leave(request)),
-    );
+    get("/who", (request) => this.#who(request));
+    this.#post("/leave/:user", leave);
   }
 
   /** What is for everybody. */

@@ -2,11 +2,10 @@
  * Behind the host's own log-in: the host says who is calling, at each request. Nothing here has a cookie, and nobody is
  * refused for a name that somebody else has.
  */
-import type { IncomingMessage } from "node:http";
 import { refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import type { Handler } from "./http/router.js";
-import type { Identified, Secrets } from "./options.js";
+import type { Identified, Identify, Secrets } from "./options.js";
 import type { Room } from "./room/room.js";
 import { parseName } from "./room/text.js";
 import { Sessions, type Signed } from "./sessions.js";
@@ -15,14 +14,10 @@ const NOBODY = refuse(401, "no_session", "Log in at this site first.");
 
 export class HostSessions extends Sessions {
   readonly #room: Room;
-  readonly #identify: (req: IncomingMessage) => Identified | Promise<Identified>;
+  readonly #identify: Identify;
   readonly #callers = new WeakMap<Request, Signed>();
 
-  constructor(
-    room: Room,
-    secrets: Secrets,
-    identify: (req: IncomingMessage) => Identified | Promise<Identified>,
-  ) {
+  constructor(room: Room, secrets: Secrets, identify: Identify) {
     super(room, secrets);
     this.#room = room;
     this.#identify = identify;

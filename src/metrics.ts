@@ -49,20 +49,15 @@ export class Metrics {
   /** The page. */
   page(): Reply {
     const { waiting, people, counts } = this.#room;
+    const bytes = this.#bytes + counts.bytes;
+    const [posts, polls] = [{ outcome: this.#posts }, { outcome: counts.polls }];
     return exposition([
       metric("gauge", "holdline_waiters", "Polls that are held.", waiting),
       metric("gauge", "holdline_people", "People who are here.", people.count),
       metric("counter", "holdline_messages_total", "Messages kept, notices too.", counts.messages),
-      metric("counter", "holdline_polls_total", "Polls, by how they ended.", { outcome: counts.polls }),
-      metric("counter", "holdline_posts_total", "Posts over HTTP, by what came of them.", {
-        outcome: this.#posts,
-      }),
-      metric(
-        "counter",
-        "holdline_sent_bytes_total",
-        "Bytes of reply bodies, before HTTP's own.",
-        this.#bytes + counts.bytes,
-      ),
+      metric("counter", "holdline_polls_total", "Polls, by how they ended.", polls),
+      metric("counter", "holdline_posts_total", "Posts over HTTP, by what came of them.", posts),
+      metric("counter", "holdline_sent_bytes_total", "Bytes of reply bodies, before HTTP's own.", bytes),
       histogram("holdline_store_append_seconds", "How long the store took to keep a post.", counts.kept),
       metric(
         "counter",

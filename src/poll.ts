@@ -7,6 +7,7 @@ import type { ServerResponse } from "node:http";
 import type { Fields } from "./http/form.js";
 import { HELD, isRefusal, json, type Outcome, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
+import type { Handler } from "./http/router.js";
 import { unavailable } from "./replies.js";
 import type { Answer, Ending } from "./room/answers.js";
 import { type Cursor, isCursor } from "./room/backlog.js";
@@ -21,10 +22,7 @@ const WAIT = 10;
 const MAX_WAIT = 60;
 
 /** The handler of `/get_post/:user`. */
-export function longPoll(
-  room: Room,
-  sessions: Sessions,
-): (request: Request) => Outcome | Promise<Outcome | undefined> {
+export function longPoll(room: Room, sessions: Sessions): Handler {
   return (request) => {
     const session = sessions.caller(request);
     if ("code" in session) return session;
@@ -50,14 +48,11 @@ function poll(room: Room, request: Request, session: Session, fields: Fields): O
   if (client !== undefined && !/^[\w-]{1,64}$/.test(client)) {
     return refuse(400, "bad_request", "`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -.");
   }
+  const { name } = session;
   // Who asks for the head only is not told what there is, so it neither waits nor supersedes.
-  return request.isHead
-    ? ask(room, request, new Poll(room, request, session.name, since, 0))
-    : ask(
-        room,
-        request,
-        new Poll(room, request, session.name, since, isQueued(request) ? 0 : Number(wait) * 1000, client),
-      );
+  if (request.isHead) return ask(room, request, new Poll(room, request, name, since, 0));
+  const ms = isQueued(request) ? 0 : Number(wait) * 1000;
+  return ask(room, request, new Poll(room, request, name, since, ms, client));
 }
 
 function ask(room: Room, { res }: Request, poll: Waiter): Outcome {

@@ -2,8 +2,8 @@
 import { Rate } from "./http/limits.js";
 import { isRefusal, json, type Outcome, redirect, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
+import type { Handler } from "./http/router.js";
 import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
-import type { Session } from "./room/names.js";
 import type { Room } from "./room/room.js";
 import { parseName, parseText } from "./room/text.js";
 import type { Sessions } from "./sessions.js";
@@ -13,11 +13,7 @@ import { type Message, StoreUnavailable } from "./store/store.js";
 const KEY_LENGTH = 64;
 
 /** The handler of `/put_post/:user`. @param perSecond posts per user; 0: no limit */
-export function putPost(
-  room: Room,
-  sessions: Sessions,
-  perSecond: number,
-): (request: Request) => Promise<Outcome | undefined> {
+export function putPost(room: Room, sessions: Sessions, perSecond: number): Handler {
   const rate = new Rate(perSecond, BURST);
   return async (request) => {
     const session = sessions.caller(request);
@@ -35,16 +31,16 @@ export function putPost(
     }
     room.people.names.hold(session);
     // An empty field of a form is no key.
-    return keep(room, request, session, message.text, key || undefined);
+    return keep(room, request, session.name, message.text, key || undefined);
   };
 }
 
 async function keep(
   room: Room,
   request: Request,
-  { name }: Session,
+  name: string,
   text: string,
-  key: string | undefined,
+  key?: string,
 ): Promise<Outcome> {
   try {
     const { id } = await room.post(name, text, key);

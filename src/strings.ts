@@ -2,64 +2,9 @@
  * All words of the pages, in each language that we speak; the script in the page gets its share of them with the page.
  * What a program reads (the JSON of errors, the log) stays in English and is not here.
  */
+import { wishes } from "./http/accept.js";
 
-/** The words of one language. `{n}` stands for a number, `{name}` for a person. */
-export interface Strings {
-  /** The language's tag, for `lang`. */
-  readonly lang: string;
-  /** What the templates are filled with. */
-  readonly page: Readonly<Record<PageWord, string>>;
-  /** What the script says. */
-  readonly script: Readonly<Record<ScriptWord, string>>;
-  /** What went wrong and what to do, by the protocol's code. */
-  readonly errors: Readonly<Record<string, string>>;
-}
-
-type PageWord =
-  | "tagline"
-  | "yourName"
-  | "nameNote"
-  | "inside"
-  | "enter"
-  | "toForm"
-  | "logOut"
-  | "here"
-  | "people"
-  | "log"
-  | "message"
-  | "hint"
-  | "send"
-  | "renewing"
-  | "still"
-  | "renew"
-  | "stop"
-  | "back";
-
-type ScriptWord =
-  | "joined"
-  | "left"
-  | "gap"
-  | "here"
-  | "more"
-  | "connecting"
-  | "live"
-  | "lost"
-  | "offline"
-  | "restarting"
-  | "superseded"
-  | "no_session"
-  | "not_you"
-  | "refused"
-  | "logIn"
-  | "reload"
-  | "newMessage"
-  | "newMessages"
-  | "sending"
-  | "again"
-  | "drop"
-  | "tooLong";
-
-const EN: Strings = {
+const EN = {
   lang: "en",
   page: {
     tagline: "A room to talk in. Nothing to install.",
@@ -127,6 +72,17 @@ const EN: Strings = {
     internal: "Something broke on our side.",
   },
 };
+
+/**
+ * The words of one language: its tag for `lang`, what the templates are filled with, what the script says, and, by the
+ * protocol's code, what went wrong and what to do. `{n}` stands for a number, `{name}` for a person.
+ */
+export interface Strings {
+  readonly lang: string;
+  readonly page: Readonly<Record<keyof typeof EN.page, string>>;
+  readonly script: Readonly<Record<keyof typeof EN.script, string>>;
+  readonly errors: Readonly<Record<string, string>>;
+}
 
 const ZH: Strings = {
   lang: "zh-CN",
@@ -201,13 +157,11 @@ const ZH: Strings = {
  * The words for a caller, by `Accept-Language`: the wanted language among those that we have, else English. Every
  * Chinese gets Simplified: most who read Traditional would rather have it than English.
  */
-export function stringsFor(acceptLanguage: string | undefined): Strings {
-  let chosen = EN;
+export function stringsFor(acceptLanguage = ""): Strings {
+  let chosen: Strings = EN;
   let most = 0;
-  for (const part of acceptLanguage?.toLowerCase().split(",") ?? []) {
-    const [range = "", ...parameters] = part.split(";").map((piece) => piece.trim());
-    const known = [EN, ZH].find(({ lang }) => range.split("-")[0] === lang.split("-")[0]);
-    const q = Number(parameters.find((p) => p.startsWith("q="))?.slice(2) ?? 1);
+  for (const { value, q } of wishes(acceptLanguage)) {
+    const known = [EN, ZH].find(({ lang }) => value.split("-")[0] === lang.split("-")[0]);
     // Of two that are wanted alike, the first.
     if (!known || !(q > most)) continue;
     chosen = known;

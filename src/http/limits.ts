@@ -1,4 +1,4 @@
-/** Bounds on what strangers may ask for: rates per caller, and how often we say the same thing. */
+/** Bounds on how often a stranger may ask: token buckets, and by which part of an address strangers are told apart. */
 
 /** Callers that are remembered at once. A stranger can invent more; then those who used least are forgotten. */
 const CALLERS = 10_000;
@@ -61,30 +61,4 @@ export function neighbourhood(address: string): string {
   const right = tail === "" ? [] : tail.split(":");
   const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");
   return [...left, ...zeros, ...right].slice(0, 4).join(":");
-}
-
-/** How long the same trouble is not told again, in milliseconds. */
-const SILENCE = 60_000;
-
-/** A log that says each kind of trouble at most once a minute, with how often it came meanwhile. */
-export function seldom(log: (line: string) => void): (kind: string, detail: string) => void {
-  const told = new Map<string, { at: number; more: number }>();
-  return (kind, detail) => {
-    const last = told.get(kind);
-    if (last && performance.now() - last.at < SILENCE) {
-      last.more++;
-      return;
-    }
-    told.set(kind, { at: performance.now(), more: 0 });
-    const more = last?.more ? ` (and ${last.more} times more in the minute before)` : "";
-    log(`${kind}: ${printable(detail)}${more}`);
-  };
-}
-
-/** One line, whatever a stranger made the trouble say: what would move the cursor or hide text is escaped. */
-function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
-  );
 }

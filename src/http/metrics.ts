@@ -1,35 +1,23 @@
 /** Prometheus' text format, version 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/ */
 import type { Reply } from "./reply.js";
 
-/** One metric. Its name says the unit, in seconds or bytes; a counter's ends in `_total`. */
-export interface Metric {
-  readonly name: string;
-  /** One line. */
-  readonly help: string;
-  readonly type: "counter" | "gauge" | "histogram";
-  readonly samples: readonly Sample[];
-}
-
-interface Sample {
-  readonly value: number;
-  /** Names must be good for Prometheus; values may be any text. */
-  readonly labels?: Readonly<Record<string, string>>;
-  /** What a histogram's sample is: `_bucket`, `_sum` or `_count`. */
-  readonly suffix?: string;
-}
-
-/** A counter or a gauge, of one value or of one for each value of a label. */
+/**
+ * A counter or a gauge, of one value or of one for each value of a label. Its name says the unit, in seconds or bytes; a
+ * counter's ends in `_total`. `help` is one line.
+ */
 export function metric(
   type: "counter" | "gauge",
   name: string,
   help: string,
   value: number | { readonly [label: string]: Readonly<Record<string, number>> },
-): Metric {
-  if (typeof value === "number") return { name, help, type, samples: [{ value }] };
-  const samples = Object.entries(value).flatMap(([label, values]) =>
-    Object.entries(values).map(([of, value]) => ({ value, labels: { [label]: of } })),
-  );
-  return { name, help, type, samples };
+): string {
+  const samples =
+    typeof value === "number"
+      ? [`${name} ${value}`]
+      : Object.entries(value).flatMap(([label, values]) =>
+          Object.entries(values).map(([of, value]) => `${name}{${label}="${escaped(of)}"} ${value}`),
+        );
+  return page(type, name, help, samples);
 }
 
 /**
@@ -41,31 +29,23 @@ export function histogram(
   name: string,
   help: string,
   { bounds, counts, sum }: { bounds: readonly number[]; counts: readonly number[]; sum: number },
-): Metric {
+): string {
   let count = 0;
   const buckets = counts.map((more, at) => {
     count += more;
-    return { suffix: "_bucket", labels: { le: `${bounds[at] ?? "+Inf"}` }, value: count };
+    return `${name}_bucket{le="${bounds[at] ?? "+Inf"}"} ${count}`;
   });
-  const samples = [...buckets, { suffix: "_sum", value: sum }, { suffix: "_count", value: count }];
-  return { name, help, type: "histogram", samples };
+  return page("histogram", name, help, [...buckets, `${name}_sum ${sum}`, `${name}_count ${count}`]);
 }
 
 /** A page of metrics. */
-export function exposition(metrics: readonly Metric[]): Reply {
-  return {
-    status: 200,
-    headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store" },
-    body: metrics.map(page).join(""),
-  };
+export function exposition(metrics: readonly string[]): Reply {
+  const headers = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store" };
+  return { status: 200, headers, body: metrics.join("") };
 }
 
-function page({ name, help, type, samples }: Metric): string {
-  const lines = samples.map(({ suffix = "", labels = {}, value }) => {
-    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`);
-    return `${name}${suffix}${pairs.length > 0 ? `{${pairs.join(",")}}` : ""} ${value}`;
-  });
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines, ""].join("\n");
+function page(type: string, name: string, help: string, samples: readonly string[]): string {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...samples, ""].join("\n");
 }
 
 function escaped(text: string): string {

@@ -3,10 +3,13 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 
+/** Header fields by name. */
+export type HeaderMap = Readonly<Record<string, string>>;
+
 /** One reply. */
 export interface Reply {
   readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: HeaderMap;
   /** Text goes out as UTF-8. */
   readonly body?: string | Buffer;
 }
@@ -18,7 +21,7 @@ export interface Refusal {
   readonly code: string;
   /** For people; says what to do where it can. */
   readonly message: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: HeaderMap;
 }
 
 /** What a handler gives back when it has taken it upon itself to answer later, with `send`. */
@@ -33,16 +36,11 @@ export function isRefusal(value: object): value is Refusal {
 }
 
 /** A refusal; the shape of every error that leaves the process. */
-export function refuse(
-  status: number,
-  code: string,
-  message: string,
-  headers: Readonly<Record<string, string>> = {},
-): Refusal {
+export function refuse(status: number, code: string, message: string, headers: HeaderMap = {}): Refusal {
   return { status, code, message, headers };
 }
 
-export function json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
+export function json(status: number, value: unknown, headers: HeaderMap = {}): Reply {
   return {
     status,
     headers: {
@@ -68,7 +66,7 @@ const GUARDS = {
   "Cross-Origin-Opener-Policy": "same-origin",
 };
 
-export function html(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply {
+export function html(status: number, body: string, headers: HeaderMap = {}): Reply {
   return {
     status,
     headers: {
@@ -82,11 +80,7 @@ export function html(status: number, body: string, headers: Readonly<Record<stri
 }
 
 /** A redirect. The target is relative, so that it holds under any mount path (RFC 9110, 10.2.2). */
-export function redirect(
-  status: 303 | 308,
-  location: string,
-  headers: Readonly<Record<string, string>> = {},
-): Reply {
+export function redirect(status: 303 | 308, location: string, headers: HeaderMap = {}): Reply {
   return { status, headers: { Location: location, "Cache-Control": "no-store", ...headers } };
 }
 

@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { seldom } from "./limits.js";
+import { seldom } from "./seldom.js";
 
 export interface ServeOptions {
   /** The most connections at once. More are closed as they come. Default 12,000. */

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
+import { wishes } from "./accept.js";
 import type { Reply } from "./reply.js";
 import type { Request } from "./request.js";
 
@@ -53,8 +54,9 @@ function serveBytes(bytes: Buffer, type: string): (request: Request) => Reply {
   if (bytes.length > 256)
     bodies.set("br", brotliCompressSync(bytes)).set("gzip", gzipSync(bytes, { level: 9 }));
   return (request) => {
-    const accepted = request.req.headers["accept-encoding"] ?? "";
-    const coding = CODINGS.find((name) => bodies.has(name) && accepts(accepted, name)) ?? "identity";
+    const accepted = wishes(request.req.headers["accept-encoding"] ?? "").filter(({ q }) => q !== 0);
+    const coding =
+      CODINGS.find((name) => bodies.has(name) && accepted.some(({ value }) => value === name)) ?? "identity";
     // A strong tag is of one representation, so each coding has its own (RFC 9110, 8.8.3.3).
     const etag = `"${hash}-${coding}"`;
     const headers = {
@@ -68,13 +70,6 @@ function serveBytes(bytes: Buffer, type: string): (request: Request) => Reply {
     const coded = coding === "identity" ? {} : { "Content-Encoding": coding };
     return { status: 200, headers: { ...headers, ...coded, "Content-Type": type }, body };
   };
-}
-
-function accepts(header: string, coding: string): boolean {
-  return header.split(",").some((part) => {
-    const [name, q] = part.split(";").map((piece) => piece.trim().toLowerCase());
-    return name === coding && !/^q=0(\.0*)?$/.test(q ?? "");
-  });
 }
 
 /** RFC 9110, 13.1.2: weak comparison, and `*` is any. */

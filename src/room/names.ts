@@ -30,7 +30,7 @@ const LOOKS = 100;
 export interface NamesOptions {
   /** How many names are remembered. */
   readonly maxNames: number;
-  /** Milliseconds for which a login or a post holds the name of somebody who is not present. */
+  /** How long somebody is still here after their last poll, and a login or a post holds a name, in milliseconds. */
   readonly grace: number;
   /** Whether somebody is here. */
   readonly isPresent: (user: string) => boolean;

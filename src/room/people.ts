@@ -6,18 +6,12 @@
 import type { Leaving, Neighbours } from "../store/neighbours.js";
 import type { Store } from "../store/store.js";
 import { Crowd } from "./crowd.js";
-import { Names, type Session } from "./names.js";
+import { Names, type NamesOptions, type Session } from "./names.js";
 import { Notices } from "./notices.js";
 import { Presence } from "./presence.js";
 
-export interface PeopleOptions {
+export interface PeopleOptions extends Pick<NamesOptions, "maxNames" | "grace" | "forgotten"> {
   readonly store: Store;
-  /** How many names are remembered. */
-  readonly maxNames: number;
-  /** How long somebody is still here after their last poll, in milliseconds. */
-  readonly grace: number;
-  /** Is told of a name that was forgotten to make room. */
-  readonly forgotten: (user: string) => void;
   /** Lets polls go whose page said good-bye to a neighbour: that of one client, or all of a user. */
   readonly letGo: (user: string, client: string | undefined) => void;
 }

@@ -3,29 +3,24 @@
  * something newer?" and "then wait" there is no await, here or below, so nothing can fall between two polls.
  */
 import type { Id } from "../store/id.js";
-import type { Kept, Message, Receive, Store } from "../store/store.js";
+import type { Kept, Message, Receive } from "../store/store.js";
 import { Answers, type Ending } from "./answers.js";
 import { Backlog } from "./backlog.js";
 import { Counts } from "./counts.js";
 import { Followers } from "./follow.js";
 import type { Session } from "./names.js";
-import { People } from "./people.js";
+import { People, type PeopleOptions } from "./people.js";
 import { PlainReaders } from "./plain.js";
 import type { Presence } from "./presence.js";
 import { type Waiter, Waiters } from "./waiters.js";
 
-export interface RoomOptions {
-  readonly store: Store;
+export interface RoomOptions extends Omit<PeopleOptions, "forgotten" | "letGo"> {
   /** How many messages are kept for readers who come later. */
   readonly backlog: number;
   /** How many polls may be held at once. */
   readonly maxWaiters: number;
   /** How many polls one person may hold. */
   readonly maxWaitersPerUser: number;
-  /** How many names are remembered. */
-  readonly maxNames: number;
-  /** How long somebody is still here after their last poll, in milliseconds. */
-  readonly grace: number;
 }
 
 export class Room {

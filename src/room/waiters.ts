@@ -148,9 +148,9 @@ export class Waiters {
 
   /** Lets the polls of a user go who goes away: that of one client, or all. */
   release(user: string, client?: string): void {
-    const one = client === undefined ? undefined : this.#places.get(keyOf(user, client))?.waiter;
-    for (const waiter of client === undefined ? this.#of(user) : one ? [one] : [])
-      this.settle(waiter, "left");
+    const one = client !== undefined && this.#places.get(keyOf(user, client))?.waiter;
+    if (one) this.settle(one, "left");
+    else if (client === undefined) for (const waiter of this.#of(user)) this.settle(waiter, "left");
   }
 
   /** Lets the poll go that a user has had held for longest. */

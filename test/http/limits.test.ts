@@ -1,7 +1,8 @@
 /** Rates, the neighbourhood of an address, and a log that does not repeat itself; with a clock that is set by hand. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { neighbourhood, Rate, seldom } from "../../src/http/limits.js";
+import { neighbourhood, Rate } from "../../src/http/limits.js";
+import { seldom } from "../../src/http/seldom.js";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["performance"] });

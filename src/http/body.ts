@@ -1,0 +1,79 @@
+/** A request's body, read as fields: with a bound on its length, and strict about what it says it is. */
+import type { IncomingMessage } from "node:http";
+import { type Fields, objectFields, parseForm, parseJsonFields } from "./form.js";
+import { type Refusal, refuse } from "./reply.js";
+
+/** How much of a body that is too large is still read, so that its sender gets to see the 413. */
+const LINGER_BYTES = 1024 * 1024;
+
+/** So many pieces of a body are put together into one. */
+const MANY_CHUNKS = 256;
+
+const MALFORMED = refuse(
+  400,
+  "bad_request",
+  "The body is not what its Content-Type says: a form, or an object whose values are all texts.",
+);
+
+/** As `Request.form` says. @param limit the longest body, in bytes */
+export async function readForm(req: IncomingMessage, limit: number): Promise<Fields | Refusal | undefined> {
+  const parsed = parsedByHost(req);
+  if (typeof parsed === "object" && !Buffer.isBuffer(parsed)) return objectFields(parsed) ?? MALFORMED;
+  const body = parsed === undefined ? await readBytes(req, limit) : Buffer.from(parsed);
+  if (body === undefined || "code" in body) return body;
+  if (body.length === 0) return new Map();
+  const [type = "", ...parameters] = (req.headers["content-type"] ?? "").toLowerCase().split(";");
+  const isJson = type.trim() === "application/json";
+  if (!isJson && type.trim() !== "application/x-www-form-urlencoded") {
+    return refuse(415, "unsupported_type", "Send application/x-www-form-urlencoded or application/json.");
+  }
+  const foreign = parameters.find((p) => /^\s*charset=/.test(p) && !/^\s*charset="?utf-?8"?\s*$/.test(p));
+  if (foreign !== undefined || req.headers["content-encoding"] !== undefined) {
+    return refuse(415, "unsupported_type", "Send UTF-8, without a content coding.");
+  }
+  const text = decodeUtf8(body);
+  const fields = text === undefined ? undefined : isJson ? parseJsonFields(text) : parseForm(text);
+  return fields ?? MALFORMED;
+}
+
+/** What a parser of the host's made of a body that it has read; undefined when nobody has read it. */
+function parsedByHost(req: IncomingMessage): object | string | Buffer | null | undefined {
+  if (!req.readableEnded) return undefined;
+  const body: unknown = "body" in req ? req.body : undefined;
+  if (typeof body === "object" || typeof body === "string") return body;
+  const { "content-length": length = "0", "transfer-encoding": chunked } = req.headers;
+  if (length === "0" && chunked === undefined) return {};
+  throw new Error("the body was read before it came to the chat, and req.body does not hold it");
+}
+
+function readBytes(req: IncomingMessage, limit: number): Promise<Buffer | Refusal | undefined> {
+  const tooLarge = refuse(413, "too_large", `A body has at most ${limit} bytes.`, {
+    Connection: "close",
+  });
+  if (Number(req.headers["content-length"]) > LINGER_BYTES) return Promise.resolve(tooLarge);
+  if (req.destroyed) return Promise.resolve(undefined);
+  return new Promise((resolve) => {
+    let chunks: Buffer[] = [];
+    let bytes = 0;
+    req.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > limit) chunks = [];
+      // A chunk of one byte costs a hundred: many are made one.
+      else if (chunks.push(chunk) === MANY_CHUNKS) chunks = [Buffer.concat(chunks)];
+      if (bytes > LINGER_BYTES) resolve(tooLarge);
+    });
+    req.on("end", () => resolve(bytes > limit ? tooLarge : Buffer.concat(chunks)));
+    // After "end" this changes nothing; before it, the client went away in the middle.
+    req.on("close", () => resolve(undefined));
+    req.on("error", () => resolve(undefined));
+  });
+}
+
+function decodeUtf8(body: Buffer): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(body);
+  } catch {
+    // Its only error is that these are not UTF-8.
+    return undefined;
+  }
+}
