@@ -21,7 +21,8 @@ export interface ChatOptions {
    * have one name. A poll that is held when somebody logs out at the host goes on to its end, a minute at the most.
    * Default: the chat's own log-in.
    */
-  readonly identify?: Identify;
+  // A method, so that it may take the request of the host's framework.
+  identify?(req: IncomingMessage): Identified | Promise<Identified>;
   /** Whether there is `/metrics`, in Prometheus' format, for everybody who can reach it. Default false. */
   readonly metrics?: boolean;
   /** How many messages are kept for those who come later, 1 to 1,000,000. Who is further behind is told of a gap. Default 1,000. */
@@ -56,8 +57,7 @@ export interface ChatOptions {
 /** A name, or nobody. */
 export type Identified = string | null | undefined;
 
-/** Says who sends a request. */
-export type Identify = (req: IncomingMessage) => Identified | Promise<Identified>;
+export type Identify = NonNullable<ChatOptions["identify"]>;
 
 /** Options with their defaults filled in. */
 export interface Settled extends Required<Omit<ChatOptions, "secrets" | "identify">> {

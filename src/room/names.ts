@@ -4,22 +4,13 @@
  * again, and of two for one name the newer login wins. With neighbours, who claims a name asks them all (`People.claim`), and
  * this is what one process knows of it.
  */
-import type { Neighbours, Owner as Told } from "../store/neighbours.js";
-import { type Name, nameKey } from "./text.js";
+import type { Neighbours, Owner } from "../store/neighbours.js";
+import { nameKey } from "./text.js";
 
-/** One login. */
-export interface Session extends Name {
-  /** Random; tells one login from another. */
-  readonly id: string;
-  /** When the login was, in milliseconds since the Unix epoch. */
-  readonly since: number;
-}
+/** One login: its name, and a random id that tells it from another. */
+export type Session = Owner;
 
-interface Owner {
-  /** The session's id, or undefined when the name was given up. */
-  readonly id: string | undefined;
-  readonly name: string;
-  readonly since: number;
+interface Held extends Omit<Owner, "key"> {
   /** Until when the name is held although its owner is not present, by `Date.now()`. */
   heldUntil: number;
 }
@@ -42,7 +33,7 @@ export interface NamesOptions {
 
 export class Names {
   // Roughly by age: who is looked at and still held goes to the end.
-  readonly #owners = new Map<string, Owner>();
+  readonly #owners = new Map<string, Held>();
   readonly #options: NamesOptions;
 
   constructor(options: NamesOptions) {
@@ -62,17 +53,14 @@ export class Names {
     if (owner?.id === session.id) return true;
     if (owner && session.since <= owner.since) return false;
     const owns = this.#own(session);
-    if (owns) this.#options.neighbours?.own(toldOf(session));
+    if (owns) this.#options.neighbours?.own(session);
     return owns;
   }
 
   /** A name has this owner now, as a neighbour tells. */
-  told({ key, name, id, since }: Told): void {
-    // Told before it was known of the newer login that we know of.
-    if (since < (this.#owners.get(key)?.since ?? 0)) return;
-    if (id !== "") this.#own({ key, name, id, since });
-    else if (this.#owners.has(key) || this.#makeRoom())
-      this.#owners.set(key, { id: undefined, name, since, heldUntil: 0 });
+  told(owner: Owner): void {
+    // Unless it was told before it was known of the newer login that we know of.
+    if (owner.since >= (this.#owners.get(owner.key)?.since ?? 0)) this.#own(owner);
   }
 
   /** When the login was that has this name now, in milliseconds since the Unix epoch. */
@@ -96,18 +84,17 @@ export class Names {
   /** Ends a session: its name is free, and no cookie from before now is good for it. */
   end(session: Session): void {
     if (this.#owners.get(session.key)?.id !== session.id) return;
-    const since = Math.max(Date.now(), session.since);
-    this.#owners.set(session.key, { id: undefined, name: session.name, since, heldUntil: 0 });
-    this.#options.neighbours?.own({ ...toldOf(session), id: "", since }, session.id);
+    const givenUp = { ...session, id: "", since: Math.max(Date.now(), session.since) };
+    this.#own(givenUp);
+    this.#options.neighbours?.own(givenUp, session.id);
   }
 
-  #own(session: Session): boolean {
-    const { id, key, name } = session;
-    const since = Math.max(session.since, this.#owners.get(key)?.since ?? 0);
-    if (!this.#owners.has(key) && !this.#makeRoom()) return false;
+  #own({ id, key, name, since }: Owner): boolean {
     const before = this.#owners.get(key);
+    if (!before && !this.#makeRoom()) return false;
     if (before && before.name !== name) this.#options.forgotten(before.name);
-    this.#owners.set(key, { id, name, since, heldUntil: performance.now() + this.#options.grace });
+    const heldUntil = performance.now() + (id === "" ? 0 : this.#options.grace);
+    this.#owners.set(key, { id, name, since: Math.max(since, before?.since ?? 0), heldUntil });
     return true;
   }
 
@@ -127,13 +114,8 @@ export class Names {
     return false;
   }
 
-  #isHeld(owner: Owner): boolean {
-    return (
-      owner.id !== undefined && (this.#options.isPresent(owner.name) || owner.heldUntil > performance.now())
-    );
+  #isHeld(owner: Held): boolean {
+    if (owner.id === "") return false;
+    return this.#options.isPresent(owner.name) || owner.heldUntil > performance.now();
   }
-}
-
-function toldOf({ key, name, id, since }: Session): Told {
-  return { key, name, id, since };
 }

@@ -84,11 +84,10 @@ export class People {
    */
   async claim(session: Session): Promise<"yours" | "taken" | "full"> {
     if (!this.#neighbours) return this.names.claim(session);
-    const { key, name, id, since } = session;
-    const verdict = await this.#neighbours.claim({ key, name, id, since });
+    const verdict = await this.#neighbours.claim(session);
     // The store may know of a later login than our clock does.
-    if (verdict === "yours")
-      this.names.told({ key, name, id, since: Math.max(since, this.names.since(name) ?? 0) });
+    const since = Math.max(session.since, this.names.since(session.name) ?? 0);
+    if (verdict === "yours") this.names.told({ ...session, since });
     return verdict;
   }
 

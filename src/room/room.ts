@@ -38,9 +38,7 @@ export class Room {
   /** Opens the store and the room with it. Rejects when the store cannot be opened. */
   static async open(options: RoomOptions): Promise<Room> {
     const early: Parameters<Receive>[] = [];
-    let receive: Receive = (...news) => {
-      early.push(news);
-    };
+    let receive: Receive = (...news) => void early.push(news);
     const kept = await options.store.open((...news) => receive(...news));
     const room = new Room(options, kept);
     receive = (...news) => room.#receive(...news);

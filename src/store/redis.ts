@@ -8,6 +8,7 @@
  */
 import { randomBytes, randomUUID } from "node:crypto";
 import { compareIds, type Id, idBefore } from "./id.js";
+import type { Neighbours } from "./neighbours.js";
 import { load, type Make, messageOf, PATIENCE, parseUrl } from "./redis/client.js";
 import { asMessage, idOf, keptOf } from "./redis/entries.js";
 import { type Entry, Link } from "./redis/link.js";
@@ -30,7 +31,9 @@ export interface RedisStoreOptions {
 }
 
 export class RedisStore implements Store {
-  readonly neighbours: RedisPeople;
+  /** Not the class itself: whoever has no Redis has no types of its client either. */
+  readonly neighbours: Neighbours;
+  readonly #people: RedisPeople;
   readonly #options: RedisStoreOptions;
   readonly #place: string;
   readonly #prefix: string;
@@ -56,7 +59,8 @@ export class RedisStore implements Store {
     const { place, prefix } = parseUrl(options.url);
     this.#place = place;
     this.#prefix = options.prefix ?? prefix;
-    this.neighbours = new RedisPeople(options.keep, () => this.#links.current);
+    this.#people = new RedisPeople(options.keep, () => this.#links.current);
+    this.neighbours = this.#people;
   }
 
   get writable(): boolean {
@@ -77,7 +81,7 @@ export class RedisStore implements Store {
       link = await this.#connect();
       const { entries, about } = await link.newest(this.#options.keep + 1);
       const kept = keptOf(entries, about, this.#options.keep);
-      this.#last = idOf(entries[0]?.id ?? about.end);
+      this.#last = idOf(entries[0]?.id ?? about["last-generated-id"]);
       this.#turn = Number(entries[0]?.message.n ?? this.#turn);
       this.#links.begin(link);
       return kept;
@@ -98,7 +102,7 @@ export class RedisStore implements Store {
 
   async close(): Promise<void> {
     await Promise.allSettled(this.#appending);
-    await this.neighbours.close();
+    await this.#people.close();
     await this.#links.close();
   }
 
@@ -140,7 +144,7 @@ export class RedisStore implements Store {
       link.now = Number(now);
       this.#secret ??= Buffer.from(String(secret), "hex");
       if (this.#last === "0-0") this.#turn = Number(count);
-      await this.neighbours.hearing.meet(link, String(heard), Number(steps));
+      await this.#people.hearing.meet(link, String(heard), Number(steps));
       return link;
     } catch (error) {
       link.close();
@@ -150,8 +154,8 @@ export class RedisStore implements Store {
 
   /** Follows the streams for as long as the connection holds. */
   async #use(link: Link): Promise<never> {
-    const { hearing } = this.neighbours;
-    this.neighbours.resume();
+    const { hearing } = this.#people;
+    this.#people.resume();
     for (;;) {
       const { messages, doors } = await link.read(this.#last, hearing.heard);
       hearing.hear(doors);

@@ -7,13 +7,14 @@ import type { Entry, Stream } from "./link.js";
 export function keptOf(entries: readonly Entry[], about: Stream, keep: number): Kept {
   const messages = entries.slice(0, keep).flatMap((entry) => asMessage(entry) ?? []);
   messages.reverse();
+  const { "last-generated-id": end, "max-deleted-entry-id": deleted, "entries-added": added, length } = about;
   const before = entries[keep]?.id;
   const [first] = messages;
-  if (!first) return { floor: idOf(before ?? about.end), messages };
+  if (!first) return { floor: idOf(before ?? end), messages };
   if (before !== undefined) return { floor: idOf(before), messages };
-  // All that is gone is the mark at which the room began.
-  const isWhole = about.gone === 1 && isId(about.deleted) && compareIds(about.deleted, first.id) < 0;
-  return { floor: isWhole ? idOf(about.deleted) : idBefore(first.id), messages };
+  // All that is gone, and the only entry that was ever deleted by name, is the mark at which the room began.
+  const isWhole = added - length === 1 && isId(deleted) && compareIds(deleted, first.id) < 0;
+  return { floor: isWhole ? deleted : idBefore(first.id), messages };
 }
 
 /** An entry as a message; undefined when it is none of ours. */

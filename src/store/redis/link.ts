@@ -21,14 +21,7 @@ export interface Entry {
 }
 
 /** What a stream tells of itself. */
-export interface Stream {
-  /** The newest id it has given out. */
-  readonly end: string;
-  /** The newest id that was deleted by hand (and not because there were too many). */
-  readonly deleted: string;
-  /** How many entries it has had that are not there any more. */
-  readonly gone: number;
-}
+export type Stream = Awaited<ReturnType<Client["xInfoStream"]>>;
 
 export class Link {
   /** Redis' clock, as milliseconds to add to `performance.now()`. Never ahead of it. */
@@ -105,14 +98,7 @@ export class Link {
       entries.push(...page);
       if (page.length < COUNT) break;
     }
-    return {
-      entries,
-      about: {
-        end: about["last-generated-id"],
-        deleted: about["max-deleted-entry-id"],
-        gone: about["entries-added"] - about.length,
-      },
-    };
+    return { entries, about };
   }
 
   /** Somebody's plain cursor. */
@@ -131,11 +117,7 @@ export class Link {
       { key: this.key("messages"), id: messages },
       { key: this.key("doors"), id: doors },
     ];
-    const read = await within(BLOCK + PATIENCE, this.#reader.xRead(streams, { BLOCK, COUNT: READ })).catch(
-      (error: unknown) => {
-        throw this.#cause ?? error;
-      },
-    );
+    const read = await this.#answered(this.#reader.xRead(streams, { BLOCK, COUNT: READ }), BLOCK + PATIENCE);
     const of = (name: string) => read?.find((stream) => stream.name === name)?.messages ?? [];
     return { messages: of(this.key("messages")), doors: of(this.key("doors")) };
   }
@@ -160,9 +142,9 @@ export class Link {
   }
 
   /** A command that is not answered would be followed by others that are not: better a new connection. */
-  async #answered<T>(reply: Promise<T>): Promise<T> {
+  async #answered<T>(reply: Promise<T>, patience = PATIENCE): Promise<T> {
     try {
-      return await within(PATIENCE, reply);
+      return await within(patience, reply);
     } catch (error) {
       if (error instanceof Late || isOutOfPlace(error)) {
         this.#cause ??= error;

@@ -31,6 +31,13 @@ interface Change {
   readonly was: string | undefined;
 }
 
+/** What was gathered. */
+interface Gathered {
+  readonly own: readonly Change[];
+  readonly held: readonly (readonly [key: string, ms: number])[];
+  readonly people: readonly Person[];
+}
+
 export class RedisPeople implements Neighbours {
   readonly #keep: number;
   readonly #link: () => Link | undefined;
@@ -65,22 +72,23 @@ export class RedisPeople implements Neighbours {
     this.#tick = setInterval(() => this.#speak(), tick).unref();
   }
 
-  async claim(owner: Owner): Promise<"yours" | "taken" | "full"> {
+  async claim({ key, name, id, since }: Owner): Promise<"yours" | "taken" | "full"> {
     const link = this.#link();
     const resident = this.#resident;
     if (!link || !resident) throw new StoreUnavailable(new Error("no connection to Redis"));
     // In this order: who has just come or gone counts.
     void this.told();
     try {
-      const verdict = await link.run("claim", [JSON.stringify(owner), resident.grace, resident.maxNames]);
+      const owner = JSON.stringify({ key, name, id, since });
+      const verdict = await link.run("claim", [owner, resident.grace, resident.maxNames]);
       return verdict === "yours" || verdict === "taken" ? verdict : "full";
     } catch (error) {
       throw new StoreUnavailable(error);
     }
   }
 
-  own(owner: Owner, was?: string): void {
-    this.#own.push({ owner, was });
+  own({ key, name, id, since }: Owner, was?: string): void {
+    this.#own.push({ owner: { key, name, id, since }, was });
     if (this.#own.length > GATHERED) this.#own.shift();
     this.#tellSoon();
   }
@@ -189,25 +197,19 @@ export class RedisPeople implements Neighbours {
     for (let at = CROWD; at < everybody.length; at += CROWD) {
       parts.push({ ...common, sweep: false, own: [], held: [], people: everybody.slice(at, at + CROWD) });
     }
-    const told = parts.map((part) =>
-      link.run("people", [JSON.stringify(part)]).then(
-        (now) => {
-          link.now = Number(now);
-          return true;
-        },
-        () => {
-          this.#putBack(part.own, part.held, part.people);
-          return false;
-        },
-      ),
-    );
-    return (await Promise.all(told)).every(Boolean);
+    return (await Promise.all(parts.map((part) => this.#tell(link, part)))).every(Boolean);
   }
 
-  /** Who is here is told anew with a new connection; who went would be forgotten. */
-  #putBack(own: Change[], held: (readonly [string, number])[], people: Person[]): void {
-    this.#own = [...own, ...this.#own];
-    this.#held = new Map([...held, ...this.#held]);
-    this.#people = [...people.filter(({ how }) => how !== "here"), ...this.#people];
+  async #tell(link: Link, part: Gathered): Promise<boolean> {
+    try {
+      link.now = Number(await link.run("people", [JSON.stringify(part)]));
+      return true;
+    } catch {
+      this.#own = [...part.own, ...this.#own];
+      this.#held = new Map([...part.held, ...this.#held]);
+      // Who is here is told anew with a new connection; who went would be forgotten.
+      this.#people = [...part.people.filter(({ how }) => how !== "here"), ...this.#people];
+      return false;
+    }
   }
 }

@@ -1,36 +1,23 @@
-/**
- * What happens in Redis, as scripts: each is one step that nobody sees half of. All keys of a room begin with its prefix:
- *
- *   messages  stream   what was said; `n` counts, so that a reader knows of a message it did not get
- *   count     number   the last `n`
- *   keys      hash     user and idempotency key → the message's id, for the newest messages
- *   keyed     zset     the same members by `n`, to forget the oldest
- *   names     hash     a name's key → its owner
- *   held      zset     a name's key → until when it is held for an owner who is not here
- *   here      zset     who is here → until when, unless their process says so again
- *   goodbyes  zset     who said good-bye → when that is told to the room
- *   plain     hash     who polls without a cursor → their cursor
- *   doors     stream   what processes tell each other of people; `n` as above, counted in `steps`
- *   secret    string   what session cookies are signed with
- *
- * Times are by Redis' clock, so those of the processes need not agree.
- */
+/** What happens in Redis, as scripts: each is one step that nobody sees half of. */
 import { COMMON, claim, people, remember } from "./people-scripts.js";
 
-/** The keys, in the order in which scripts get them. */
+/**
+ * The keys of a room, in the order in which scripts get them; all begin with its prefix. Times are by Redis' clock, so
+ * those of the processes need not agree.
+ */
 export const KEYS = [
-  "messages",
-  "count",
-  "keys",
-  "keyed",
-  "names",
-  "held",
-  "here",
-  "goodbyes",
-  "plain",
-  "doors",
-  "steps",
-  "secret",
+  "messages", // stream: what was said; `n` counts, so that a reader knows of a message it did not get
+  "count", // number: the last `n`
+  "keys", // hash: user and idempotency key → the message's id, for the newest messages
+  "keyed", // zset: the same members by `n`, to forget the oldest
+  "names", // hash: a name's key → its owner
+  "held", // zset: a name's key → until when it is held for an owner who is not here
+  "here", // zset: who is here → until when, unless their process says so again
+  "goodbyes", // zset: who said good-bye → when that is told to the room
+  "plain", // hash: who polls without a cursor → their cursor
+  "doors", // stream: what processes tell each other of people; `n` as above
+  "steps", // number: the last `n` of those
+  "secret", // string: what session cookies are signed with
 ] as const;
 
 /** So much is tidied up in one step, so that no step is long. */
