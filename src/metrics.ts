@@ -2,6 +2,7 @@
  * What `/metrics` tells of a chat. All of it is counted as it happens, so that telling costs the same for ten people and
  * for ten thousand.
  */
+import { watchLoop } from "./http/late.js";
 import { exposition, histogram, metric } from "./http/metrics.js";
 import { isRefusal, type Reply } from "./http/reply.js";
 import type { Handler } from "./http/router.js";
@@ -22,12 +23,7 @@ export class Metrics {
   /** Begins to watch the event loop; `stop` ends that. */
   constructor(room: Room) {
     this.#room = room;
-    let due = performance.now() + TICK;
-    this.#watch = setInterval(() => {
-      const now = performance.now();
-      this.#delay.add(Math.max(0, now - due) / 1000);
-      due = now + TICK;
-    }, TICK).unref();
+    this.#watch = watchLoop(TICK, (late) => this.#delay.add(late / 1000));
   }
 
   /** Bytes of a body were sent. */

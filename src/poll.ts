@@ -21,6 +21,8 @@ const WAIT = 10;
 /** The longest wait, in seconds. */
 const MAX_WAIT = 60;
 
+const FULL = unavailable("too_many_waiters", "Too many people are waiting. Try again soon.", 2);
+
 /** The handler of `/get_post/:user`. */
 export function longPoll(room: Room, sessions: Sessions): Handler {
   return (request) => {
@@ -55,15 +57,6 @@ function poll(room: Room, request: Request, session: Session, fields: Fields): O
   return ask(room, request, new Poll(room, request, name, since, ms, client));
 }
 
-function ask(room: Room, { res }: Request, poll: Waiter): Outcome {
-  const outcome = room.poll(poll);
-  if (outcome === "full") return FULL;
-  // Who left while the body was read is gone already, and would not be told of again.
-  if (outcome === "held" && res.destroyed) room.gone(poll);
-  else if (outcome === "held") res.on("close", () => room.gone(poll));
-  return HELD;
-}
-
 class Poll extends Waiter {
   readonly #room: Room;
   readonly #res: ServerResponse;
@@ -86,9 +79,12 @@ class Poll extends Waiter {
   }
 }
 
-/** Whether an earlier request of the connection is not answered yet. Such a poll is not held: Node would not tell us that it is gone. */
-function isQueued(request: Request): boolean {
-  return request.res.socket === null;
+async function plainPoll(room: Room, request: Request, session: Session): Promise<Outcome> {
+  if (request.isHead) return json(200, "");
+  await room.plain.recall(session.name);
+  const since = room.plain.cursor(session.name);
+  const deadline = performance.now() + (isQueued(request) ? 0 : WAIT * 1000);
+  return ask(room, request, new PlainPoll(room, request, session.name, since, deadline));
 }
 
 /** The poll of old pages: one text, or `""` at the end of the wait. Notices are not for them. */
@@ -123,15 +119,22 @@ class PlainPoll extends Waiter {
   }
 }
 
-async function plainPoll(room: Room, request: Request, session: Session): Promise<Outcome> {
-  if (request.isHead) return json(200, "");
-  await room.plain.recall(session.name);
-  const since = room.plain.cursor(session.name);
-  const deadline = performance.now() + (isQueued(request) ? 0 : WAIT * 1000);
-  return ask(room, request, new PlainPoll(room, request, session.name, since, deadline));
+function ask(room: Room, { res }: Request, poll: Waiter): Outcome {
+  const outcome = room.poll(poll);
+  if (outcome === "full") return FULL;
+  // Who left while the body was read is gone already, and would not be told of again.
+  if (outcome === "held" && res.destroyed) room.gone(poll);
+  else if (outcome === "held") res.on("close", () => room.gone(poll));
+  return HELD;
 }
 
-const FULL = unavailable("too_many_waiters", "Too many people are waiting. Try again soon.", 2);
+/**
+ * Whether an earlier request of the connection is not answered yet. Such a poll is not held: Node would not tell us that
+ * it is gone.
+ */
+function isQueued(request: Request): boolean {
+  return request.res.socket === null;
+}
 
 /** Not `send`: this is the hot path, and a flat list of headers is what Node takes with least ado. */
 function reply(

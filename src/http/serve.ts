@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { watchLoop } from "./late.js";
 import { seldom } from "./seldom.js";
 
 export interface ServeOptions {
@@ -75,7 +76,7 @@ export function serve(
     socket.once("close", () => sockets.delete(socket));
   });
   const maxUnread = options.maxUnread ?? 256 * 1024 * 1024;
-  const watch = everySecond((late) => {
+  const watch = watchLoop(SECOND, (late) => {
     if (late > LATE) tell("the event loop was late", `by ${Math.round(late)} ms`);
     const cut = cutOffDebtors(sockets, maxUnread);
     if (cut > 0) tell("too much is unread", `${cut} connections that took nothing are closed`);
@@ -117,14 +118,4 @@ function cutOffDebtors(sockets: ReadonlySet<Socket>, most: number): number {
     cut++;
   }
   return cut;
-}
-
-/** @param watch is told by how much it is late, in milliseconds */
-function everySecond(watch: (late: number) => void): NodeJS.Timeout {
-  let due = performance.now() + SECOND;
-  return setInterval(() => {
-    const now = performance.now();
-    watch(now - due);
-    due = now + SECOND;
-  }, SECOND).unref();
 }

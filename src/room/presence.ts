@@ -1,6 +1,7 @@
 /**
- * Presence: who is here. That is whoever has a poll held, or had one (or looked at the page) within the grace time, and has not said
- * good-bye since. Polls come and go all the time, so arriving and departing are about people, not about polls:
+ * Presence: who is here. That is whoever has a poll held, or had one (or looked at the page) within the grace time, and
+ * has not said good-bye since. Polls come and go all the time, so arriving and departing are about people, not about
+ * polls:
  *
  *   away ──poll or page view──▶ here ──last poll let go──▶ here, leaving ──grace time──▶ away
  *                                 ▲────────poll────────────────┘

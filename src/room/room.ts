@@ -182,7 +182,10 @@ export class Room {
     if (this.#presence.held(user) === 0) await this.people.leave(user, client, "good-bye");
   }
 
-  /** Ends a session: the person is away, the name is free, the cookie is worth nothing; resolves when that is so on every process. */
+  /**
+   * Ends a session: the person is away, the name is free, the cookie is worth nothing. Resolves when that is so on every
+   * process.
+   */
   async logout(session: Session): Promise<void> {
     const user = session.name;
     this.people.names.end(session);

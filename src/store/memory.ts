@@ -1,4 +1,4 @@
-/** The store without a disk. It keeps nothing beyond the room's own backlog: a restart begins anew, and old cursors are told of the gap. */
+/** The store that keeps nothing beyond the room's own backlog: a restart begins anew, and old cursors are told of the gap. */
 import { type Id, nextId } from "./id.js";
 import { Keys } from "./keys.js";
 import type { Draft, Kept, Message, Store } from "./store.js";

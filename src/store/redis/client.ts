@@ -26,7 +26,7 @@ function make(create: Create, url: string) {
   return create({ url, disableOfflineQueue: true, socket });
 }
 
-/** Where a URL leads, for people to read, without the password; and the prefix of the room's keys. Throws a `RangeError` if it leads to no Redis. */
+/** Where a URL leads, without the password, and its prefix. Throws a `RangeError` if that is no Redis. */
 export function parseUrl(url: string): { place: string; prefix: string } {
   if (URL.canParse(url)) {
     const { protocol, hostname, port, pathname, searchParams } = new URL(url);

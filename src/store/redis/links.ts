@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { PATIENCE } from "./client.js";
 import type { Link } from "./link.js";
 
-/** How long after a lost link the next is tried, in milliseconds; twice as long each time, up to `RETRY_MAX`, less up to a half. */
+/** After a lost link the next is tried so late, in milliseconds; twice as late each time, up to `RETRY_MAX`, less up to a half. */
 const RETRY_MIN = 100;
 const RETRY_MAX = 2_000;
 /** A link that held so long was a good one, in milliseconds: the next may be tried soon. */
