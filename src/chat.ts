@@ -14,7 +14,7 @@ import { readStatic } from "./http/static.js";
 import { Metrics } from "./metrics.js";
 import { type ChatOptions, type Settled, settle } from "./options.js";
 import { Pages, STATIC } from "./pages.js";
-import { longPoll } from "./poll.js";
+import { BAD_CLIENT, isClient, longPoll } from "./poll.js";
 import { type HostDraft, hostPost, putPost } from "./post.js";
 import { unavailable } from "./replies.js";
 import { isCursor } from "./room/backlog.js";
@@ -177,6 +177,7 @@ class Routes {
     const session = this.#sessions.caller(request);
     if ("code" in session) return session;
     const client = request.query()?.get("client");
+    if (client !== undefined && !isClient(client)) return BAD_CLIENT;
     // A page that goes is mostly one that is loaded again: its name must not be free in between.
     if (client === undefined) this.#room.people.names.release(session);
     else this.#room.people.names.hold(session);

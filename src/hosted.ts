@@ -28,7 +28,9 @@ export class HostSessions extends Sessions {
     return (request) => {
       const who = this.#identify(request.req);
       // Without a promise in between, a poll is held in the turn in which it came.
-      if (who instanceof Promise) return who.then((name) => this.#let(request, name, handler));
+      if (typeof who === "object" && who !== null) {
+        return Promise.resolve(who).then((name) => this.#let(request, name, handler));
+      }
       return this.#let(request, who, handler);
     };
   }

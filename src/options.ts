@@ -22,7 +22,7 @@ export interface ChatOptions {
    * Default: the chat's own log-in.
    */
   // A method, so that it may take the request of the host's framework.
-  identify?(req: IncomingMessage): Identified | Promise<Identified>;
+  identify?(req: IncomingMessage): Identified | PromiseLike<Identified>;
   /** Whether there is `/metrics`, in Prometheus' format, for everybody who can reach it. Default false. */
   readonly metrics?: boolean;
   /** How many messages are kept for those who come later, 1 to 1,000,000. Who is further behind is told of a gap. Default 1,000. */
@@ -46,8 +46,8 @@ export interface ChatOptions {
   /** Where messages are kept; one store is for one chat. Default: in memory, gone with the process. */
   readonly store?: Store;
   /**
-   * Secrets for session cookies: the first signs, all are good. Who is logged in to one of two chats with the same
-   * secrets is so in the other. Default: the store's, or a random one.
+   * Secrets for session cookies: the first signs, all are good. For one chat only: in another with the same secrets, whoever
+   * logged in here under a name could take it from who has it there. Default: the store's, or a random one.
    */
   readonly secrets?: Secrets;
   /** Is told, in one line, of faults of ours. Default: `console.error`. */

@@ -65,11 +65,15 @@ function readFlags() {
       },
     };
   } catch (error) {
-    return giveUp(
-      2,
-      `${error instanceof Error ? error.message.split("\n")[0]?.replace(/\.$/, "") : error}. Usage: ${USAGE}`,
-    );
+    return giveUp(2, `${wrongFlag(error)}. Usage: ${USAGE}`);
   }
+}
+
+function wrongFlag(error: unknown): string {
+  // Not what it was: it may be a URL with a password, whose flag was forgotten.
+  if (error instanceof Error && "code" in error && error.code === "ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL")
+    return "every argument begins with a flag";
+  return error instanceof Error ? `${error.message.split("\n")[0]?.replace(/\.$/, "")}` : String(error);
 }
 
 function storeOf(data: string, redis: string | undefined, keep: number): Store {

@@ -71,12 +71,12 @@ export class Router {
 
   /**
    * Answers one request, in every case exactly once.
-   * @param next is called instead, with nothing done, when there is no such path; without it that is a 404
+   * @param next is called instead, with nothing done, when there is no such path, or it is malformed; without it that is a 404 or 400
    */
   handle(req: IncomingMessage, res: ServerResponse<IncomingMessage>, next?: () => void): void {
     const request = new Request(req, res, this.#options);
     const found = this.#found.get(request.path) ?? this.#find(request.path);
-    if (next && found === NOT_FOUND) {
+    if (next && "code" in found) {
       next();
       return;
     }

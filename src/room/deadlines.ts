@@ -32,7 +32,6 @@ export class Deadlines<T extends Waiting> {
   /** Lets a wait end in `wait` milliseconds, and no earlier; `Infinity` has no end. */
   set(item: T, wait: number): void {
     item.due = performance.now() + wait;
-    if (wait === Number.POSITIVE_INFINITY) return;
     const tick = Math.ceil(item.due / TICK);
     // Who is looked at before that is sent on then.
     if (item.tick === undefined || item.tick > tick) this.#put(item, tick);
@@ -47,6 +46,7 @@ export class Deadlines<T extends Waiting> {
   }
 
   #put(item: T, tick: number): void {
+    if (tick === Number.POSITIVE_INFINITY) return;
     item.tick = tick;
     const items = this.#ticks.get(tick);
     if (items) items.push(item);
@@ -62,8 +62,7 @@ export class Deadlines<T extends Waiting> {
   }
 
   #look(): void {
-    // A timer may be early by less than a millisecond.
-    const now = performance.now() + 1;
+    const now = performance.now();
     this.#next = Number.POSITIVE_INFINITY;
     const ticks = [...this.#ticks.keys()].sort((a, b) => a - b);
     for (const tick of ticks) {

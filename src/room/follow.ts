@@ -88,7 +88,8 @@ export class Follower extends Waiter implements AsyncIterableIterator<News> {
   answer({ batch }: Answer, ending: Ending): void {
     if (batch.messages.length > 0 || batch.gap) {
       this.cursor = batch.cursor;
-      this.#hand?.({ done: false, value: batch });
+      // A copy, for the host to do with as it likes: others have the same batch.
+      this.#hand?.({ done: false, value: { ...batch, messages: [...batch.messages] } });
     } else if (ending === "drained") {
       this.#end();
     } else {

@@ -79,6 +79,8 @@ export class Waiters {
   // filled all the time, so it is copied again and again, and each old copy keeps dead polls alive until the next full
   // collection: that was a third of a delivery's cost.
   readonly #places = new Map<string | Place, Place>();
+  // A place may still stand in the deadlines, so it is used again instead of left there.
+  readonly #spare: Place[] = [];
   #size = 0;
   #turns = 0;
   #sweepAt = FEW_PLACES;
@@ -131,8 +133,11 @@ export class Waiters {
     if (place?.waiter !== waiter) return;
     place.waiter = undefined;
     waiter.place = undefined;
-    // Without a client there is no next one.
-    if (place.key === place) this.#places.delete(place);
+    // Without a client there is no next one; the place can be anybody's.
+    if (place.key === place) {
+      this.#places.delete(place);
+      this.#spare.push(place);
+    }
     this.#size--;
     this.#late.delete(waiter);
     this.#options.settled(waiter, ending);
@@ -173,7 +178,10 @@ export class Waiters {
 
   #newPlace(waiter: Waiter): Place {
     if (this.#places.size >= this.#sweepAt) this.#sweep();
-    const place = new Place(waiter.client === undefined ? undefined : keyOf(waiter.user, waiter.client));
+    const place =
+      waiter.client === undefined
+        ? (this.#spare.pop() ?? new Place())
+        : new Place(keyOf(waiter.user, waiter.client));
     this.#places.set(place.key, place);
     return place;
   }

@@ -188,3 +188,16 @@ test("close can be asked for twice, and closes the store once", async () => {
   await chat.close();
   expect(close).toHaveBeenCalledTimes(1);
 });
+
+test("what a follower's reader does to its messages is nobody else's", async () => {
+  const { url, chat } = await start();
+  const ann = await Person.login(url, "ann");
+  await chat.post({ user: "bot", text: "hello" });
+  const { value } = await chat.follow({ since: "0" }).next();
+  const messages: unknown = value?.messages;
+  if (!Array.isArray(messages)) throw new Error("no messages");
+  messages.length = 0;
+  expect(await take(chat.follow({ since: "0" }), 1)).toEqual(["hello"]);
+  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["hello"]);
+  ann.close();
+});

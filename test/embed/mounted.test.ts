@@ -263,3 +263,39 @@ test("behind a host's log-in there is no log-in, log-out or cookie of ours, and 
     code(await ask(`${url}/put_post/ann`, { method: "POST", headers: foreign, body: "message=x" })),
   ).toEqual([403, "foreign_origin"]);
 });
+
+test("a malformed path beside the chat is the host's, too", async () => {
+  const chat = await make();
+  const url = await listen((req, res) => chat.handler(req, res, () => res.writeHead(410).end()));
+  expect((await ask(`${url}/elsewhere%zz`)).status).toBe(410);
+});
+
+test("identify may give any thenable", async () => {
+  const then: PromiseLike<string>["then"] = (done) => Promise.resolve("ann").then(done);
+  const chat = await make({ identify: () => ({ then }) });
+  const url = await listen(chat.handler);
+  const { status, body } = await ask(`${url}/get_post/ann?since=now&wait=0`);
+  expect([status, JSON.parse(body).messages]).toEqual([200, []]);
+});
+
+test("a poll that the host has answered meanwhile is left alone, and others get their messages", async () => {
+  const chat = await make();
+  const held: http.ServerResponse[] = [];
+  const url = await listen((req, res) => {
+    if (req.url?.includes("client=late")) held.push(res);
+    chat.handler(req, res);
+  });
+  const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+  const late = ann.ask("get_post/ann?since=now&wait=60&client=late");
+  await until(() => chat.waiting === 1);
+  const poll = bob.batch("since=now&wait=60");
+  await until(() => chat.waiting === 2);
+  held[0]?.writeHead(504);
+  held[0]?.flushHeaders();
+  await chat.post({ user: "bot", text: "hello" });
+  expect(texts(await poll)).toEqual(["hello"]);
+  held[0]?.end();
+  expect((await late).status).toBe(504);
+  ann.close();
+  bob.close();
+});

@@ -97,3 +97,10 @@ test("ten thousand waits have one timer, and none when all have ended or were fo
   vi.advanceTimersByTime(1_000 + TICK);
   expect(ended.at(-1)).toBe(item);
 });
+
+test("a wait without end, after one that had one, ends never and costs no timer", () => {
+  const item = wait(1_000);
+  wait(Number.POSITIVE_INFINITY, item);
+  vi.advanceTimersByTime(3_600_000);
+  expect([ended, vi.getTimerCount()]).toEqual([[], 0]);
+});

@@ -1,6 +1,7 @@
 /** The waiter map: one way out, taken once. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Cursor } from "../../src/room/backlog.js";
+import { Deadlines } from "../../src/room/deadlines.js";
 import { Waiter, Waiters } from "../../src/room/waiters.js";
 import { compareIds, type Id } from "../../src/store/id.js";
 
@@ -215,4 +216,12 @@ test("after 5,000 polls that went away the map is empty; one timer is left, and 
   expect([waiters.size, vi.getTimerCount()]).toEqual([0, 1]);
   vi.advanceTimersByTime(1000 + TICK);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("polls without a client, one after the other, leave nothing behind to be looked at", () => {
+  const deadline = vi.spyOn(Deadlines.prototype, "set");
+  for (let n = 0; n < 1000; n++) waiters.settle(hold("ann", undefined, end, 60_000), "message");
+  expect(deadline).toHaveBeenCalledTimes(1000);
+  expect(new Set(deadline.mock.calls.map(([place]) => place)).size).toBe(1);
+  deadline.mockRestore();
 });

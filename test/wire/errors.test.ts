@@ -128,6 +128,12 @@ describe("what is refused, and with which code", () => {
       "not_you",
     ]);
     expect(code(await ann.ask("leave/bob", { method: "POST" }))).toEqual([403, "not_you"]);
+    for (const client of ["", "a%20b", "a".repeat(65)]) {
+      expect(code(await ann.ask(`leave/ann?client=${client}`, { method: "POST" }))).toEqual([
+        400,
+        "bad_request",
+      ]);
+    }
   });
 
   test("a method that a path does not take, which is told which it does", async () => {

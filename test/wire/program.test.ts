@@ -78,6 +78,7 @@ describe("the start", () => {
   test.each([
     ["an unknown flag", ["--colour"]],
     ["a word that is no flag", ["5000"]],
+    ["a URL whose flag was forgotten, without showing its password", ["redis://:hunter2@host"]],
     ["a port that is no number", ["--port", "http"]],
     ["a port out of range", ["--port", "65536"]],
     ["a negative port", ["--port", "-1"]],
@@ -91,6 +92,7 @@ describe("the start", () => {
     expect(out.stdout).toBe("");
     expect(out.stderr).toMatch(/^holdline: .*[^.]\. Usage: .*\[--port 5000\].*\n$/);
     expect(out.stderr.trim().split("\n")).toHaveLength(1);
+    expect(out.stderr).not.toContain("hunter2");
   });
 
   test("keeps as many messages as it is told to", async () => {
