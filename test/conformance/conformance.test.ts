@@ -4,17 +4,21 @@
  */
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { KEEP_ALIVE, startNginx } from "../faults/nginx.js";
+import { type Redis, startRedis } from "../wire/redis.js";
 import { startServer } from "../wire/server.js";
+import { startCluster } from "./cluster.js";
 import type { Result } from "./runner.js";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const TSC = here("../../node_modules/typescript/bin/tsc");
-const OURS = `"${process.execPath}" "${here("../../dist/server.js")}" --port {port} --post-rate 0 --login-rate 0`;
+const OURS = `"${process.execPath}" "${here("../../dist/server.js")}" --port {port} --post-rate 0 --login-rate 0 --metrics`;
 // What this machine takes for it, with others at work, is not what is asked here.
 const TIME = ["--time", "300"];
 const LIMIT = 400_000;
+// Nearly all of it is waiting, so all may wait together.
+vi.setConfig({ maxConcurrency: 20 });
 
 function run(
   program: string,
@@ -28,9 +32,13 @@ function run(
 }
 const kit = (...args: string[]) => run(here("out/main.js"), ...args);
 
+let redis: Redis;
 beforeAll(async () => {
   expect(await run(TSC, "-p", here("tsconfig.json"))).toMatchObject({ status: 0, stdout: "" });
+  // It outlives the processes that are killed, so it needs no disk.
+  redis = await startRedis("--appendonly", "no");
 });
+afterAll(() => redis.stop());
 
 /** Runs the kit; gives the exit status, what failed (with what came), and what was not tried. */
 async function verdict(...args: string[]) {
@@ -48,20 +56,60 @@ async function verdict(...args: string[]) {
   };
 }
 
-const OPEN = [
-  "who is too fast is told when to come again: nobody was told 429: the rates are off, or high",
-  "/metrics is Prometheus text: this server has no /metrics",
+const NO_RATES =
+  "who is too fast is told when to come again: nobody was told 429: the rates are off, or high";
+const NO_DATA = [
+  "a restart loses nothing: cursors stay good, ids grow on, keys are known: needs {data} in --start",
+  "a kill in the middle of posts loses none that was answered: needs {data} in --start",
 ];
 const NO_CLOCK = [
   "a clock that is set back and forward delays no message and no end of a wait, and ids grow on: needs --clock",
   "a poll without a cursor ends after ten seconds, also when the clock is set back and somebody goes: needs --clock",
 ];
 
+/** The chat in a host, below /chat. */
+const inside = (host: string) => [
+  "http://127.0.0.1:{port}/chat/",
+  "--start",
+  `"${process.execPath}" "${here("hosts.mjs")}" ${host} {port}`,
+];
+
 describe.concurrent("our server passes", { timeout: LIMIT }, () => {
-  test("with files, started by the kit", async () => {
-    const { status, why, passed, notTried } = await verdict("--start", `${OURS} --data {data}`);
-    expect({ status, why, notTried }).toEqual({ status: 0, why: [], notTried: [...OPEN, ...NO_CLOCK] });
+  test.each([
+    ["with files", () => ["--start", `${OURS} --data {data}`]],
+    // What is in one folder with files is under one prefix.
+    ["with Redis", () => ["--start", `${OURS} --redis ${redis.url}?prefix={data}`]],
+  ])("%s, started by the kit", async (_, args) => {
+    const { status, why, passed, notTried } = await verdict(...args());
+    expect({ status, why, notTried }).toEqual({ status: 0, why: [], notTried: [NO_RATES, ...NO_CLOCK] });
     expect(passed).toBeGreaterThan(150);
+  });
+
+  test.each(["bare", "express", "fastify", "koa"])("in a host: %s", async (host) => {
+    const { status, why, passed, notTried } = await verdict(...inside(host));
+    expect({ status, why, notTried }).toEqual({
+      status: 0,
+      why: [],
+      notTried: [NO_RATES, ...NO_DATA, ...NO_CLOCK],
+    });
+    expect(passed).toBeGreaterThan(150);
+  });
+
+  test("with two processes on one Redis, whichever of them nginx asks", async () => {
+    const cluster = await startCluster(`${redis.url}?prefix=cluster`);
+    const { status, why, notTried } = await verdict(cluster.url, "--proxy", "--several");
+    expect({ status, why }).toEqual({ status: 0, why: [] });
+    // Each process knows of its own polls only.
+    expect(notTried.filter((line) => line.endsWith("not expected of several processes"))).toEqual([
+      "a newer poll of the same client supersedes the one that is held, and only it: not expected of several processes",
+      "a newer poll that does not wait supersedes the one that is held: not expected of several processes",
+    ]);
+    // Both had much to do.
+    for (const { posts, polls } of await cluster.answered()) {
+      expect(posts).toBeGreaterThan(500);
+      expect(polls).toBeGreaterThan(200);
+    }
+    expect(await cluster.stop()).toEqual([0, 0]);
   });
 
   test("in memory, started by somebody else: then what needs a start is not tried", async () => {
@@ -69,6 +117,7 @@ describe.concurrent("our server passes", { timeout: LIMIT }, () => {
     const { status, why, notTried } = await verdict(server.url);
     expect({ status, why }).toEqual({ status: 0, why: [] });
     expect(notTried.filter((line) => line.endsWith("needs --start"))).toHaveLength(6);
+    expect(notTried).toContain("/metrics is Prometheus text: this server has no /metrics");
     expect(await server.stop()).toBe(0);
     expect(server.stderr()).toBe("");
   });

@@ -10,12 +10,13 @@ import { type Clock, Starter } from "./start.js";
 
 const USAGE = `Checks a server against the contract (test/conformance/protocol.md), from outside, over HTTP.
 
-  npm run conformance -- http://HOST:PORT[/PATH/] [--only WORDS] [--json] [--proxy] [--backlog 1000] [--time 90]
-                         [--start "COMMAND --port {port} --data {data}" [--clock node|faketime]]
+  npm run conformance -- http://HOST:PORT[/PATH/] [--only WORDS] [--json] [--proxy] [--several] [--backlog 1000]
+                         [--time 90] [--start "COMMAND --port {port} --data {data}" [--clock node|faketime]]
 
   --only WORDS   only cases whose topic and sentence have all of these words
   --json         the results as JSON
   --proxy        something stands between: do not judge what its connections hide
+  --several      several processes answer in turn: do not expect them to supersede each other's polls
   --backlog N    how many messages the server keeps (1000)
   --time S       no case begins after so many seconds (90)
   --start CMD    how to start the server, on {port}, keeping messages in {data}: for restarts, drains and kills;
@@ -38,6 +39,7 @@ function readFlags() {
         only: { type: "string", default: "" },
         json: { type: "boolean", default: false },
         proxy: { type: "boolean", default: false },
+        several: { type: "boolean", default: false },
         backlog: { type: "string", default: "1000" },
         time: { type: "string", default: "90" },
         start: { type: "string" },
@@ -119,6 +121,7 @@ try {
       folder: starter?.keeps ? () => starter.folder() : undefined,
       clock: flags.clock !== undefined,
       proxy: flags.proxy,
+      several: flags.several,
       backlog: flags.backlog,
     },
     flags.time * 1000,

@@ -61,9 +61,14 @@ export async function runCases(
   let gone = false;
   const play = async (when: When, atOnce: number): Promise<void> => {
     const left = cases.filter((one) => one.when === when);
+    const listening: Trial[] = [];
     const worker = async (): Promise<void> => {
       for (let one = left.shift(); one; one = left.shift()) {
-        const result = await tryCase(one, site, here, end);
+        const trial = new Trial(site, here);
+        const result = await tryCase(one, trial, end);
+        // Who goes is talked of, and the polls of others in the quiet would have to begin again.
+        if (when === "quiet") listening.push(trial);
+        else await trial.close();
         const refused = when !== "started" && result.came === REFUSED;
         // A server that is gone has failed once, not a hundred times.
         results.set(one, refused && gone ? without(result) : result);
@@ -72,6 +77,7 @@ export async function runCases(
       }
     };
     await Promise.all(Array.from({ length: atOnce }, worker));
+    await Promise.all(listening.map((trial) => trial.close()));
   };
   await play("together", AT_ONCE);
   await Promise.all([play("quiet", 100), play("started", 3)]);
@@ -86,9 +92,8 @@ function without({ topic, name, section, ms }: Result): Result {
   return { topic, name, section, ms, status: "not tried", reason: "the server is gone" };
 }
 
-async function tryCase(one: Case, site: Site, here: Circumstances, end: number): Promise<Result> {
+async function tryCase(one: Case, trial: Trial, end: number): Promise<Result> {
   const { topic, name, section, run } = one;
-  const trial = new Trial(site, here);
   const began = performance.now();
   const finish = (rest: Pick<Result, "status" | "reason" | "sent" | "expected" | "came">): Result => ({
     topic,
@@ -112,8 +117,6 @@ async function tryCase(one: Case, site: Site, here: Circumstances, end: number):
     if (error instanceof NotTried) return finish({ status: "not tried", reason: error.message });
     if (!(error instanceof Fault)) throw error;
     return finish({ status: "failed", sent: error.sent, expected: error.expected, came: error.came });
-  } finally {
-    await trial.close();
   }
 }
 

@@ -23,12 +23,16 @@ export interface Circumstances {
   readonly clock: boolean;
   /** Whether something stands between us and the server, so that its connections cannot be seen. */
   readonly proxy: boolean;
+  /** Whether several processes answer in turn, which learn from each other. */
+  readonly several: boolean;
   /** How many messages the server is said to keep. */
   readonly backlog: number;
 }
 
 /** What a poll is given to arrive and be held, in milliseconds. A slower server makes a case see less, never fail. */
 const TO_BE_HELD = 200;
+/** What several processes are given to tell each other what became of a request, in milliseconds. */
+const TO_BE_TOLD = 100;
 /** How long a message that is kept may take until its case says that it was lost, in seconds. */
 const PATIENCE = 3;
 /** The same for one that is posted while its reader polls already. */
@@ -81,7 +85,12 @@ export class Trial extends Checks {
       const reply = await this.site.ask(path, { ...options, signal: AbortSignal.any(signals) });
       const seconds = Number(reply.headers["retry-after"]);
       if (reply.status === 429) this.site.slowed.push(reply);
-      if (reply.status !== 429 || tries === TRIES || !(seconds >= 0 && seconds <= LONGEST_REST)) return reply;
+      if (reply.status !== 429 || tries === TRIES || !(seconds >= 0 && seconds <= LONGEST_REST)) {
+        // A poll tells that somebody is here; a refusal tells nothing.
+        if (this.here.several && reply.status < 400)
+          await sleep(TO_BE_TOLD, undefined, { signal: this.#over.signal });
+        return reply;
+      }
       this.slowed += seconds * 1000 + 50;
       await sleep(seconds * 1000 + 50, undefined, { signal: this.#over.signal });
     }
@@ -92,9 +101,9 @@ export class Trial extends Checks {
     return `${word}-${run}-${(people++).toString(36)}`;
   }
 
-  /** Somebody new, logged in. */
-  async person(name = this.name()): Promise<Person> {
-    const reply = await this.login(name);
+  /** Somebody who logs in: new, or back with an old cookie, whose name a server that was killed may take for held. */
+  async person(name = this.name(), old?: string): Promise<Person> {
+    const reply = await this.login(name, old === undefined ? {} : { Cookie: old });
     const cookie = reply.headers["set-cookie"]?.[0]?.split(";")[0];
     if (reply.status !== 303 || cookie === undefined)
       throw new Fault(reply.sent, "303 with a session cookie", summary(reply));
@@ -202,6 +211,11 @@ export class Trial extends Checks {
   /** For what only a direct connection shows. */
   direct(): void {
     if (this.here.proxy) throw new NotTried("cannot be seen through a proxy");
+  }
+
+  /** For what each process knows of its own polls only. */
+  single(): void {
+    if (this.here.several) throw new NotTried("not expected of several processes");
   }
 
   /** Logs everybody out and lets go of all that is open. */

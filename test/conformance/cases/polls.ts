@@ -88,6 +88,7 @@ add(
   CLIENT,
   "alone",
   async (t) => {
+    t.single();
     const [ann, bob] = [await t.person(), await t.person()];
     const cursor = await t.quiet(ann, bob);
     const [held, other, page] = ["client=a", "client=b", ""].map((client) =>
@@ -122,6 +123,7 @@ add(
 );
 
 add("a newer poll that does not wait supersedes the one that is held", CLIENT, "alone", async (t) => {
+  t.single();
   const ann = await t.person();
   const cursor = await t.quiet(ann);
   const held = ann.batch(`since=${cursor}&wait=8&client=a`);

@@ -1,0 +1,61 @@
+/**
+ * Hosts that the chat lives in, at /chat, with the chat's own log-in, without rates and
+ * in memory: `node hosts.mjs bare|express|fastify|koa PORT`. Written as the examples in ../embed are, but that all below /chat is
+ * the chat's: it gets no `next`, so what it does not know is its own 404 and not the host's.
+ */
+import { createServer } from "node:http";
+import express from "express";
+import Fastify from "fastify";
+import { createChat } from "holdline";
+import Koa from "koa";
+
+const [, , host, port] = process.argv;
+const PAGE = "the host's own page";
+const isChat = (path) => path.startsWith("/chat");
+const OPTIONS = { postRate: 0, loginRate: 0, metrics: true };
+const below = () => createChat({ ...OPTIONS, path: "/chat" });
+
+/** Each listens and gives what ends it. */
+const HOSTS = {
+  async bare() {
+    const chat = await below();
+    const server = createServer((req, res) => chat.handler(req, res)).listen(port, "127.0.0.1");
+    return () => [server.close(), chat.close()];
+  },
+  async express() {
+    const chat = await createChat(OPTIONS);
+    const app = express();
+    app.use("/chat", (req, res) => chat.handler(req, res));
+    app.get("/", (_req, res) => res.send(PAGE));
+    const server = app.listen(port, "127.0.0.1");
+    return () => [server.close(), chat.close()];
+  },
+  async fastify() {
+    const chat = await below();
+    // A path whose percent-encoding is broken is answered here, before any hook.
+    const app = Fastify({ frameworkErrors: (_, request, reply) => chat.handler(request.raw, reply.raw) });
+    app.addHook("onRequest", (request, reply, done) =>
+      isChat(request.url) ? chat.handler(request.raw, reply.raw) : done(),
+    );
+    app.addHook("preClose", () => chat.close());
+    app.get("/", () => PAGE);
+    await app.listen({ port, host: "127.0.0.1" });
+    return () => app.close();
+  },
+  async koa() {
+    const chat = await below();
+    const app = new Koa();
+    app.use((ctx) => {
+      if (!isChat(ctx.path)) {
+        ctx.body = PAGE;
+        return;
+      }
+      ctx.respond = false;
+      chat.handler(ctx.req, ctx.res);
+    });
+    const server = app.listen(port, "127.0.0.1");
+    return () => [server.close(), chat.close()];
+  },
+};
+
+process.once("SIGTERM", await HOSTS[host]());

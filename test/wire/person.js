@@ -1,0 +1,109 @@
+/** A person who speaks the protocol by hand, over real sockets, as `curl` would. */
+import http from "node:http";
+/** One request, one reply; redirects are not followed. */
+export function ask(url, { body, ...options } = {}) {
+    return new Promise((resolve, reject) => {
+        const req = http.request(url, options, (res) => {
+            const chunks = [];
+            res.on("data", (chunk) => chunks.push(chunk));
+            res.on("error", reject);
+            res.on("end", () => resolve({
+                status: res.statusCode ?? 0,
+                headers: res.headers,
+                body: Buffer.concat(chunks).toString(),
+            }));
+        });
+        req.on("error", reject);
+        req.end(body);
+    });
+}
+export const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
+/** What a browser accepts that goes to a page. */
+export const HTML = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
+/** Logs in under a name, whatever comes of it. */
+export function login(url, name, headers = {}) {
+    const body = `name=${encodeURIComponent(name)}`;
+    return ask(`${url}/login`, { method: "POST", headers: { ...FORM, ...headers }, body });
+}
+/** The status and code of a refusal, which must also say something to people. */
+export function code({ status, body }) {
+    const { error } = JSON.parse(body);
+    if (error.message === "")
+        throw new Error(`${status} ${error.code} says nothing`);
+    return [status, error.code];
+}
+export class Person {
+    url;
+    name;
+    cookie = "";
+    agent;
+    constructor(url, name) {
+        this.url = url;
+        this.name = name;
+        this.agent = new http.Agent({ keepAlive: true });
+    }
+    /** Logs in; throws when that is refused. */
+    static async login(url, name) {
+        const person = new Person(url, name);
+        const reply = await login(url, name);
+        if (reply.status !== 303)
+            throw new Error(`log-in: ${reply.status} ${reply.body}`);
+        person.cookie = reply.headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
+        return person;
+    }
+    /** A request with this person's cookie; `path` is from the chat's root. */
+    ask(path, options = {}) {
+        const headers = { Cookie: this.cookie, ...options.headers };
+        return ask(`${this.url}/${path}`, { agent: this.agent, ...options, headers });
+    }
+    /** The long poll with a cursor, whatever comes of it. */
+    poll(query, options = {}) {
+        return this.ask(`get_post/${encodeURIComponent(this.name)}?${query}`, options);
+    }
+    /** The long poll with a cursor, which must succeed. */
+    async batch(query, options = {}) {
+        return parse(await this.poll(query, options));
+    }
+    /** The long poll with a cursor, tried again for as long as there is no room for it. */
+    async hold(query, options = {}) {
+        for (;;) {
+            const reply = await this.poll(query, options);
+            if (reply.status !== 503)
+                return reply;
+        }
+    }
+    /** Waits until as many polls are held as can be: then there is no room for one more. */
+    async full() {
+        while ((await this.poll("since=now&wait=0.01")).status !== 503)
+            ;
+    }
+    /** The poll without a cursor, which must succeed. */
+    async plain(options = {}) {
+        return parse(await this.ask(`get_post/${encodeURIComponent(this.name)}`, options));
+    }
+    /** Posts a message, whatever comes of it. */
+    say(text, headers = {}) {
+        return this.ask(`put_post/${encodeURIComponent(this.name)}`, {
+            method: "POST",
+            headers: { ...FORM, ...headers },
+            body: `message=${encodeURIComponent(text)}`,
+        });
+    }
+    /** Posts a message, which must be kept, and gives its id. */
+    async post(text, headers = {}) {
+        return parse(await this.say(text, headers)).id;
+    }
+    /** Lets go of this person's idle connections. */
+    close() {
+        this.agent.destroy();
+    }
+}
+/** What was said in a batch, without notices. */
+export function texts(batch) {
+    return batch.messages.filter((message) => message.kind === undefined).map((message) => message.text);
+}
+function parse(reply) {
+    if (reply.status !== 200)
+        throw new Error(`${reply.status} ${reply.body}`);
+    return JSON.parse(reply.body);
+}
