@@ -17,8 +17,8 @@ const OURS = `"${process.execPath}" "${here("../../dist/server.js")}" --port {po
 // What this machine takes for it, with others at work, is not what is asked here.
 const TIME = ["--time", "300"];
 const LIMIT = 400_000;
-// Nearly all of it is waiting, so all may wait together.
-vi.setConfig({ maxConcurrency: 20 });
+// Most of it is waiting, but two cores bear no more than this without being late.
+vi.setConfig({ maxConcurrency: 6 });
 
 function run(
   program: string,
@@ -85,7 +85,21 @@ describe.concurrent("our server passes", { timeout: LIMIT }, () => {
     expect(passed).toBeGreaterThan(150);
   });
 
-  test.each(["bare", "express", "fastify", "koa"])("in a host: %s", async (host) => {
+  // These hand requests over as they are, so what may differ is who answers errors, and the end.
+  test.each(["bare", "koa"])("in a host: %s, its errors and its end", async (host) => {
+    for (const only of ["errors", "drain"]) {
+      const { status, why, passed, notTried } = await verdict(...inside(host), "--only", only);
+      expect({ status, why, notTried }).toEqual({
+        status: 0,
+        why: [],
+        notTried: only === "errors" ? [NO_RATES] : [],
+      });
+      expect(passed).toBeGreaterThan(0);
+    }
+  });
+
+  // One takes the path off, one has a router of its own before the chat.
+  test.each(["express", "fastify"])("in a host: %s", async (host) => {
     const { status, why, passed, notTried } = await verdict(...inside(host));
     expect({ status, why, notTried }).toEqual({
       status: 0,

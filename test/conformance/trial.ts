@@ -32,7 +32,7 @@ export interface Circumstances {
 /** What a poll is given to arrive and be held, in milliseconds. A slower server makes a case see less, never fail. */
 const TO_BE_HELD = 200;
 /** What several processes are given to tell each other what became of a request, in milliseconds. */
-const TO_BE_TOLD = 100;
+const TO_BE_TOLD = 150;
 /** How long a message that is kept may take until its case says that it was lost, in seconds. */
 const PATIENCE = 3;
 /** The same for one that is posted while its reader polls already. */
