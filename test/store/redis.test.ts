@@ -1,6 +1,6 @@
 /** The Redis store against a real Redis: what is kept, once, in one order, and what is told when that cannot be. */
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { createClient } from "redis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { RedisStore } from "../../src/store/redis.js";
@@ -170,6 +170,53 @@ test("an empty Redis begins after what a process has seen, and everybody is told
   });
   expect(received).toEqual([before, after]);
   expect(floors).toHaveLength(1);
+});
+
+/** A line to Redis that can be shut: what goes through it then ends, and what comes next waits until it is open again. */
+async function startGate() {
+  const clients = new Set<Socket>();
+  const waiting: (() => void)[] = [];
+  let isShut = false;
+  const server = createServer((client) => {
+    const pass = () => {
+      const upstream = connect(redis.port, "127.0.0.1");
+      client.pipe(upstream).pipe(client);
+      client.on("close", () => upstream.destroy());
+      upstream.on("error", () => {});
+    };
+    clients.add(client);
+    client.on("error", () => {}).on("close", () => clients.delete(client));
+    if (isShut) waiting.push(pass);
+    else pass();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    clients,
+    waiting,
+    shut() {
+      isShut = true;
+      for (const client of clients) client.destroy();
+    },
+    open() {
+      isShut = false;
+      for (const pass of waiting.splice(0)) pass();
+    },
+    close: () => server.close(),
+  };
+}
+
+test("a store that is closed while it connects anew lets that connection go, too", async () => {
+  const gate = await startGate();
+  const { store } = await open(100, gate.url);
+  gate.shut();
+  await until(() => gate.waiting.length === 2);
+  const closed = store.close();
+  gate.open();
+  await closed;
+  await until(() => gate.clients.size === 0);
+  gate.close();
 });
 
 /** A line to Redis that is cut, once, instead of bringing the answer to what says "cut me". */

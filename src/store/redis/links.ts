@@ -86,12 +86,15 @@ export class Links {
   }
 
   async #next(failures: number): Promise<Link | undefined> {
-    for (let n = failures; ; n++) {
+    for (let n = failures; !this.closing; n++) {
       const wait = Math.min(RETRY_MIN * 2 ** n, RETRY_MAX) * (0.5 + Math.random() / 2);
       await delay(wait, undefined, { signal: this.#closing.signal }).catch(() => undefined);
-      if (this.closing) return undefined;
+      if (this.closing) break;
       const link = await this.#options.connect().catch(() => undefined);
-      if (link) return link;
+      // Closed meanwhile: nobody is left to use it.
+      if (this.closing) link?.close();
+      else if (link) return link;
     }
+    return undefined;
   }
 }
