@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { createClient } from "redis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Resident } from "../../src/store/neighbours.js";
 import { RedisStore } from "../../src/store/redis.js";
 import { type Kept, type Message, StoreUnavailable } from "../../src/store/store.js";
 import { type Redis, startRedis } from "../wire/redis.js";
@@ -268,7 +269,54 @@ test("a Redis that may not write is told once, and posts are refused until it ma
   expect(warnings.slice(1)).toEqual([expect.stringMatching(/messages are kept again/)]);
 });
 
+/** A process that has nothing to tell by itself. */
+const alone = (options: Partial<Resident> = {}): Resident => ({
+  grace: 30_000,
+  maxNames: 1_000,
+  here: () => [],
+  met: () => {},
+  owned: () => {},
+  came: () => {},
+  went: () => {},
+  left: () => {},
+  ...options,
+});
+const owner = (name: string, id = "login") => ({ key: name, name, id, since: Date.now() });
+
+describe("names", () => {
+  test("that are held by who is here do not stand before those that are free", async () => {
+    const { store } = await open();
+    const { neighbours } = store;
+    const people = Array.from({ length: 110 }, (_, n) => `here${n}`);
+    const grace = 200;
+    neighbours.join(alone({ grace, maxNames: 111, here: () => people.map((user) => [user, undefined]) }));
+    for (const user of people) {
+      expect(await neighbours.claim(owner(user))).toBe("yours");
+      neighbours.arrived(user, undefined);
+    }
+    expect(await neighbours.claim(owner("gone"))).toBe("yours");
+    // At first "gone" is held, too; then each look goes further.
+    await until(async () => (await neighbours.claim(owner("new"))) === "yours");
+    for (const user of people) expect(await neighbours.claim(owner(user, "another"))).toBe("taken");
+  });
+});
+
 describe("a Redis that hangs", () => {
+  test("gives nobody a name whose log-in was refused", async () => {
+    const { store } = await open();
+    const { neighbours } = store;
+    neighbours.join(alone());
+    redis.signal("SIGSTOP");
+    await expect(neighbours.claim(owner("ann", "refused"))).rejects.toThrow(StoreUnavailable);
+    redis.signal("SIGCONT");
+    let verdict: unknown;
+    await until(async () => {
+      verdict = await neighbours.claim(owner("ann", "again")).catch(() => undefined);
+      return verdict !== undefined;
+    });
+    expect(verdict).toBe("yours");
+  });
+
   test("makes no message of what was refused", async () => {
     const { store, received, warnings } = await open();
     redis.signal("SIGSTOP");

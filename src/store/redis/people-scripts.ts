@@ -28,7 +28,7 @@ local function set_owner(owner, grace)
   redis.call('ZADD', held, owner.id == '' and 0 or now + grace, owner.key)
 end
 
--- Forgets a name that nobody holds, when there are too many.
+-- Forgets a name that nobody holds, when there are too many. Who is here goes to the end, or would be looked at for ever.
 local function make_room(most)
   if redis.call('HLEN', names) < most then return true end
   for _, key in ipairs(redis.call('ZRANGE', held, 0, ${TIDY - 1})) do
@@ -40,6 +40,8 @@ local function make_room(most)
         redis.call('HDEL', plain, owner.name)
         return true
       end
+    else
+      redis.call('ZADD', held, 'GT', redis.call('ZSCORE', here, owner.name) or 0, key)
     end
   end
   return false
