@@ -9,15 +9,12 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { compareIds, type Id, idBefore } from "./id.js";
 import type { Neighbours } from "./neighbours.js";
-import { load, type Make, messageOf, PATIENCE, parseUrl } from "./redis/client.js";
+import { load, MARGIN, type Make, messageOf, PATIENCE, parseUrl } from "./redis/client.js";
 import { asMessage, idOf, keptOf } from "./redis/entries.js";
 import { type Entry, Link } from "./redis/link.js";
 import { Links } from "./redis/links.js";
 import { RedisPeople } from "./redis/people.js";
 import { type Draft, type Kept, type Message, type Receive, type Store, StoreUnavailable } from "./store.js";
-
-/** A post that Redis has not come to so long before we give up is not done any more, in milliseconds: the answer takes its time. */
-const MARGIN = 500;
 
 export interface RedisStoreOptions {
   /** `redis://[[user]:password@]host[:port][/database][?prefix=…]`, `rediss://` with TLS. */

@@ -11,6 +11,8 @@ export type Make = (url: string) => ReturnType<typeof make>;
 
 /** How long a connection may take, in milliseconds; and an answer. What is later is taken for dead. */
 export const PATIENCE = 2_500;
+/** What Redis has not come to so long before we give up is not done any more, in milliseconds: the answer takes its time. */
+export const MARGIN = 500;
 
 /** The client is a peer that only who wants Redis installs. Rejects with what to do when it is not there. */
 export async function load(): Promise<Make> {

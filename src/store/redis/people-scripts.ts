@@ -48,9 +48,10 @@ local function make_room(most)
 end
 `;
 
-/** Takes a name, unless somebody else holds it. */
+/** Takes a name, unless somebody else holds it. Gives nothing when it comes too late: the caller was refused. */
 export const claim = `
-local mine, grace, most = cjson.decode(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local deadline, mine, grace, most = tonumber(ARGV[1]), cjson.decode(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+if now > deadline then return false end
 local owner = owner_of(mine.key)
 if owner and owner.id ~= mine.id and is_held(owner) then return 'taken' end
 if not owner and not make_room(most) then return 'full' end

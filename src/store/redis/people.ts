@@ -7,6 +7,7 @@
 import { type Id, isId } from "../id.js";
 import type { Leaving, Neighbours, Owner, Resident } from "../neighbours.js";
 import { StoreUnavailable } from "../store.js";
+import { MARGIN, PATIENCE } from "./client.js";
 import { Hearing } from "./hearing.js";
 import type { Link } from "./link.js";
 
@@ -80,8 +81,10 @@ export class RedisPeople implements Neighbours {
     void this.told();
     try {
       const owner = JSON.stringify({ key, name, id, since });
-      const verdict = await link.run("claim", [owner, resident.grace, resident.maxNames]);
-      return verdict === "yours" || verdict === "taken" ? verdict : "full";
+      const deadline = Math.floor(link.now + PATIENCE - MARGIN);
+      const verdict = await link.run("claim", [deadline, owner, resident.grace, resident.maxNames]);
+      if (verdict === "yours" || verdict === "taken" || verdict === "full") return verdict;
+      throw new Error("Redis was too slow");
     } catch (error) {
       throw new StoreUnavailable(error);
     }
