@@ -105,7 +105,7 @@ class PlainPoll extends Waiter {
       reply(this.#room, res, JSON.stringify(said.text));
       // A dead connection shows in an answer that never left, or in the reset that comes back for it.
       const isLost = () => !res.writableFinished || req.socket.errored !== null;
-      this.#room.plain.handed(this.user, said.id, isLost);
+      this.#room.plain.handed(this.user, said.id, isLost, req.socket);
     } else if (ending !== "message" || performance.now() >= this.#deadline) {
       reply(this.#room, res, '""');
     } else {

@@ -1,8 +1,10 @@
 /**
  * The poll without a cursor: the server remembers where each person is. It moves a cursor on only for a message whose
  * answer was handed to a connection that was open, and looks at how that went when the next poll comes: until then
- * the connection may still prove to have been dead. What cannot be known is a network that fails without a word.
+ * the connection may still prove to have been dead. With neighbours the next poll may go to one of them, so they are told
+ * as soon as the connection has ended. What cannot be known is a network that fails without a word.
  */
+import type { Socket } from "node:net";
 import type { Id } from "../store/id.js";
 import type { Neighbours } from "../store/neighbours.js";
 
@@ -12,19 +14,18 @@ interface Reader {
   handed?: { readonly cursor: Id; readonly isLost: () => boolean } | undefined;
 }
 
-/** How long after an answer neighbours are told that it proved to be lost, in milliseconds. */
-const SECOND_THOUGHT = 1_000;
-
 export class PlainReaders {
   readonly #readers = new Map<string, Reader>();
   readonly #start: Id;
-  readonly #neighbours: Neighbours | undefined;
+  readonly #neighbours: Pick<Neighbours, "recall" | "remember"> | undefined;
+  // What to do when a connection ends: only its last answer can be lost, since who asks again has got those before.
+  readonly #ended = new WeakMap<Socket, () => void>();
 
   /**
    * @param start the end of the backlog when the process began: where those read on who logged in before that
    * @param neighbours who may answer the next poll
    */
-  constructor(start: Id, neighbours?: Neighbours) {
+  constructor(start: Id, neighbours?: Pick<Neighbours, "recall" | "remember">) {
     this.#start = start;
     this.#neighbours = neighbours;
   }
@@ -52,13 +53,16 @@ export class PlainReaders {
     return reader.cursor;
   }
 
-  /** An answer that leads to `cursor` was handed to a connection; `isLost` tells later whether that failed. */
-  handed(user: string, cursor: Id, isLost: () => boolean): void {
+  /** An answer that leads to `cursor` was handed to a connection that is open; `isLost` tells later whether that failed. */
+  handed(user: string, cursor: Id, isLost: () => boolean, connection: Socket): void {
     const reader = this.#readers.get(user);
-    if (!reader) return;
+    if (!reader || connection.destroyed) return;
     reader.handed = { cursor, isLost };
-    this.#neighbours?.remember(user, cursor);
-    if (this.#neighbours) setTimeout(() => this.#takeBack(user, reader), SECOND_THOUGHT).unref();
+    if (!this.#neighbours) return;
+    // Instead of where the poll began: if that was taken back meanwhile elsewhere, it stays taken back.
+    this.#neighbours.remember(user, cursor, reader.cursor);
+    if (!this.#ended.has(connection)) connection.once("close", () => this.#ended.get(connection)?.());
+    this.#ended.set(connection, () => this.#takeBack(user, reader));
   }
 
   /** Forgets somebody. */

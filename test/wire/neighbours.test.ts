@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, rm } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -195,6 +196,23 @@ test("polls without a cursor read on where they were, on any process", async () 
     if (next !== heard.at(-1)) heard.push(next);
   }
   expect(heard.slice(0, 40)).toEqual(Array.from({ length: 40 }, (_, n) => `${n}`));
+});
+
+test("a poll without a cursor whose connection is reset is answered again, also by another process", async () => {
+  const [one, two] = (await start(2)) as [Running, Running];
+  const ann = await Person.login(one.url, "ann");
+  const bob = await Person.login(two.url, "bob");
+  const connections: Socket[] = [];
+  one.server.on("connection", (connection) => connections.push(connection));
+  // The answer is never read, so it is not known to be lost until the reset.
+  const client = connect(Number(new URL(one.url).port), "127.0.0.1").pause();
+  client.write(`GET /get_post/bob HTTP/1.1\r\nHost: h\r\nCookie: ${bob.cookie}\r\n\r\n`);
+  await until(() => one.chat.waiting === 1);
+  await ann.post("important");
+  await until(() => one.chat.waiting === 0);
+  client.resetAndDestroy();
+  await until(() => connections.some(({ errored, closed }) => errored && closed));
+  expect(await at(bob, two).plain()).toBe("important");
 });
 
 describe("a process", () => {

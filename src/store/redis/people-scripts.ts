@@ -115,7 +115,8 @@ for _, one in ipairs(notices) do say(ask.keep, one[1], '', one[2]) end
 return now
 `;
 
-/** Sets somebody's plain cursor, if it is the one that it is to be instead of. */
+/** Sets somebody's plain cursor, if there is none yet or it is the one that it is to be instead of. */
 export const remember = `
-if ARGV[3] == '' or redis.call('HGET', plain, ARGV[1]) == ARGV[3] then redis.call('HSET', plain, ARGV[1], ARGV[2]) end
+local is = redis.call('HGET', plain, ARGV[1])
+if not is or ARGV[3] == '' or is == ARGV[3] then redis.call('HSET', plain, ARGV[1], ARGV[2]) end
 `;
