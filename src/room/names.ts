@@ -63,9 +63,11 @@ export class Names {
     if (owner.since >= (this.#owners.get(owner.key)?.since ?? 0)) this.#own(owner);
   }
 
-  /** When the login was that has this name now, in milliseconds since the Unix epoch. */
-  since(name: string): number | undefined {
-    return this.#owners.get(nameKey(name))?.since;
+  /** Whose a name is now, as far as is known here. */
+  owner(name: string): Owner | undefined {
+    const key = nameKey(name);
+    const owner = this.#owners.get(key);
+    return owner && { key, name: owner.name, id: owner.id, since: owner.since };
   }
 
   /** Holds a name on, for the grace time or `ms`, for an owner who was heard of in another way than by a poll. */

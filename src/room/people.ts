@@ -57,15 +57,24 @@ export class People {
   /** Takes part among the neighbours, if there are any. */
   meetNeighbours(): void {
     const { names, presence } = this;
-    const crowd = this.#crowd;
-    if (!crowd) return;
+    const [crowd, neighbours] = [this.#crowd, this.#neighbours];
+    if (!crowd || !neighbours) return;
     const { grace, maxNames, letGo } = this.#options;
-    this.#neighbours?.join({
+    neighbours.join({
       grace,
       maxNames,
       here: () => presence.here(),
       met: (owners, here) => {
-        for (const owner of owners) names.told(owner);
+        const known = new Set<string>();
+        for (const owner of owners) {
+          names.told(owner);
+          known.add(owner.key);
+        }
+        // A store that has lost everything is told anew; or others could take the names of who is here.
+        for (const [user] of presence.here()) {
+          const owner = names.owner(user);
+          if (owner && !known.has(owner.key)) neighbours.own(owner);
+        }
         crowd.met(here);
       },
       owned: (owner) => names.told(owner),
@@ -86,7 +95,7 @@ export class People {
     if (!this.#neighbours) return this.names.claim(session);
     const verdict = await this.#neighbours.claim(session);
     // The store may know of a later login than our clock does.
-    const since = Math.max(session.since, this.names.since(session.name) ?? 0);
+    const since = Math.max(session.since, this.names.owner(session.name)?.since ?? 0);
     if (verdict === "yours") this.names.told({ ...session, since });
     return verdict;
   }
@@ -104,7 +113,7 @@ export class People {
     }
     // Who had logged in before the process began was here a moment ago, as far as others have noticed.
     const justStarted = performance.now() - this.#started < this.#options.grace;
-    const wasHere = (this.names.since(user) ?? this.#startedAt) < this.#startedAt;
+    const wasHere = (this.names.owner(user)?.since ?? this.#startedAt) < this.#startedAt;
     if (justStarted && wasHere) this.#notices.returned(user);
     else this.#notices.arrived(user);
   }

@@ -158,7 +158,7 @@ test("when the register is full, a name that nobody holds makes room, and its ow
   pass(GRACE);
   expect(names.claim(login("dan"))).toBe("yours");
   expect(forgotten).toEqual(["bob"]);
-  expect(names.since("ann")).toBeDefined();
+  expect(names.owner("ann")).toBeDefined();
 });
 
 test("when all names there can be are held, nobody loses one, and who has one may come again", () => {
@@ -174,9 +174,9 @@ test("when all names there can be are held, nobody loses one, and who has one ma
 });
 
 test("the register can say since when somebody has a name", () => {
-  expect(names.since("ann")).toBeUndefined();
+  expect(names.owner("ann")).toBeUndefined();
   const ann = login("Ann");
   names.claim(ann);
-  expect(names.since("ANN")).toBe(ann.since);
-  for (const name of ["__proto__", "constructor"]) expect(names.since(name)).toBeUndefined();
+  expect(names.owner("ANN")).toEqual(ann);
+  for (const name of ["__proto__", "constructor"]) expect(names.owner(name)).toBeUndefined();
 });

@@ -6,6 +6,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { createClient } from "redis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { ChatOptions } from "../../src/index.js";
 import { RedisStore } from "../../src/index.js";
@@ -104,6 +105,28 @@ describe("a name", () => {
     await at(ann, two).ask("logout", { method: "POST" });
     await poll;
   });
+});
+
+test("a Redis that has lost everything is told again whose the names are of who is here", async () => {
+  const direct = createClient({ url: redis.url });
+  await direct.connect();
+  for (let n = 0; n < 2; n++) {
+    const store = new RedisStore({ url: redis.url, keep: 100, prefix: `room${room}`, warn: () => {} });
+    chats.push(await startChat({ store }));
+  }
+  const [one, two] = chats as [Running, Running];
+  const ann = await Person.login(one.url, "ann");
+  const poll = ann.poll("since=now&wait=60&client=a");
+  await until(() => one.chat.waiting === 1);
+  await direct.flushAll();
+  await direct.sendCommand(["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+  while ((await direct.zScore(`room${room}:here`, "ann")) === null);
+  let status = 503;
+  while (status === 503) ({ status } = await login(two.url, "ann"));
+  expect(status).toBe(409);
+  await ann.ask("logout", { method: "POST" });
+  await poll;
+  direct.destroy();
 });
 
 describe("who is here", () => {

@@ -194,12 +194,15 @@ export class RedisPeople implements Neighbours {
     this.#people = [];
     if (!tick && own.length + held.length + everybody.length === 0) return true;
     const { grace, maxNames } = resident;
-    const common = { from: this.#self, keep: this.#keep, grace, maxNames };
-    const sweep = tick?.sweep ?? false;
-    const parts = [{ ...common, sweep, own, held, people: everybody.slice(0, CROWD) }];
-    for (let at = CROWD; at < everybody.length; at += CROWD) {
-      parts.push({ ...common, sweep: false, own: [], held: [], people: everybody.slice(at, at + CROWD) });
-    }
+    const common = { from: this.#self, keep: this.#keep, grace, maxNames, sweep: false, held: [] };
+    const partAt = (at: number) => ({
+      ...common,
+      own: own.slice(at, at + CROWD),
+      people: everybody.slice(at, at + CROWD),
+    });
+    const parts = [{ ...partAt(0), sweep: tick?.sweep ?? false, held }];
+    const most = Math.max(own.length, everybody.length);
+    for (let at = CROWD; at < most; at += CROWD) parts.push(partAt(at));
     return (await Promise.all(parts.map((part) => this.#tell(link, part)))).every(Boolean);
   }
 
