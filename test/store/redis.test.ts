@@ -301,6 +301,21 @@ describe("names", () => {
   });
 });
 
+test("who was here without a poll does not leave before their process could say that they were seen again", async () => {
+  const { store } = await open();
+  const { neighbours } = store;
+  // It says so every 10 s, at the next of its ticks, and perhaps a little late.
+  const [grace, often, tick] = [30_000, 10_000, 1_000];
+  neighbours.join(alone({ grace }));
+  const before = Date.now();
+  neighbours.arrived("ann", grace);
+  neighbours.arrived("bob", undefined);
+  await neighbours.told();
+  for (const user of ["ann", "bob"]) {
+    expect(await direct.zScore(`room${room}:here`, user)).toBeGreaterThan(before + grace + often + tick);
+  }
+});
+
 describe("a Redis that hangs", () => {
   test("gives nobody a name whose log-in was refused", async () => {
     const { store } = await open();

@@ -15,8 +15,8 @@ import type { Link } from "./link.js";
 const TICK = 1_000;
 /** The shortest time between two words of a process, in milliseconds. */
 const TICK_MIN = 10;
-/** How much longer than needed somebody is said to be here, in milliseconds: a process may be late. */
-const LEASE = 1_000;
+/** How much longer than needed somebody is said to be here, in milliseconds: a tick, and a process may be late. */
+const LEASE = 2_000;
 /** So much is gathered while there is nobody to tell; then the oldest is forgotten. */
 const GATHERED = 10_000;
 /** So many people are told of in one script, so that none is long. */
@@ -157,9 +157,9 @@ export class RedisPeople implements Neighbours {
     return (this.#resident?.grace ?? 0) / 3;
   }
 
-  #lease(left: number | undefined): number {
-    if (left !== undefined) return Math.ceil(left);
-    return Math.ceil((this.#resident?.grace ?? 0) + this.#refreshTime + LEASE);
+  /** A poll, or a page view, tells nothing by itself: it must still be known of when we next speak of all. */
+  #lease(left = this.#resident?.grace ?? 0): number {
+    return Math.ceil(left + this.#refreshTime + LEASE);
   }
 
   #refresh(): void {
