@@ -27,12 +27,12 @@ function start(name, program, args, { stdio = ["ignore", "ignore", "inherit"], e
   return child;
 }
 
-/** Ends all, the last one first. */
+/** Ends all, the last one first, and then this program: who waits for it waits on. */
 async function end(why) {
-  if (stopping) return;
+  if (stopping) return new Promise(() => {});
   stopping = true;
   if (why) console.error(`cluster: ${why}`);
-  for (const child of children) {
+  for (let child = children.shift(); child; child = children.shift()) {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) continue;
     child.kill("SIGTERM");
     await once(child, "exit");
@@ -40,8 +40,8 @@ async function end(why) {
   rmSync(folder, { recursive: true, force: true });
   process.exit(why ? 1 : 0);
 }
-process.on("SIGINT", () => end());
-process.on("SIGTERM", () => end());
+// The last is a terminal that was closed.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => end());
 
 async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
@@ -62,8 +62,9 @@ async function startProcess(redis) {
   const args = [here("../dist/server.js"), "--port", "0", "--redis", redis, "--trust-proxy"];
   const ended = (why) => stopping || console.log(`${why}; the others go on`);
   const child = start("a process", process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], ended });
-  const [line] = await once(child.stdout.setEncoding("utf8"), "data");
-  const [, url = "", port = ""] = /(http:\S+:(\d+))/.exec(line) ?? [];
+  const [line] = await Promise.race([once(child.stdout.setEncoding("utf8"), "data"), once(child, "exit")]);
+  const [, url, port] = /(http:\S+:(\d+))/.exec(line) ?? [];
+  if (!port) return end("a process did not start");
   console.log(`process ${child.pid} on ${url}`);
   return port;
 }

@@ -1,0 +1,63 @@
+/** `make cluster` ends as a whole, also when the terminal is closed, and when it cannot begin. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, expect, test } from "vitest";
+
+const PROGRAM = fileURLToPath(new URL("../../deploy/cluster.mjs", import.meta.url));
+
+let cluster: ChildProcess;
+let said: string;
+function startCluster(env: NodeJS.ProcessEnv = {}): void {
+  cluster = spawn(process.execPath, [PROGRAM], {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  said = "";
+  for (const output of [cluster.stdout, cluster.stderr]) {
+    output?.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+  }
+}
+afterEach(() => cluster.kill("SIGTERM"));
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+test.each(["SIGHUP", "SIGTERM"] as const)("%s ends all processes", async (signal) => {
+  startCluster();
+  while (!/^open /m.test(said)) await once(cluster.stdout ?? cluster, "data");
+  const pids = [...said.matchAll(/^process (\d+) /gm)].map(([, pid]) => Number(pid));
+  expect(pids).toHaveLength(3);
+  const redis = Number(/^Redis on redis:\/\/127\.0\.0\.1:(\d+)/m.exec(said)?.[1]);
+  cluster.kill(signal);
+  expect(await once(cluster, "exit")).toEqual([0, null]);
+  expect(pids.filter(isAlive)).toEqual([]);
+  await expect(fetch(`http://127.0.0.1:${redis}`)).rejects.toThrow();
+});
+
+test("a process that ends before it listens ends all", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "holdline-"));
+  // It listens where Redis should, and is none.
+  const program = join(folder, "redis");
+  await writeFile(
+    program,
+    `#!${process.execPath}
+    const port = process.argv[process.argv.indexOf("--port") + 1];
+    require("node:net").createServer((socket) => socket.on("error", () => {}).end("no\\r\\n")).listen(port, "127.0.0.1");`,
+    { mode: 0o755 },
+  );
+  startCluster({ REDIS: program });
+  expect(await once(cluster, "exit")).toEqual([1, null]);
+  expect(said).toMatch(/^cluster: a process did not start$/m);
+  await rm(folder, { recursive: true });
+});
