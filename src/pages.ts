@@ -138,19 +138,15 @@ const made = new WeakMap<Message, string>();
 function linked(message: Message): string {
   const known = made.get(message);
   if (known !== undefined) return known;
-  const html = linkedText(message.text);
-  made.set(message, html);
-  return html;
-}
-
-function linkedText(text: string): string {
-  const html = linkify(text).map(({ text, href }) => {
+  const pieces = linkify(message.text).map(({ text, href }) => {
     const words = escapeHtml(text);
     if (href === undefined) return words;
     return `<a href="${escapeHtml(href)}" target="_blank" rel="noopener noreferrer nofollow">${words}</a>`;
   });
   // A browser without styles shows no line end but this one.
-  return html.join("").replaceAll("\n", "<br>");
+  const html = pieces.join("").replaceAll("\n", "<br>");
+  made.set(message, html);
+  return html;
 }
 
 function template(file: string): (filling: Filling) => string {

@@ -96,10 +96,6 @@ function number(flag: string, text: string, most: number, least = 0): number {
   throw new RangeError(`--${flag} takes a number from ${least} to ${most}, not "${text}"`);
 }
 
-function isErrno(error: unknown): boolean {
-  return error instanceof Error && "errno" in error;
-}
-
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): string {
   if (error.code === "EADDRINUSE") return `port ${port} on ${host} is in use; choose another with --port.`;
   if (error.code === "EACCES")
@@ -129,7 +125,8 @@ const { host, port, data, redis, options } = readFlags();
 const log = (line: string) => process.stderr.write(`holdline: ${line}\n`);
 const store = storeOf(data, redis, options.backlog);
 const chat = await createChat({ ...options, store, log }).catch((error: Error) => {
-  const advice = isErrno(error.cause) ? "; choose another folder with --data, or --data none" : "";
+  const isErrno = error.cause instanceof Error && "errno" in error.cause;
+  const advice = isErrno ? "; choose another folder with --data, or --data none" : "";
   return giveUp(1, error.message + advice);
 });
 const { server, stop } = serve(chat.handler, { log, maxConnections: options.maxWaiters + SPARE_CONNECTIONS });

@@ -44,7 +44,7 @@ export class Log {
     skipUnseen([...this.#list.children]);
     this.#newer.hidden = true;
     byId("foot", HTMLElement).prepend(this.#newer);
-    this.#scroller.addEventListener("scroll", () => this.#isAtEnd() && this.#read(), { passive: true });
+    this.#scroller.addEventListener("scroll", () => this.#isAtEnd() && this.#tellNewer(0), { passive: true });
     this.#newer.addEventListener("click", () => {
       this.toEnd();
       // The button goes, and the focus must not go with it; in the box it would raise a phone's keyboard.
@@ -86,7 +86,7 @@ export class Log {
   /** Shows the end. */
   toEnd(): void {
     this.#scroller.scrollTop = 0;
-    this.#read();
+    this.#tellNewer(0);
   }
 
   #append(items: DocumentFragment): void {
@@ -155,10 +155,6 @@ export class Log {
 
   #isAtEnd(): boolean {
     return this.#scroller.scrollTop > -NEAR;
-  }
-
-  #read(): void {
-    this.#tellNewer(0);
   }
 
   #tellNewer(unread: number): void {

@@ -4,8 +4,6 @@
  */
 import type { createClient } from "redis";
 
-type Create = typeof createClient;
-
 /** Makes a client for a URL; not connected yet. */
 export type Make = (url: string) => ReturnType<typeof make>;
 
@@ -23,7 +21,7 @@ export async function load(): Promise<Make> {
 }
 
 /** It neither queues nor reconnects, since what was sent too late must not be sent. */
-function make(create: Create, url: string) {
+function make(create: typeof createClient, url: string) {
   const socket = { connectTimeout: PATIENCE, reconnectStrategy: false } as const;
   return create({ url, disableOfflineQueue: true, socket });
 }

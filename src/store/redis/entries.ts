@@ -17,7 +17,7 @@ export function keptOf(entries: readonly Entry[], about: Stream, keep: number): 
   return { floor: isWhole ? deleted : idBefore(first.id), messages };
 }
 
-/** An entry as a message; undefined when it is none of ours. */
+/** An entry as a message, whose kind may be empty; undefined when it is none of ours. */
 export function asMessage({ id, message: { user, text, kind } }: Entry): Message | undefined {
   if (!isId(id) || user === undefined || text === undefined) return undefined;
   const at = parseId(id)[0];

@@ -4,7 +4,7 @@ import { NOTICES_UP_TO, RELOAD_TIME } from "../neighbours.js";
 /** So many events are kept for processes that are late. Who missed one reads everything anew. */
 const EVENTS = 10_000;
 /** So much is tidied up in one step, so that no step is long. */
-const TIDY = 100;
+export const TIDY = 100;
 
 /** What they have in common. */
 export const COMMON = `

@@ -1,5 +1,5 @@
 /** What happens in Redis, as scripts: each is one step that nobody sees half of. */
-import { COMMON, claim, people, remember } from "./people-scripts.js";
+import { COMMON, claim, people, remember, TIDY } from "./people-scripts.js";
 
 /**
  * The keys of a room, in the order in which scripts get them; all begin with its prefix. Times are by Redis' clock, so
@@ -20,9 +20,6 @@ export const KEYS = [
   "secret", // string: what session cookies are signed with
 ] as const;
 
-/** So much is tidied up in one step, so that no step is long. */
-const TIDY = 100;
-
 const PRELUDE = `
 local ${KEYS.join(", ")} = unpack(KEYS)
 local time = redis.call('TIME')
@@ -31,18 +28,14 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- One more than is kept: the id before the oldest tells a gap.
 local function say(keep, user, text, kind)
   local n = redis.call('INCR', count)
-  local fields = {'n', n, 'user', user, 'text', text}
-  if kind ~= '' then
-    table.insert(fields, 'kind')
-    table.insert(fields, kind)
-  end
-  return redis.call('XADD', messages, 'MAXLEN', '~', keep + 1, '*', unpack(fields)), n
+  local limit = keep + 1
+  return redis.call('XADD', messages, 'MAXLEN', '~', limit, '*', 'n', n, 'user', user, 'text', text, 'kind', kind), n
 end
 `;
 
 /**
- * The start of a process, or of a new connection. A room that is not there yet begins now, and never before what the process
- * has seen, so that ids do not go back even when Redis has lost its data.
+ * The start of a process, or of a new connection. A room that is not there yet begins now, and never before what the
+ * process has seen, so that ids do not go back even when Redis has lost its data.
  */
 const begin = `
 local seen, secret_new = ARGV[1], ARGV[2]
