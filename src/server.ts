@@ -24,23 +24,23 @@ function giveUp(status: 1 | 2, line: string): never {
   process.exit(status);
 }
 
+const FLAGS = {
+  host: { type: "string", default: "127.0.0.1" },
+  port: { type: "string", default: "5000" },
+  data: { type: "string" },
+  redis: { type: "string" },
+  backlog: { type: "string", default: "1000" },
+  "max-waiters": { type: "string", default: "10000" },
+  "post-rate": { type: "string", default: "5" },
+  "login-rate": { type: "string", default: "5" },
+  metrics: { type: "boolean", default: false },
+  "trust-proxy": { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
+
 function readFlags() {
   try {
-    const { values } = parseArgs({
-      options: {
-        host: { type: "string", default: "127.0.0.1" },
-        port: { type: "string", default: "5000" },
-        data: { type: "string" },
-        redis: { type: "string" },
-        backlog: { type: "string", default: "1000" },
-        "max-waiters": { type: "string", default: "10000" },
-        "post-rate": { type: "string", default: "5" },
-        "login-rate": { type: "string", default: "5" },
-        metrics: { type: "boolean", default: false },
-        "trust-proxy": { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
+    const { values } = parseArgs({ options: FLAGS });
     if (values.help) {
       process.stdout.write(`${USAGE}\n`);
       process.exit(0);

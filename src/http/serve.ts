@@ -2,7 +2,7 @@
  * The HTTP server that the program runs: Node's own, with bounds on all that a stranger can hold open, and nothing
  * that is fatal once it listens.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type RequestListener, type Server } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { watchLoop } from "./late.js";
@@ -44,23 +44,8 @@ const LATE = 1_000;
 const SECOND = 1_000;
 
 /** Makes a server for a handler; it does not listen yet. */
-export function serve(
-  handler: (req: IncomingMessage, res: ServerResponse) => void,
-  options: ServeOptions,
-): Serving {
-  const server = createServer(
-    {
-      maxHeaderSize: options.maxHeaderSize ?? 16_384,
-      headersTimeout: options.headersTimeout ?? 10_000,
-      requestTimeout: options.requestTimeout ?? 30_000,
-      keepAliveTimeout: options.keepAliveTimeout ?? 75_000,
-      // Node's default looks every 30 seconds, which would make a timeout of ten one of forty.
-      connectionsCheckingInterval: 2_000,
-    },
-    handler,
-  );
-  server.maxConnections = options.maxConnections ?? 12_000;
-  server.timeout = options.idleTimeout ?? 65_000;
+export function serve(handler: RequestListener, options: ServeOptions): Serving {
+  const server = bounded(handler, options);
   const tell = seldom(options.log);
   server.on("clientError", refuseNonsense);
   server.on("drop", () =>
@@ -91,6 +76,21 @@ export function serve(
         for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
       }),
   };
+}
+
+function bounded(handler: RequestListener, options: ServeOptions): Server {
+  const limits = {
+    maxHeaderSize: options.maxHeaderSize ?? 16_384,
+    headersTimeout: options.headersTimeout ?? 10_000,
+    requestTimeout: options.requestTimeout ?? 30_000,
+    keepAliveTimeout: options.keepAliveTimeout ?? 75_000,
+    // Node's default looks every 30 seconds, which would make a timeout of ten one of forty.
+    connectionsCheckingInterval: 2_000,
+  };
+  const server = createServer(limits, handler);
+  server.maxConnections = options.maxConnections ?? 12_000;
+  server.timeout = options.idleTimeout ?? 65_000;
+  return server;
 }
 
 /** What Node's parser refuses, or who takes too long: a bare status, and the connection closes. */
