@@ -35,7 +35,7 @@ export class Crowd {
 
   /** Somebody was away, from here, and has come. @param left for how many milliseconds; undefined: a poll is held */
   arrived(user: string, left: number | undefined): void {
-    this.came(user);
+    this.#add(user);
     this.#neighbours.arrived(user, left);
   }
 
@@ -53,15 +53,20 @@ export class Crowd {
     this.#change(true);
   }
 
-  came(user: string): void {
-    this.#change(!this.#here.has(user));
-    this.#here.add(user);
+  /** Somebody is here, as is heard. Who has left since we told of it ourselves is not. */
+  came(user: string, isOwn: boolean): void {
+    if (!isOwn || this.#presence.has(user)) this.#add(user);
   }
 
   went(user: string): void {
     // Gone elsewhere; but not from here.
     if (this.#presence.held(user) > 0) this.#neighbours.arrived(user, undefined);
     else this.#change(this.#here.delete(user));
+  }
+
+  #add(user: string): void {
+    this.#change(!this.#here.has(user));
+    this.#here.add(user);
   }
 
   #change(changed: boolean): void {

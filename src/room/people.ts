@@ -78,7 +78,7 @@ export class People {
         crowd.met(here);
       },
       owned: (owner) => names.told(owner),
-      came: (user) => crowd.came(user),
+      came: (user, isOwn) => crowd.came(user, isOwn),
       went: (user) => crowd.went(user),
       left: (user, client) => {
         letGo(user, client);

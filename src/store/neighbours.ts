@@ -35,8 +35,8 @@ export interface Resident {
   met(owners: Iterable<Owner>, here: Iterable<string>): void;
   /** A name has this owner now. */
   owned(owner: Owner): void;
-  /** Somebody is here now, or not any more. */
-  came(user: string): void;
+  /** Somebody is here now, or not any more. @param isOwn whether this process itself had told of it */
+  came(user: string, isOwn: boolean): void;
   went(user: string): void;
   /** Somebody's page says good-bye (that of one client, or all there are): polls that are held for it can go. */
   left(user: string, client: string | undefined): void;

@@ -59,7 +59,7 @@ export class Hearing {
     for (const value of Array.isArray(people) ? (people as unknown[]) : []) {
       const [what, user, client] = Array.isArray(value) ? (value as unknown[]) : [];
       if (typeof user !== "string") continue;
-      if (what === "came") resident.came(user);
+      if (what === "came") resident.came(user, from === this.#self);
       else if (what === "went") resident.went(user);
       // Our own polls are let go already, and what has come since is not meant.
       else if (from !== this.#self) resident.left(user, typeof client === "string" ? client : undefined);
