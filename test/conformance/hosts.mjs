@@ -15,11 +15,17 @@ const isChat = (path) => path.startsWith("/chat");
 const OPTIONS = { postRate: 0, loginRate: 0, metrics: true };
 const below = () => createChat({ ...OPTIONS, path: "/chat" });
 
+// Longer than the kit rests between two requests of a connection, or a post may meet its end.
+const keepAliveTimeout = 75_000;
+
 /** Each listens and gives what ends it. */
 const HOSTS = {
   async bare() {
     const chat = await below();
-    const server = createServer((req, res) => chat.handler(req, res)).listen(port, "127.0.0.1");
+    const server = createServer({ keepAliveTimeout }, (req, res) => chat.handler(req, res)).listen(
+      port,
+      "127.0.0.1",
+    );
     return () => [server.close(), chat.close()];
   },
   async express() {
@@ -27,13 +33,16 @@ const HOSTS = {
     const app = express();
     app.use("/chat", (req, res) => chat.handler(req, res));
     app.get("/", (_req, res) => res.send(PAGE));
-    const server = app.listen(port, "127.0.0.1");
+    const server = Object.assign(app.listen(port, "127.0.0.1"), { keepAliveTimeout });
     return () => [server.close(), chat.close()];
   },
   async fastify() {
     const chat = await below();
     // A path whose percent-encoding is broken is answered here, before any hook.
-    const app = Fastify({ frameworkErrors: (_, request, reply) => chat.handler(request.raw, reply.raw) });
+    const app = Fastify({
+      keepAliveTimeout,
+      frameworkErrors: (_, request, reply) => chat.handler(request.raw, reply.raw),
+    });
     app.addHook("onRequest", (request, reply, done) =>
       isChat(request.url) ? chat.handler(request.raw, reply.raw) : done(),
     );
@@ -53,7 +62,7 @@ const HOSTS = {
       ctx.respond = false;
       chat.handler(ctx.req, ctx.res);
     });
-    const server = app.listen(port, "127.0.0.1");
+    const server = Object.assign(app.listen(port, "127.0.0.1"), { keepAliveTimeout });
     return () => [server.close(), chat.close()];
   },
 };

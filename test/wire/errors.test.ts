@@ -4,8 +4,9 @@ import { ask, code, FORM, Person } from "./person.js";
 
 let running: Running;
 let ann: Person;
+// Nobody is away for as long as this takes on a slow machine: a notice would wake who waits.
 beforeAll(async () => {
-  running = await startChat({ backlog: 10, maxWaiters: 3 });
+  running = await startChat({ backlog: 10, maxWaiters: 3, grace: 3_600_000 });
   ann = await Person.login(running.url, "ann");
 });
 afterAll(async () => {
