@@ -8,6 +8,8 @@
 
 /** How long a round may keep the event loop before others get their turn, in milliseconds. */
 const TURN = 10;
+/** The same for its first turn: long enough for a thousand answers, whose readers would else come back in between. */
+const FIRST_TURN = 20;
 /** The rest after a round, as a multiple of its busy time. One was too short to keep a busy room in rounds. */
 const REST = 2;
 
@@ -59,10 +61,11 @@ export class Rounds<T> {
   #turn(): void {
     this.#stop = undefined;
     const start = performance.now();
+    const turn = this.#round ? TURN : FIRST_TURN;
     const round = this.#round ?? this.#begin()[Symbol.iterator]();
     this.#round = round;
     let now = start;
-    for (let count = 1; now - start < TURN; count++) {
+    for (let count = 1; now - start < turn; count++) {
       const next = round.next();
       if (next.done) {
         this.#round = undefined;

@@ -6,7 +6,7 @@ import type { Reply } from "./site.js";
 
 export class Checks {
   /** Ends the case as not tried. */
-  skip(reason: string): never {
+  notTried(reason: string): never {
     throw new NotTried(reason);
   }
 

@@ -26,11 +26,8 @@ type Person =
   | { readonly user: string; readonly how: "here"; readonly left: number }
   | { readonly user: string; readonly how: Leaving; readonly client: string | undefined };
 
-interface Change {
-  readonly owner: Owner;
-  /** The login that ended. */
-  readonly was: string | undefined;
-}
+/** A name's new owner, and the id of the login that ended. */
+type Change = { readonly owner: Owner; readonly was: string | undefined };
 
 /** What was gathered. */
 interface Gathered {

@@ -103,7 +103,7 @@ add(
       notices.push(...batch.messages.filter(({ user }) => user === ann.name));
       cursor = batch.cursor;
     }
-    if (notices.length === 0) return t.skip("none was told, which the contract leaves open");
+    if (notices.length === 0) return t.notTried("none was told, which the contract leaves open");
     t.equal(
       "somebody comes and logs out: the notices",
       notices.map(({ kind }) => kind),

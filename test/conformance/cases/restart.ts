@@ -135,8 +135,8 @@ add(
 
 /** A server whose clock has been seen to move, and a trial on it. */
 async function startWithClock(t: Trial): Promise<[Started, Trial]> {
-  if (!t.here.start) return t.skip("needs --start");
-  if (!t.here.clock) return t.skip("needs --clock");
+  if (!t.here.start) return t.notTried("needs --start");
+  if (!t.here.clock) return t.notTried("needs --clock");
   const [server, inside] = await t.start({ clock: true });
   const ann = await inside.person();
   const since = await ann.end();
@@ -144,7 +144,7 @@ async function startWithClock(t: Trial): Promise<[Started, Trial]> {
   await ann.post("an hour later");
   const [message] = await inside.hear(ann, since, 1);
   if ((message?.at ?? 0) < Date.now() + (HOUR / 2) * 1000)
-    return t.skip("--clock does not move this server's clock");
+    return t.notTried("--clock does not move this server's clock");
   return [server, inside];
 }
 
