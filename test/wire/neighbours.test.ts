@@ -120,7 +120,8 @@ test("a Redis that has lost everything is told again whose the names are of who 
   await until(() => one.chat.waiting === 1);
   await direct.flushAll();
   await direct.sendCommand(["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-  while ((await direct.zScore(`room${room}:here`, "ann")) === null);
+  // First Redis is told who is here, then whose the names are.
+  while ((await direct.hGet(`room${room}:names`, "ann")) === null);
   let status = 503;
   while (status === 503) ({ status } = await login(two.url, "ann"));
   expect(status).toBe(409);
