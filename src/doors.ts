@@ -87,7 +87,7 @@ export class Doors {
     if (!session) return redirect(303, "../../login");
     if (request.params.user !== session.name) return redirect(303, `../../${chatroomOf(session.name)}`);
     if (!request.isHead) this.#room.view(session.name);
-    const still = request.query()?.has("still") === true;
+    const still = request.query()?.get("still") !== undefined;
     const view = {
       user: session.name,
       who: this.#room.people.who(),

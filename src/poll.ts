@@ -33,7 +33,7 @@ export function longPoll(room: Room, sessions: Sessions): Handler {
     if (request.req.method !== "POST") return poll(room, request, session, query);
     return request.form().then((form) => {
       if (!form || isRefusal(form)) return form;
-      return poll(room, request, session, new Map([...form, ...query]));
+      return poll(room, request, session, query.and(form));
     });
   };
 }

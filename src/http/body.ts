@@ -1,6 +1,6 @@
 /** A request's body, read as fields: with a bound on its length, and strict about what it says it is. */
 import type { IncomingMessage } from "node:http";
-import { type Fields, objectFields, parseForm, parseJsonFields } from "./form.js";
+import { Fields, objectFields, parseForm, parseJsonFields } from "./form.js";
 import { type Refusal, refuse } from "./reply.js";
 
 /** How much of a body that is too large is still read, so that its sender gets to see the 413. */
@@ -21,7 +21,7 @@ export async function readForm(req: IncomingMessage, limit: number): Promise<Fie
   if (typeof parsed === "object" && !Buffer.isBuffer(parsed)) return objectFields(parsed) ?? MALFORMED;
   const body = parsed === undefined ? await readBytes(req, limit) : Buffer.from(parsed);
   if (body === undefined || "code" in body) return body;
-  if (body.length === 0) return new Map();
+  if (body.length === 0) return new Fields();
   const [type = "", ...parameters] = (req.headers["content-type"] ?? "").toLowerCase().split(";");
   const isJson = type.trim() === "application/json";
   if (!isJson && type.trim() !== "application/x-www-form-urlencoded") {

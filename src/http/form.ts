@@ -1,12 +1,41 @@
 /** Form encoding (`a=1&b=2`), as queries and bodies have it, read strictly. */
 
-/** Fields by name; of fields with one name, the first. */
-export type Fields = ReadonlyMap<string, string>;
+/** Fields in their order. A list and no map: a poll has three, and a map would hash the name of each. */
+export class Fields {
+  readonly #names: string[] = [];
+  readonly #values: string[] = [];
+
+  /** How many there are. */
+  get size(): number {
+    return this.#names.length;
+  }
+
+  add(name: string, value: string): void {
+    this.#names.push(name);
+    this.#values.push(value);
+  }
+
+  /** The value of a field; of several with one name, that of the first. */
+  get(name: string): string | undefined {
+    const at = this.#names.indexOf(name);
+    return at < 0 ? undefined : this.#values[at];
+  }
+
+  /** These, and others after them. */
+  and(others: Fields): Fields {
+    const all = new Fields();
+    for (const fields of [this, others]) for (const [name, value] of fields) all.add(name, value);
+    return all;
+  }
+
+  *[Symbol.iterator](): Iterator<[name: string, value: string]> {
+    for (const [at, name] of this.#names.entries()) yield [name, this.#values[at] ?? ""];
+  }
+}
 
 /** Reads a query or a form body. Undefined when its percent-encoding or the UTF-8 within is broken. */
 export function parseForm(text: string): Fields | undefined {
-  const fields = new Map<string, string>();
-  if (text === "") return fields;
+  const fields = new Fields();
   try {
     for (let start = 0; start < text.length; ) {
       const ampersand = text.indexOf("&", start);
@@ -14,8 +43,7 @@ export function parseForm(text: string): Fields | undefined {
       const pair = text.slice(start, end);
       const equals = pair.indexOf("=");
       const name = decode(equals < 0 ? pair : pair.slice(0, equals), text);
-      if (pair !== "" && !fields.has(name))
-        fields.set(name, equals < 0 ? "" : decode(pair.slice(equals + 1), text));
+      if (pair !== "") fields.add(name, equals < 0 ? "" : decode(pair.slice(equals + 1), text));
       start = end + 1;
     }
   } catch (error) {
@@ -40,10 +68,10 @@ export function parseJsonFields(text: string): Fields | undefined {
 /** The same of a value that was parsed already. */
 export function objectFields(value: unknown): Fields | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const fields = new Map<string, string>();
+  const fields = new Fields();
   for (const [name, field] of Object.entries(value)) {
     if (typeof field !== "string") return undefined;
-    fields.set(name, field);
+    fields.add(name, field);
   }
   return fields;
 }

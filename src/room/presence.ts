@@ -6,18 +6,41 @@
  *   away ──poll or page view──▶ here ──last poll let go──▶ here, leaving ──grace time──▶ away
  *                                 ▲────────poll────────────────┘
  *
- * All that happens per poll is a look-up or two. People who are leaving wait in the order of their going, so one timer,
- * for the first of them, serves all.
+ * All that happens per poll is one look-up, when it is held; it keeps the person for when it is let go.
  */
+import { Deadlines, type Waiting } from "./deadlines.js";
+
+/** Somebody who is here. */
+export class Person implements Waiting {
+  readonly user: string;
+  /** How many polls are held. */
+  polls = 0;
+  /** When they are away who have none held. */
+  due = 0;
+  tick: number | undefined;
+  isHere = true;
+
+  constructor(user: string) {
+    this.user = user;
+  }
+
+  /** Whether the grace time is running. */
+  get isWaiting(): boolean {
+    return this.isHere && this.polls === 0;
+  }
+}
+
+/** A poll, as far as presence goes. */
+export interface Polling {
+  readonly user: string;
+  /** Whose it is, once it is held. */
+  person: Person | undefined;
+}
 
 export class Presence {
-  // How many polls each person here has held.
-  readonly #polls = new Map<string, number>();
-  // When those who have none held will be away, earliest first.
-  readonly #leaving = new Map<string, number>();
+  readonly #people = new Map<string, Person>();
   readonly #grace: number;
-  readonly #departed: (user: string) => void;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #leaving: Deadlines<Person>;
   #sorted: readonly string[] | undefined;
 
   /**
@@ -26,115 +49,90 @@ export class Presence {
    */
   constructor(grace: number, departed: (user: string) => void) {
     this.#grace = grace;
-    this.#departed = departed;
+    this.#leaving = new Deadlines(({ user }) => {
+      this.leave(user);
+      departed(user);
+    });
   }
 
   /** How many people are here. */
   get count(): number {
-    return this.#polls.size;
+    return this.#people.size;
   }
 
   /** Whether somebody is here. */
   has(user: string): boolean {
-    return this.#polls.has(user);
+    return this.#people.has(user);
   }
 
   /** The names of who is here, in order. */
   names(): readonly string[] {
-    this.#sorted ??= [...this.#polls.keys()].sort();
+    this.#sorted ??= [...this.#people.keys()].sort();
     return this.#sorted;
   }
 
   /** How many polls somebody has held. */
   held(user: string): number {
-    return this.#polls.get(user) ?? 0;
+    return this.#people.get(user)?.polls ?? 0;
   }
 
   /** Who has most polls held, and how many. Looks at everybody: for when there is no room for more. */
   heaviest(): [user: string, polls: number] {
     let heaviest: [string, number] = ["", 0];
-    for (const entry of this.#polls) if (entry[1] > heaviest[1]) heaviest = entry;
+    for (const { user, polls } of this.#people.values()) if (polls > heaviest[1]) heaviest = [user, polls];
     return heaviest;
   }
 
   /** Who is here, and for how many milliseconds more; undefined while a poll is held. */
   *here(): Iterable<[user: string, left: number | undefined]> {
     const now = performance.now();
-    for (const user of this.#polls.keys()) {
-      const awayAt = this.#leaving.get(user);
-      yield [user, awayAt === undefined ? undefined : Math.max(1, awayAt - now)];
+    for (const { user, polls, due } of this.#people.values()) {
+      yield [user, polls > 0 ? undefined : Math.max(1, due - now)];
     }
   }
 
   /** A page view of this person, or a poll that is answered at once. True when they were away. */
   touch(user: string): boolean {
-    const polls = this.#polls.get(user);
-    if (polls === undefined) this.#add(user, 0);
-    if (!polls) this.#expect(user);
-    return polls === undefined;
+    const known = this.#people.get(user);
+    const person = known ?? this.#add(user);
+    if (person.polls === 0) this.#leaving.set(person, this.#grace);
+    return known === undefined;
   }
 
-  /** A poll of this person is held. True when they were away. */
-  hold(user: string): boolean {
-    const polls = this.#polls.get(user);
-    if (polls === undefined) {
-      this.#add(user, 1);
-      return true;
-    }
-    if (polls === 0) this.#leaving.delete(user);
-    this.#polls.set(user, polls + 1);
-    return false;
+  /** A poll is held. True when its person was away. */
+  hold(poll: Polling): boolean {
+    const known = this.#people.get(poll.user);
+    poll.person = known ?? this.#add(poll.user);
+    poll.person.polls++;
+    return known === undefined;
   }
 
   /** A poll that was held is let go. */
-  release(user: string): void {
-    const polls = this.#polls.get(user);
-    // Nothing to let go for somebody who left meanwhile.
-    if (!polls) return;
-    this.#polls.set(user, polls - 1);
-    if (polls === 1) this.#expect(user);
+  release({ person }: Polling): void {
+    if (!person) return;
+    person.polls--;
+    // Who left meanwhile has no grace time.
+    if (person.isWaiting) this.#leaving.set(person, this.#grace);
   }
 
   /** This person is away at once. False when they were not here. */
   leave(user: string): boolean {
-    this.#leaving.delete(user);
+    const person = this.#people.get(user);
+    if (!person) return false;
+    person.isHere = false;
     this.#sorted = undefined;
-    return this.#polls.delete(user);
+    return this.#people.delete(user);
   }
 
-  /** Ends the timer. */
+  /** Forgets all deadlines. */
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#leaving.stop();
   }
 
-  #add(user: string, polls: number): void {
-    this.#polls.set(user, polls);
+  #add(user: string): Person {
+    const person = new Person(user);
+    this.#people.set(user, person);
     this.#sorted = undefined;
-  }
-
-  #expect(user: string): void {
-    // Out and in again, to stand behind all who are to leave earlier.
-    this.#leaving.delete(user);
-    this.#leaving.set(user, performance.now() + this.#grace);
-    this.#timer ??= this.#after(this.#grace);
-  }
-
-  #after(delay: number): NodeJS.Timeout {
-    // A process that has nothing else to do need not wait for people to be away.
-    return setTimeout(() => this.#sweep(), delay).unref();
-  }
-
-  #sweep(): void {
-    this.#timer = undefined;
-    const now = performance.now();
-    for (const [user, awayAt] of this.#leaving) {
-      if (awayAt > now) {
-        this.#timer ??= this.#after(awayAt - now);
-        return;
-      }
-      this.leave(user);
-      this.#departed(user);
-    }
+    return person;
   }
 }

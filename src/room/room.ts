@@ -132,7 +132,7 @@ export class Room {
       return "answered";
     }
     if (poll.cursor === "now") poll.cursor = this.#backlog.end;
-    const wasAway = this.#presence.hold(user);
+    const wasAway = this.#presence.hold(poll);
     this.#waiters.hold(poll);
     if (wasAway) this.people.arrived(user, undefined);
     return "held";
@@ -141,6 +141,7 @@ export class Room {
   /** Nobody keeps others out by holding many polls: in a full room, who holds most gives their oldest place up. */
   #hasRoom(user: string): boolean {
     const { maxWaiters, maxWaitersPerUser } = this.#options;
+    if (this.#waiters.size < Math.min(maxWaiters, maxWaitersPerUser)) return true;
     const own = this.#presence.held(user);
     if (own >= maxWaitersPerUser) return false;
     if (this.#waiters.size < maxWaiters) return true;
@@ -153,7 +154,7 @@ export class Room {
   /** A poll that was held was let go. */
   #settled(waiter: Waiter, ending: Ending): void {
     this.counts.polls[ending]++;
-    this.#presence.release(waiter.user);
+    this.#presence.release(waiter);
     if (ending !== "gone") waiter.answer(this.#answers.to(waiter.cursor, ending), ending);
   }
 

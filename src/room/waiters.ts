@@ -12,13 +12,14 @@
 import type { Answer, Ending } from "./answers.js";
 import type { Cursor } from "./backlog.js";
 import { Deadlines, type Waiting } from "./deadlines.js";
+import type { Person, Polling } from "./presence.js";
 import { Rounds } from "./rounds.js";
 
 /**
  * One poll. Who asks brings it, with the way to answer it; there may be ten thousand at once, so it is one object
  * and no closures.
  */
-export abstract class Waiter {
+export abstract class Waiter implements Polling {
   readonly user: string;
   /** What was last seen; `"now"` is made a cursor when the poll reaches the room. */
   cursor: Cursor | "now";
@@ -26,6 +27,7 @@ export abstract class Waiter {
   wait: number;
   /** The page that polls: a newer poll of the same page and user supersedes this one. Undefined: nothing does. */
   readonly client: string | undefined;
+  person: Person | undefined;
   /** Where it is held, or is to be. */
   place: Place | undefined;
   /** Which of all that were ever held it is. */

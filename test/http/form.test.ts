@@ -2,7 +2,11 @@
 import { describe, expect, test } from "vitest";
 import { parseForm, parseJsonFields } from "../../src/http/form.js";
 
-const fields = (text: string) => Object.fromEntries([...(parseForm(text) ?? [["undefined", ""]])]);
+/** By name, as they are found. */
+function fields(text: string) {
+  const form = parseForm(text);
+  return Object.fromEntries([...(form ?? [])].map(([name]) => [name, form?.get(name)]));
+}
 
 describe("a form", () => {
   test("is pairs; plus is a blank, percent is a byte of UTF-8", () => {
@@ -49,7 +53,7 @@ describe("a form", () => {
   });
 
   test("of tens of thousands of fields is read", () => {
-    expect(parseForm("a&".repeat(30_000))?.size).toBe(1);
+    expect(parseForm("a&".repeat(30_000))?.size).toBe(30_000);
     expect(parseForm(Array.from({ length: 10_000 }, (_, n) => `k${n}=${n}`).join("&"))?.size).toBe(10_000);
   });
 });

@@ -107,8 +107,28 @@ test("a reader that takes no bytes is cut off", async () => {
   expect((await rest(socket)).length).toBeLessThan(bytes);
 });
 
+test("a request without a body comes to its end for who reads it, at once or later", async () => {
+  const { port } = await start(async (req, res) => {
+    if (req.url === "/later") await new Promise(setImmediate);
+    let body = "";
+    req.on("data", (chunk) => {
+      body += chunk;
+    });
+    req.on("end", () => res.end(`read <${body}>`));
+  });
+  for (const path of ["/", "/later"]) {
+    for (const method of ["GET", "POST"]) {
+      const socket = await dial(port, `${method} ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      expect(`${(await once(socket, "data"))[0]}`, `${method} ${path}`).toContain("read <>");
+      socket.write(`${method} ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab`);
+      expect(`${(await once(socket, "data"))[0]}`, `${method} ${path}`).toContain("read <ab>");
+      socket.destroy();
+    }
+  }
+});
+
 test("a connection that rests too long after an answer is closed", async () => {
-  const { port } = await start(ok, { keepAliveTimeout: 50 });
+  const { port } = await start(ok, { idleTimeout: 50 });
   expect(await rest(await dial(port, GET))).toMatch(/^HTTP\/1.1 200 /);
 });
 

@@ -19,7 +19,7 @@ const silent: Neighbours = {
 test("who has left does not come back when we hear late what we told ourselves, but when another process tells", async () => {
   const presence = new Presence(30_000, () => {});
   const crowd = new Crowd(silent, presence);
-  presence.hold("bob");
+  presence.hold({ user: "bob", person: undefined });
   crowd.arrived("bob", undefined);
   expect(crowd.names()).toEqual(["bob"]);
   presence.leave("bob");

@@ -1,8 +1,10 @@
 /** Presence: people come and go; their polls come and go all the time. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Presence } from "../../src/room/presence.js";
+import { type Polling, Presence } from "../../src/room/presence.js";
 
 const GRACE = 30_000;
+/** A deadline may be late by so much. */
+const TICK = 50;
 let away: string[];
 let presence: Presence;
 
@@ -16,15 +18,19 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+const pollOf = (user: string): Polling => ({ user, person: undefined });
+
 /** A poll that is held. */
-function arrive(user: string): boolean {
-  return presence.hold(user);
+function arrive(user: string): Polling {
+  const poll = pollOf(user);
+  presence.hold(poll);
+  return poll;
 }
 
 test("who polls is here; only the first time is a coming", () => {
   expect(presence.touch("ann")).toBe(true);
-  expect([presence.hold("ann"), presence.touch("ann")]).toEqual([false, false]);
-  expect([presence.hold("bob"), presence.touch("bob")]).toEqual([true, false]);
+  expect([presence.hold(pollOf("ann")), presence.touch("ann")]).toEqual([false, false]);
+  expect([presence.hold(pollOf("bob")), presence.touch("bob")]).toEqual([true, false]);
   presence.leave("bob");
   expect([presence.count, presence.has("ann"), presence.held("ann")]).toEqual([1, true, 1]);
 });
@@ -36,12 +42,11 @@ test("somebody whose poll is held is here for as long as it takes", () => {
 });
 
 test("the grace time runs from the last poll that was let go, and then one is away, once", () => {
-  arrive("ann");
-  presence.hold("ann");
-  presence.release("ann");
+  const [first, second] = [arrive("ann"), arrive("ann")];
+  presence.release(first);
   vi.advanceTimersByTime(GRACE * 2);
   expect(presence.has("ann")).toBe(true);
-  presence.release("ann");
+  presence.release(second);
   vi.advanceTimersByTime(GRACE - 1);
   expect(presence.has("ann")).toBe(true);
   vi.advanceTimersByTime(1);
@@ -56,16 +61,15 @@ test("a page view counts for the grace time", () => {
   presence.touch("ann");
   vi.advanceTimersByTime(GRACE - 1);
   expect(away).toEqual([]);
-  vi.advanceTimersByTime(1);
+  vi.advanceTimersByTime(TICK);
   expect(away).toEqual(["ann"]);
 });
 
 test("a poll in time keeps one here, and the others go when it is their turn", () => {
-  arrive("ann");
-  arrive("bob");
-  presence.release("ann");
+  const [ann, bob] = [arrive("ann"), arrive("bob")];
+  presence.release(ann);
   vi.advanceTimersByTime(1000);
-  presence.release("bob");
+  presence.release(bob);
   vi.advanceTimersByTime(1000);
   arrive("ann");
   vi.advanceTimersByTime(GRACE);
@@ -73,13 +77,26 @@ test("a poll in time keeps one here, and the others go when it is their turn", (
 });
 
 test("who leaves is away at once, is not told of again, and can come back", () => {
-  arrive("ann");
+  const poll = arrive("ann");
   expect(presence.leave("ann")).toBe(true);
   expect(presence.leave("ann")).toBe(false);
-  presence.release("ann");
+  presence.release(poll);
   vi.advanceTimersByTime(GRACE * 2);
   expect([presence.count, away]).toEqual([0, []]);
   expect(presence.touch("ann")).toBe(true);
+});
+
+test("a poll from before somebody left counts for nothing when they are back", () => {
+  const early = arrive("ann");
+  presence.leave("ann");
+  const late = arrive("ann");
+  presence.release(early);
+  expect(presence.held("ann")).toBe(1);
+  vi.advanceTimersByTime(GRACE * 2);
+  expect([presence.has("ann"), away]).toEqual([true, []]);
+  presence.release(late);
+  vi.advanceTimersByTime(GRACE);
+  expect(away).toEqual(["ann"]);
 });
 
 test("who holds most polls can be told, and is nobody when none is held", () => {
@@ -123,8 +140,7 @@ test("a clock that goes back keeps nobody here longer than the grace time", () =
 test("a clock that goes forward sends nobody away before the grace time", () => {
   presence.touch("ann");
   vi.advanceTimersByTime(GRACE - 1000);
-  arrive("bob");
-  presence.release("bob");
+  presence.release(arrive("bob"));
   vi.setSystemTime(Date.now() + 3_600_000);
   vi.advanceTimersByTime(1000);
   expect([away, presence.names()]).toEqual([["ann"], ["bob"]]);
