@@ -57,9 +57,13 @@ export function serve(handler: RequestListener, options: ServeOptions): Serving 
     server.on("error", (error) => tell("cannot accept a connection", error.message));
   });
   const sockets = new Set<Socket>();
+  // One for all, not a closure each.
+  const forget = function (this: Socket) {
+    sockets.delete(this);
+  };
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    socket.on("close", forget);
   });
   const maxUnread = options.maxUnread ?? 256 * 1024 * 1024;
   const watch = watchLoop(SECOND, (late) => {

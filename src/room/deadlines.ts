@@ -10,7 +10,7 @@ const TICK = 50;
 
 /** Something with a deadline. */
 export interface Waiting {
-  /** When it ends, by `performance.now()`. */
+  /** The tick in which it ends. A whole number: others would be objects of their own, two for everybody. */
   due: number;
   /** The tick in which it is looked at, if that is to come. */
   tick: number | undefined;
@@ -31,10 +31,14 @@ export class Deadlines<T extends Waiting> {
 
   /** Lets a wait end in `wait` milliseconds, and no earlier; `Infinity` has no end. */
   set(item: T, wait: number): void {
-    item.due = performance.now() + wait;
-    const tick = Math.ceil(item.due / TICK);
+    item.due = Math.ceil((performance.now() + wait) / TICK);
     // Who is looked at before that is sent on then.
-    if (item.tick === undefined || item.tick > tick) this.#put(item, tick);
+    if (item.tick === undefined || item.tick > item.due) this.#put(item, item.due);
+  }
+
+  /** How many milliseconds a wait has left. */
+  left({ due }: T): number {
+    return due * TICK - performance.now();
   }
 
   /** Forgets all. */
@@ -69,18 +73,18 @@ export class Deadlines<T extends Waiting> {
       if (tick * TICK > now) break;
       const items = this.#ticks.get(tick) ?? [];
       this.#ticks.delete(tick);
-      for (const item of items) this.#lookAt(item, tick, now);
+      for (const item of items) this.#lookAt(item, tick);
     }
     const [next] = [...this.#ticks.keys()].sort((a, b) => a - b);
     if (next !== undefined) this.#expect(next);
   }
 
-  #lookAt(item: T, tick: number, now: number): void {
+  #lookAt(item: T, tick: number): void {
     // It was put in an earlier tick since.
     if (item.tick !== tick) return;
     item.tick = undefined;
     if (!item.isWaiting) return;
-    if (item.due <= now) this.#expired(item);
-    else this.#put(item, Math.ceil(item.due / TICK));
+    if (item.due <= tick) this.#expired(item);
+    else this.#put(item, item.due);
   }
 }

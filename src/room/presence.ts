@@ -85,9 +85,8 @@ export class Presence {
 
   /** Who is here, and for how many milliseconds more; undefined while a poll is held. */
   *here(): Iterable<[user: string, left: number | undefined]> {
-    const now = performance.now();
-    for (const { user, polls, due } of this.#people.values()) {
-      yield [user, polls > 0 ? undefined : Math.max(1, due - now)];
+    for (const person of this.#people.values()) {
+      yield [person.user, person.isWaiting ? Math.max(1, this.#leaving.left(person)) : undefined];
     }
   }
 
