@@ -116,6 +116,7 @@ export class Request {
 
 /** The target's path and query: of `/a?b` itself, of `http://host/a?b` what is behind the host (RFC 9112, 3.2.2). */
 function originForm(target: string): string {
+  if (target.startsWith("/")) return target;
   const absolute = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1];
   if (absolute === undefined) return target;
   return absolute.startsWith("/") ? absolute : `/${absolute}`;

@@ -1,4 +1,5 @@
 /** Who is measured, in which order, how often; what came out. */
+import { bare } from "./contenders/bare.js";
 import type { Contender } from "./contenders/contender.js";
 import type { Times } from "./prober.js";
 import { hour, idle, memoryEach, type Offered, offer, oneAtATime, others } from "./scenarios.js";
@@ -14,6 +15,8 @@ export interface Plan {
 export class Measures {
   /** µs per delivery, by the size of the crowd. */
   readonly cpu = new Map<number, number[]>();
+  /** The same as a share of bare's, where both took turns. */
+  readonly ofBare: number[] = [];
   readonly offered = new Map<number, Offered[]>();
   readonly others: Times[] = [];
   /** KiB for each of 10,000: resident, and of the heap in use. */
@@ -73,10 +76,13 @@ type Play = (
 ) => Promise<void>;
 
 const small: Play = async (stage, measures, { what, rates }, _, say) => {
-  if (what.has("one") && stage.contender.crowds.includes(SMALL)) await one(stage, measures, 60, say);
+  if (what.has("one") && stage.contender.crowds.includes(SMALL)) {
+    if (stage.contender.name === bare.name) await one(stage, measures, 200, say);
+    else await besideBare(stage, measures, say);
+  }
   if (!what.has("rate")) return;
   // The compiler's share.
-  if (!what.has("one")) await oneAtATime(stage, 20, 8);
+  if (!what.has("one")) await oneAtATime([stage], 20, 8);
   let best = 0;
   for (const rate of stage.contender.rates ?? rates) {
     const got = await offer(stage, rate, 2.5);
@@ -91,7 +97,7 @@ const small: Play = async (stage, measures, { what, rates }, _, say) => {
 const large: Play = async (stage, measures, { what }, isFirst, say) => {
   measures.memory.push(memoryEach(stage));
   say(`${measures.memory.at(-1)?.toFixed(1)} KiB for each`);
-  if (what.has("one")) await one(stage, measures, 12, say);
+  if (what.has("one")) await one(stage, measures, 20, say);
   if (!isLeading(stage.contender)) return;
   if (what.has("yield")) {
     say("posts and pages of others meanwhile");
@@ -109,10 +115,25 @@ const large: Play = async (stage, measures, { what }, isFirst, say) => {
 };
 
 async function one(stage: Stage, measures: Measures, rounds: number, say: (what: string) => void) {
-  const count = stage.clients.all.length;
-  const cpu = await oneAtATime(stage, rounds, 8);
+  const [cpu = Number.NaN] = await oneAtATime([stage], rounds, 8);
+  add(measures, stage, cpu, say);
+}
+
+async function besideBare(stage: Stage, measures: Measures, say: (what: string) => void) {
+  // So that its poster has asked something, and may rest.
+  await oneAtATime([stage], 1, 1);
+  await Stage.set(bare, SMALL, async (beside) => {
+    const [cpu = Number.NaN, base = Number.NaN] = await oneAtATime([stage, beside], 200, 8);
+    add(measures, stage, cpu, say);
+    say(`${(cpu / base).toFixed(2)} of bare's, which took turns with it`);
+    measures.ofBare.push(cpu / base);
+    beside.clients.check();
+  });
+}
+
+function add(measures: Measures, { clients }: Stage, cpu: number, say: (what: string) => void) {
   say(`${cpu.toFixed(1)} µs a delivery`);
-  measures.cpu.set(count, [...(measures.cpu.get(count) ?? []), cpu]);
+  measures.cpu.set(clients.all.length, [...(measures.cpu.get(clients.all.length) ?? []), cpu]);
 }
 
 function isLeading({ name }: Contender): boolean {

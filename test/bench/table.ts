@@ -30,7 +30,8 @@ function cpu(all: All): Row[] {
     for (const [name, measures] of all) {
       const figures = measures.cpu.get(count);
       if (!figures) continue;
-      const ratios = figures.map((figure, round) => figure / (base?.get(count)?.[round] ?? Number.NaN));
+      const byRound = figures.map((figure, round) => figure / (base?.get(count)?.[round] ?? Number.NaN));
+      const ratios = count === 1000 && measures.ofBare.length > 0 ? measures.ofBare : byRound;
       rows.push([name, `${count}`, spread(figures, 1), spread(ratios, 2)]);
     }
   }
