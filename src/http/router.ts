@@ -32,8 +32,8 @@ const NOT_FOUND = refuse(404, "not_found", "There is nothing here.");
 const AHEAD = 16;
 
 export class Router {
-  // By first segment, which leaves two or three routes to compare. Where a path led is not remembered: for ten thousand
-  // people's paths that would be slower, since a processor's cache does not hold them.
+  // By first segment, which leaves two or three routes to compare. To remember where each person's path led would cost
+  // memory and save no time that can be measured.
   readonly #routes = new Map<string, Route[]>();
   readonly #options: RouterOptions;
   readonly #ahead = new WeakMap<Socket, number>();
