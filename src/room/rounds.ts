@@ -8,13 +8,15 @@
 
 /** How long a round may keep the event loop before others get their turn, in milliseconds. */
 const TURN = 10;
-/** The same for its first turn: long enough for a thousand answers, whose readers would else come back in between. */
-const FIRST_TURN = 20;
+/** A round of no more than so many answers begins with a longer turn: cut in two, the last of them would be twice as late. */
+const SMALL_ROUND = 1000;
+/** How long that turn may be, in milliseconds. */
+const LONG_TURN = 40;
 /** The rest after a round, as a multiple of its busy time. One was too short to keep a busy room in rounds. */
 const REST = 2;
 
 export class Rounds<T> {
-  readonly #begin: () => Iterable<T>;
+  readonly #begin: () => readonly T[];
   readonly #answer: (item: T) => void;
   #round: Iterator<T> | undefined;
   #busy = 0;
@@ -26,7 +28,7 @@ export class Rounds<T> {
    * @param begin gives those whom a round that begins now will answer
    * @param answer answers one of them
    */
-  constructor(begin: () => Iterable<T>, answer: (item: T) => void) {
+  constructor(begin: () => readonly T[], answer: (item: T) => void) {
     this.#begin = begin;
     this.#answer = answer;
   }
@@ -61,9 +63,13 @@ export class Rounds<T> {
   #turn(): void {
     this.#stop = undefined;
     const start = performance.now();
-    const turn = this.#round ? TURN : FIRST_TURN;
-    const round = this.#round ?? this.#begin()[Symbol.iterator]();
-    this.#round = round;
+    let turn = TURN;
+    if (!this.#round) {
+      const late = this.#begin();
+      if (late.length <= SMALL_ROUND) turn = LONG_TURN;
+      this.#round = late.values();
+    }
+    const round = this.#round;
     let now = start;
     for (let count = 1; now - start < turn; count++) {
       const next = round.next();

@@ -125,6 +125,16 @@ test("a long round lets the event loop go between turns, and then goes on where 
   expect(answered).toEqual(names);
 });
 
+test("the first turn of a small round is longer than that of a large one, in which more people wait", () => {
+  const answeredInFirstTurn = (size: number) => {
+    const { behind, answered } = busy(1);
+    behind(...Array.from({ length: size }, (_, n) => `reader ${n}`));
+    vi.advanceTimersToNextTimer();
+    return answered.length;
+  };
+  expect(answeredInFirstTurn(1000)).toBeGreaterThan(answeredInFirstTurn(1001));
+});
+
 test("what is asked for between two turns of a round waits for the next round", () => {
   const { behind, answered, begun } = busy(1);
   const names = Array.from({ length: 200 }, (_, n) => `reader ${n}`);
