@@ -49,7 +49,10 @@ type Colour = (name: string) => string;
 
 function barsOf(all: All, colour: Colour): Panel | undefined {
   const costs = [...all]
-    .map(([name, { cpu }]) => ({ name, cost: median(cpu.get(CLIENTS) ?? []) }))
+    .map(([name, { ofBare, cpu }]) => ({
+      name,
+      cost: median(cpu.has(CLIENTS) && name === "bare" ? [1] : ofBare),
+    }))
     .filter(({ cost }) => !Number.isNaN(cost))
     .toSorted((a, b) => a.cost - b.cost);
   if (costs.length === 0) return undefined;
@@ -59,9 +62,9 @@ function barsOf(all: All, colour: Colour): Panel | undefined {
     const y = 60 + n * BAR;
     return `${text(LEFT - 8, y + 15, name, "end")}
 <rect class="bar" x="${LEFT}" y="${y + 2}" width="${width.toFixed(1)}" height="${BAR - 8}" fill="${colour(name)}"/>
-${text(LEFT + width + 8, y + 15, `${cost.toFixed(cost < 100 ? 1 : 0)} µs`)}`;
+${text(LEFT + width + 8, y + 15, cost.toFixed(2))}`;
   });
-  const svg = `${text(16, 24, "Processor time of the server per delivery", "start", "title")}
+  const svg = `${text(16, 24, "Processor time of the server per delivery, in multiples of bare node:http's", "start", "title")}
 ${text(16, 44, "One message at a time to 1,000 clients: the answer and the next poll. Shorter is better.", "start", "note")}
 ${rows.join("\n")}`;
   return { svg, height: 60 + costs.length * BAR + 24 };
