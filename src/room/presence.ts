@@ -15,7 +15,7 @@ export class Person implements Waiting {
   readonly user: string;
   /** How many polls are held. */
   polls = 0;
-  /** When they are away who have none held. */
+  /** When they will be away, while they have none held: a tick, as for every deadline. */
   due = 0;
   tick: number | undefined;
   isHere = true;
