@@ -36,9 +36,9 @@ const wanted = CONTENDERS.filter(({ name, isFromNpm }) => {
 });
 if (wanted.some(({ isFromNpm, missing }) => isFromNpm && missing())) npmInstall();
 const contenders = wanted.filter(({ name, missing }) => {
-  const todo = missing();
-  if (todo) tell(`${name} is not installed: ${todo}`);
-  return !todo;
+  const remedy = missing();
+  if (remedy) tell(`${name} is not installed: ${remedy}`);
+  return !remedy;
 });
 if (!wanted.some(({ isFromNpm }) => isFromNpm)) tell("without engine.io and Faye: PEERS=1 installs them");
 const all = await measureAll(contenders, plan, tell);

@@ -6,8 +6,8 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ask } from "../wire/person.js";
-import { freePort } from "../wire/port.js";
 import { type Server, startServer } from "../wire/server.js";
+import { freePort } from "./port.js";
 
 const SITE = new URL("../../deploy/nginx.conf", import.meta.url);
 

@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { freePort } from "../wire/port.js";
+import { freePort } from "../conformance/port.js";
 
 export interface Nginx {
   /** Where it listens, without a slash at the end. */

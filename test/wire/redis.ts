@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { freePort } from "./port.js";
+import { freePort } from "../conformance/port.js";
 
 export interface Redis {
   readonly port: number;
