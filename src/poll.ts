@@ -51,7 +51,8 @@ function poll(room: Room, request: Request, session: Session, fields: Fields): O
   const { name } = session;
   // Who asks for the head only is not told what there is, so it neither waits nor supersedes.
   if (request.isHead) return ask(room, request, new Poll(room, request, name, since, 0));
-  const ms = isQueued(request) ? 0 : Number(wait) * 1000;
+  // Other requests may be waiting behind it (protocol.md).
+  const ms = request.wasQueued ? 0 : Number(wait) * 1000;
   return ask(room, request, new Poll(room, request, name, since, ms, client));
 }
 
@@ -81,7 +82,7 @@ async function plainPoll(room: Room, request: Request, session: Session): Promis
   if (request.isHead) return json(200, "");
   await room.plain.recall(session.name);
   const since = room.plain.cursor(session.name);
-  const deadline = performance.now() + (isQueued(request) ? 0 : WAIT * 1000);
+  const deadline = performance.now() + (request.wasQueued ? 0 : WAIT * 1000);
   return ask(room, request, new PlainPoll(room, request, session.name, since, deadline));
 }
 
@@ -131,14 +132,6 @@ function ask(room: Room, { res }: Request, poll: Waiter): Outcome {
   if (outcome === "held" && res.destroyed) room.gone(poll);
   else if (outcome === "held") res.on("close", () => room.gone(poll));
   return HELD;
-}
-
-/**
- * Whether an earlier request of the connection is not answered yet. Such a poll is not held: Node would not tell us that
- * it is gone.
- */
-function isQueued(request: Request): boolean {
-  return request.res.socket === null;
 }
 
 /** Not `send`, which copies the headers: this is the hot path. */

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-for version in ${NODES:-22 24}; do
+for version in ${NODES:-22 24 26}; do
   npm i --prefix "$folder/$version" --silent --no-audit --no-fund "node@$version" >/dev/null
   bin=$folder/$version/node_modules/node/bin
   echo "Node $("$bin/node" --version)"

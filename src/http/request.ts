@@ -21,6 +21,8 @@ export class Request {
   readonly path: string;
   /** What the route's pattern names, decoded. */
   params: Readonly<Record<string, string>> = {};
+  /** Whether the request was pipelined and had to wait for the reply to an earlier one. */
+  wasQueued = false;
   readonly #search: string;
   readonly #options: RequestOptions;
 

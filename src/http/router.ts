@@ -28,15 +28,15 @@ export interface RouterOptions extends RequestOptions {
 
 const NOT_FOUND = refuse(404, "not_found", "There is nothing here.");
 
-/** So many requests may be sent ahead on a connection, before answers; each may be answered with a megabyte. */
-const AHEAD = 16;
+/** The most requests of one connection that wait for the reply to an earlier one. One more closes the connection. */
+const MAX_QUEUED = 16;
 
 export class Router {
   // By first segment, which leaves two or three routes to compare. To remember where each person's path led would cost
   // memory and save no time that can be measured.
   readonly #routes = new Map<string, Route[]>();
   readonly #options: RouterOptions;
-  readonly #ahead = new WeakMap<Socket, number>();
+  readonly #queued = new WeakMap<Socket, number>();
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -71,10 +71,31 @@ export class Router {
     }
     // Node drops what comes after a request to upgrade; a connection that lost something must not go on.
     if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
-    if (this.#isFarAhead(req, res)) {
-      req.socket.destroy();
-      return;
-    }
+    if (res.socket === null) this.#queue(request, found);
+    else this.#run(request, found);
+  }
+
+  /**
+   * Lets a pipelined request wait until the replies before it are sent: Node gives a response its socket then. After a
+   * reply that closes the connection it never does, so the request is dropped. Written earlier, the reply would have to
+   * be kept in memory, and Node ends the process when the connection closes before it.
+   */
+  #queue(request: Request, found: Route | Refusal): void {
+    const { req, res } = request;
+    const queued = (this.#queued.get(req.socket) ?? 0) + 1;
+    this.#queued.set(req.socket, queued);
+    if (queued > MAX_QUEUED) req.socket.destroy();
+    request.wasQueued = true;
+    res.once("socket", () => {
+      this.#queued.set(req.socket, (this.#queued.get(req.socket) ?? 1) - 1);
+      // Node has not finished giving out the socket.
+      queueMicrotask(() => this.#run(request, found));
+    });
+  }
+
+  #run(request: Request, found: Route | Refusal): void {
+    // A request that arrives after a closing reply was sent must change nothing (RFC 9112, 9.6).
+    if (!request.res.socket?.writable) return;
     try {
       const outcome = this.#route(request, found);
       if (outcome instanceof Promise) {
@@ -87,15 +108,6 @@ export class Router {
     } catch (error) {
       this.#fail(request, error);
     }
-  }
-
-  /** Whether too many requests stand behind one that is not answered. A reply without a socket yet is of such a request. */
-  #isFarAhead(req: IncomingMessage, res: ServerResponse): boolean {
-    if (res.socket !== null) return false;
-    const ahead = (this.#ahead.get(req.socket) ?? 0) + 1;
-    this.#ahead.set(req.socket, ahead);
-    res.once("finish", () => this.#ahead.set(req.socket, (this.#ahead.get(req.socket) ?? 1) - 1));
-    return ahead > AHEAD;
   }
 
   #route(request: Request, found: Route | Refusal): Outcome | Promise<Outcome | undefined> {

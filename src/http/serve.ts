@@ -114,6 +114,8 @@ function readNothing(req: IncomingMessage): void {
 
 /** What Node's parser refuses, or who takes too long: a bare status, and the connection closes. */
 function refuseNonsense(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // Bytes behind a request with `Connection: close`: its reply closes the connection, and nothing may stand before it.
+  if (error.code === "HPE_CLOSED_CONNECTION") return;
   // A browser connects in advance; an answer to what it has not asked would be taken for that to its next request.
   if (!(socket instanceof Socket) || socket.bytesRead === 0 || !socket.writable) {
     socket.destroy();

@@ -217,3 +217,55 @@ export const batches: fc.Arbitrary<Batch> = fc.oneof(
       .map(([requests, last]) => ({ requests: [...requests, last], wild: true })),
   },
 );
+
+/** One request of a pipelined sequence: `WHO` and `GOOD` stand for a person and their cookie. */
+export interface Step {
+  readonly request: string;
+  /** What the request posts, when it posts something. */
+  readonly text?: string;
+  /** Whether the reply closes the connection, so that nothing behind the request is executed. */
+  readonly closes: boolean;
+}
+
+const FORM = "Content-Type: application/x-www-form-urlencoded";
+const close = fc.constantFrom("", "", "", "Connection: close\r\n");
+const unread = fc.constantFrom(
+  "\r\n",
+  "Content-Length: 5\r\n\r\nhello",
+  "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+  `Content-Length: 70000\r\n\r\n${"u".repeat(70_000)}`,
+);
+const paths = "/nothing /login /who /healthz /chatroom/WHO/ /chat.css".split(" ");
+const polls = ["since=0&wait=0", "since=now&wait=0.02", "since=0&wait=1", "since=now&wait=0.02&client=c"];
+const posted = fc
+  .tuple(fc.constantFrom("put_post", "put_post", "get_post"), close, fc.nat(2))
+  .map(([route, closing, chunks]) => (text: string): Step => {
+    const head = `POST /${route}/WHO HTTP/1.1\r\nHost: x\r\nCookie: GOOD\r\n${FORM}\r\n${closing}`;
+    const request = head + framed(`message=${text}&since=0&wait=0.02`, chunks);
+    return { request, closes: closing !== "", ...(route === "put_post" && { text }) };
+  });
+const tooLarge = fc
+  .constantFrom(65_537, 80_000)
+  .map((length) => `POST /login HTTP/1.1\r\nHost: x\r\n${FORM}\r\n${framed("n".repeat(length), 0)}`)
+  .map((request) => (): Step => ({ request, closes: true }));
+const read = fc
+  .tuple(fc.constantFrom(...paths, ...polls.map((query) => `/get_post/WHO?${query}`)), close, unread)
+  .map(([to, closing, body]) => (): Step => {
+    const request = `GET ${to} HTTP/1.1\r\nHost: x\r\nCookie: GOOD\r\n${closing}${body}`;
+    return { request, closes: closing !== "" };
+  });
+
+/** Pipelined requests with large bodies, bodies that nobody reads, held polls, and replies that close the connection. */
+export const sequences: fc.Arbitrary<readonly Step[]> = fc
+  .tuple(
+    fc.array(
+      fc.oneof(
+        { weight: 3, arbitrary: read },
+        { weight: 2, arbitrary: posted },
+        { weight: 1, arbitrary: tooLarge },
+      ),
+      { minLength: 2, maxLength: 10 },
+    ),
+    fc.uuid(),
+  )
+  .map(([steps, id]) => steps.map((step, n) => step(`${n}-${id}`)));
