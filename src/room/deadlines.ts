@@ -62,7 +62,8 @@ export class Deadlines<T extends Waiting> {
     clearTimeout(this.#timer);
     this.#next = tick;
     // A process that has nothing else to do need not wait.
-    this.#timer = setTimeout(() => this.#look(), tick * TICK - performance.now()).unref();
+    const delay = Math.max(0, tick * TICK - performance.now());
+    this.#timer = setTimeout(() => this.#look(), delay).unref();
   }
 
   #look(): void {
