@@ -9,6 +9,11 @@ const start = chatPerTest();
 /** How late the end of a wait may be, in milliseconds (protocol.md). */
 const LATE_MS = 50;
 
+/** The names of everybody who is present. */
+async function users(person: Person): Promise<string[]> {
+  return (JSON.parse((await person.ask("who")).body) as { users: string[] }).users;
+}
+
 test.each([
   ["with a cursor", "get_post/ann?since=now"],
   ["without a cursor", "get_post/ann"],
@@ -88,9 +93,18 @@ test("a person whose held poll is aborted is present for the grace time and then
   gone.abort();
   await expect(poll).rejects.toThrow();
   await until(() => chat.waiting === 0);
-  const users = async () => (JSON.parse((await ann.ask("who")).body) as { users: string[] }).users;
   moveClock(29_999);
-  expect(await users()).toEqual(["ann"]);
+  expect(await users(ann)).toEqual(["ann"]);
   moveClock(1 + LATE_MS);
-  expect(await users()).toEqual([]);
+  expect(await users(ann)).toEqual([]);
+});
+
+test("a page without scripts is loaded again before its reader counts as absent", async () => {
+  stopClock();
+  const { url } = await start();
+  const ann = await Person.login(url, "ann");
+  const page = (await ann.ask("chatroom/ann/")).body;
+  const seconds = Number(/http-equiv="refresh" content="(\d+)"/.exec(page)?.[1]);
+  moveClock(seconds * 1_000 + LATE_MS);
+  expect(await users(ann)).toEqual(["ann"]);
 });
