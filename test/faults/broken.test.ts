@@ -1,7 +1,6 @@
 /** Faults of ours: what is told to the caller (nothing), to the log (once), and what becomes of everybody else (nothing). */
 import { afterEach, expect, test } from "vitest";
-import { type Draft, type Message, StoreUnavailable } from "../../src/index.js";
-import { MemoryStore } from "../../src/store/memory.js";
+import { type Draft, MemoryStore, type Message, StoreUnavailable } from "../../src/index.js";
 import { type Running, startChat, until } from "../wire/chat.js";
 import { Person, texts } from "../wire/person.js";
 

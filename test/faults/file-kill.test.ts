@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { compareIds, type Id } from "../../src/store/id.js";
+import { compare } from "../conformance/person.js";
 import { rests, startPoster } from "./file-process.js";
 
 let folder = "";
@@ -13,32 +13,32 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const idsOf = (list: string) => list.split(",").filter((id) => id !== "") as Id[];
+const idsOf = (list: string) => list.split(",").filter((id) => id !== "");
 
 test("killed again and again under load from eight posters, it has everything it kept or showed, once, in order", async () => {
   // Few, so that it is often killed in a rewrite.
   const keep = 150;
-  let kept: Id[] = [];
-  let shown: Id[] = [];
-  let lastFloor: Id = "0-0";
+  let kept: string[] = [];
+  let shown: string[] = [];
+  let lastFloor = "0-0";
   let rewrites = 0;
   let inode = 0;
   for (let life = 0; life <= 20; life++) {
     const poster = startPoster({ folder, keep });
-    const [, floor, list = ""] = (await poster.tells("open")).split(" ") as ["open", Id, string];
+    const [, floor = "", list = ""] = (await poster.tells("open")).split(" ");
     const found = idsOf(list);
-    expect(found).toEqual([...new Set(found)].toSorted(compareIds));
+    expect(found).toEqual([...new Set(found)].toSorted(compare));
     const has = new Set(found);
-    for (const id of [...kept, ...shown]) if (compareIds(id, floor) > 0) expect(has).toContain(id);
+    for (const id of [...kept, ...shown]) if (compare(id, floor) > 0) expect(has).toContain(id);
     // What is missing was pushed out by newer ones.
-    expect(compareIds(floor, lastFloor)).toBeGreaterThanOrEqual(0);
+    expect(compare(floor, lastFloor)).toBeGreaterThanOrEqual(0);
     if (life > 0 && floor !== lastFloor) expect(found).toHaveLength(keep);
     lastFloor = floor;
     poster.command("flood");
     await poster.tells("kept", 1 + Math.floor(Math.random() * 150));
     await poster.kill();
-    kept = rests(poster.told, "kept ") as Id[];
-    shown = rests(poster.told, "shown ") as Id[];
+    kept = rests(poster.told, "kept ");
+    shown = rests(poster.told, "shown ");
     expect(new Set(shown)).toEqual(new Set([...shown, ...kept]));
     for (const said of rests(poster.told, "said "))
       expect(said).toMatch(/the last line was not written to its end/);

@@ -8,7 +8,7 @@
  */
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { FileStore } from "../../dist/store/file.js";
+import { FileStore } from "../../dist/index.js";
 
 // Written at once, so that nothing that was told is lost in a kill.
 const tell = (...words) => writeSync(1, `${words.join(" ")}\n`);

@@ -3,8 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect } from "vitest";
-import { FileStore } from "../../src/store/file.js";
-import { type Message, StoreUnavailable } from "../../src/store/store.js";
+import { FileStore, type Message, StoreUnavailable } from "../../src/index.js";
 
 export const KEEP = 4;
 

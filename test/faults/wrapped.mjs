@@ -4,8 +4,7 @@
  * a collection, in MB.
  */
 import { readdirSync } from "node:fs";
-import { serve } from "../../dist/http/serve.js";
-import { createChat } from "../../dist/index.js";
+import { createChat, serve } from "../../dist/index.js";
 
 const log = (line) => console.error(line);
 const chat = await createChat({ postRate: 0, loginRate: 0, maxWaiters: 12_000, log });

@@ -171,3 +171,16 @@ describe("the store's history", () => {
     expect(texts(poll({ user: "bob", since: cursor, wait: 0 }).answers[0])?.[0]).toBe("four");
   });
 });
+
+test("a name that is taken again in another spelling leaves nothing of the old one behind", async () => {
+  const start = room.newest(0).cursor;
+  const first = { name: "ann", key: "ann", id: "1", since: 1 };
+  expect(room.people.names.claim(first)).toBe("yours");
+  const { id } = await room.post("ann", "x");
+  room.open("ann");
+  expect(room.plain.cursor("ann")).toBe(id);
+  room.people.names.release(first);
+  expect(room.people.names.claim({ name: "ANN", key: "ann", id: "2", since: 2 })).toBe("yours");
+  // Forgotten: as for somebody who was never here.
+  expect(room.plain.cursor("ann")).toBe(start);
+});

@@ -1,32 +1,9 @@
 /** Lines of the protocol that are easily taken for granted. */
-import { afterEach, expect, onTestFinished, test, vi } from "vitest";
-import { Deadlines } from "../../src/room/deadlines.js";
-import { chatPerTest, until } from "./chat.js";
+import { expect, test } from "vitest";
+import { chatPerTest } from "./chat.js";
 import { ask, code, FORM, Person, texts } from "./person.js";
 
 const start = chatPerTest();
-afterEach(() => {
-  vi.restoreAllMocks();
-});
-
-test.each([
-  ["with a cursor", "get_post/ann?since=now"],
-  ["without one", "get_post/ann"],
-])("a poll %s that names no wait is held for ten seconds", async (_, path) => {
-  const { url, chat } = await start();
-  const ann = await Person.login(url, "ann");
-  const deadline = vi.spyOn(Deadlines.prototype, "set");
-  onTestFinished(() => deadline.mockRestore());
-  const poll = ann.ask(path);
-  await until(() => chat.waiting === 1);
-  const waits = deadline.mock.calls.map(([, wait]) => wait);
-  expect(waits).toHaveLength(1);
-  // What is left of ten seconds after the request was read.
-  expect(waits[0]).toBeGreaterThan(9_900);
-  expect(waits[0]).toBeLessThanOrEqual(10_000);
-  await ann.post("enough");
-  expect((await poll).body).toContain("enough");
-});
 
 test("a poll by POST takes its fields from the query and the body, the query first", async () => {
   const { url } = await start();

@@ -1,9 +1,9 @@
 /** No one reads or posts as another: every route with no cookie, with another's, and with forged ones. */
 import { createHmac } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { sign } from "../../src/http/session.js";
 import { type Running, startChat } from "./chat.js";
 import { ask, FORM, Person, type Reply, texts } from "./person.js";
+import { sign } from "./sign.js";
 
 /** Every route that speaks for a person. */
 const ROUTES: [method: string, path: string, body?: string][] = [

@@ -2,8 +2,6 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
-import { Room } from "../../src/room/room.js";
-import { MemoryStore } from "../../src/store/memory.js";
 import { chatPerTest, until } from "./chat.js";
 import { code, HTML, login, Person, texts } from "./person.js";
 
@@ -70,22 +68,6 @@ describe("when all places for polls are taken", () => {
     expect((await ann.batch("since=now&wait=0")).messages).toEqual([]);
     await until(() => chat.waiting === 0);
   });
-});
-
-test("a name that is taken again in another spelling leaves nothing of the old one behind", async () => {
-  const options = { backlog: 10, maxWaiters: 10, maxWaitersPerUser: 10, maxNames: 10, grace: 1000 };
-  const room = await Room.open({ ...options, store: new MemoryStore(10) });
-  const start = room.newest(0).cursor;
-  const first = { name: "ann", key: "ann", id: "1", since: 1 };
-  expect(room.people.names.claim(first)).toBe("yours");
-  const { id } = await room.post("ann", "x");
-  room.open("ann");
-  expect(room.plain.cursor("ann")).toBe(id);
-  room.people.names.release(first);
-  expect(room.people.names.claim({ name: "ANN", key: "ann", id: "2", since: 2 })).toBe("yours");
-  // Forgotten: as for somebody who was never here.
-  expect(room.plain.cursor("ann")).toBe(start);
-  await room.close();
 });
 
 describe("when all names are taken", () => {

@@ -47,7 +47,7 @@ test("each metric has a help line, a type, and a name by Prometheus' rules", asy
 });
 
 test("people, polls, posts, messages and bytes are counted as they happen", async () => {
-  const { url, chat } = await start({ metrics: true, maxWaiters: 1 });
+  const { url, chat } = await start({ metrics: true, maxWaiters: 1, grace: 3_600_000 });
   const before = await read(url);
   const ann = await Person.login(url, "ann");
   const poll = ann.batch("since=now&wait=60&client=a");

@@ -91,19 +91,34 @@ describe("a name", () => {
     expect((await at(newer, three).poll("since=now&wait=0")).status).toBe(200);
   });
 
-  test("is not to be had while its owner is held anywhere, nor when all names there can be are held", async () => {
-    const [one, two] = (await start(2, { grace: 200, maxNames: 2 })) as [Running, Running];
+  test("is taken while its owner has a poll held on any process, longer than the grace time", async () => {
+    const [one, two] = (await start(2, { grace: 200 })) as [Running, Running];
     const ann = await Person.login(one.url, "ann");
-    const poll = ann.batch("since=now&wait=60&client=a");
+    let isOver = false;
+    // Notices do not end a plain poll, so one is held all the time.
+    const polling = (async () => {
+      while (!isOver) await ann.plain();
+    })();
     await until(() => one.chat.waiting === 1);
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    const dan = await Person.login(two.url, "dan");
+    await dan.batch("since=now&wait=0");
+    // Dan came later and is absent: the grace time is over.
+    await untilHere(at(ann, two), "ann", "dan");
+    await untilHere(at(ann, two), "ann");
+    await until(() => one.chat.waiting === 1);
     await expect(Person.login(two.url, "ANN")).rejects.toThrow("409");
+    isOver = true;
+    await dan.post("enough");
+    await polling;
+  });
+
+  test("is refused with 503 while all names that may be remembered are held, until one is free", async () => {
+    const [one, two] = (await start(2, { maxNames: 2, grace: 3_600_000 })) as [Running, Running];
+    await Person.login(one.url, "ann");
     const bob = await Person.login(two.url, "bob");
     expect((await login(two.url, "cyd")).status).toBe(503);
     await bob.ask("leave/bob", { method: "POST" });
     expect((await login(one.url, "cyd")).status).toBe(303);
-    await at(ann, two).ask("logout", { method: "POST" });
-    await poll;
   });
 });
 
@@ -132,7 +147,7 @@ test("a Redis that has lost everything is told again whose the names are of who 
 
 describe("who is here", () => {
   test("is told once, and the same everywhere, wherever they poll", async () => {
-    const [one, two] = (await start(2, { grace: 300 })) as [Running, Running];
+    const [one, two] = (await start(2, { grace: 5_000 })) as [Running, Running];
     const ann = await Person.login(one.url, "ann");
     const bob = await Person.login(two.url, "bob");
     for (let n = 0; n < 20; n++) {
@@ -170,8 +185,13 @@ describe("who is here", () => {
     // Back, with another page, elsewhere.
     await ann.batch("since=now&wait=0&client=b");
     await untilHere(at(bob, two), "ann", "bob");
-    await new Promise((resolve) => setTimeout(resolve, 6_000));
-    expect(notices(await bob.batch("since=0&wait=0")).toSorted()).toEqual(["ann join", "bob join"]);
+    // When the notice of a later good-bye is there, that of Ann's would be there as well.
+    const cat = await Person.login(one.url, "cat");
+    await cat.batch("since=now&wait=0");
+    await cat.ask("leave/cat?client=c", { method: "POST" });
+    const all = async () => notices(await bob.batch("since=0&wait=0"));
+    while (!(await all()).includes("cat leave"));
+    expect((await all()).toSorted()).toEqual(["ann join", "bob join", "cat join", "cat leave"]);
   });
 
   test("is still who has another page open elsewhere", async () => {

@@ -1,7 +1,6 @@
 /** What goes out: the guards of every page, and no user text where it could do something. */
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { parseName } from "../../src/room/text.js";
 import { chatPerTest } from "./chat.js";
 import { ask, FORM, HTML, login, Person } from "./person.js";
 import { startServer } from "./server.js";
@@ -84,7 +83,8 @@ describe("no user text gets out of its place", () => {
     const { url } = await start();
     const anyName = fc
       .string({ unit: "binary", minLength: 1, maxLength: 32 })
-      .filter((name) => !("rule" in parseName(name)));
+      .filter((name) => !/[\p{Cc}\p{Cf}\p{Co}\p{Cs}/\\]/u.test(name));
+    let accepted = 0;
     const nasty = fc.constantFrom(
       "a\u00a0b",
       "%0d%0aSet-Cookie:x=1",
@@ -98,6 +98,7 @@ describe("no user text gets out of its place", () => {
       fc.asyncProperty(fc.oneof(anyName, nasty), async (name) => {
         const reply = await login(url, name);
         if (reply.status === 422) return;
+        accepted++;
         expect(reply.status).toBe(303);
         expect(reply.headers.location).toMatch(/^chatroom\/[\w.!~*'()%-]+\/$/);
         expect(reply.headers["set-cookie"]).toHaveLength(1);
@@ -112,6 +113,7 @@ describe("no user text gets out of its place", () => {
       }),
       { numRuns: 300 },
     );
+    expect(accepted).toBeGreaterThan(200);
   });
 
   test("a path is never a redirect to somewhere else", async () => {

@@ -34,6 +34,13 @@ describe("the poll without a cursor", () => {
     expect(reply.body).toBe('"say \\"hi\\""');
   });
 
+  test("gives a text of several bytes per character whole, with its length in bytes", async () => {
+    await ann.post("世界é");
+    const reply = await bob.ask("get_post/bob");
+    expect(reply.body).toBe('"世界é"');
+    expect(reply.headers["content-length"]).toBe(`${Buffer.byteLength('"世界é"')}`);
+  });
+
   test("gives one message at a time, in order, also those posted between two polls", async () => {
     await ann.post("one");
     await ann.post("two");

@@ -83,12 +83,13 @@ describe("the rate", () => {
   });
 
   test("is what the program's flags say; without --trust-proxy what a stranger says of their address is nothing", async () => {
-    const server = await startServer("--post-rate", "0.25", "--login-rate", "0.25");
+    const server = await startServer("--post-rate", "0.001", "--login-rate", "0.001");
     const ann = await Person.login(server.url, "ann");
     const headers = { "X-Forwarded-For": "198.51.100.1", "X-Forwarded-Proto": "https" };
     expect((await login(server.url, "bob", headers)).status).toBe(429);
     expect(await ann.say("a").then((reply) => reply.status)).toBe(200);
-    expect((await ann.say("b")).headers["retry-after"]).toBe("4");
+    // A thousand seconds at most, less what the machine took for it.
+    expect(Number((await ann.say("b")).headers["retry-after"])).toBeGreaterThan(500);
     await server.stop();
     const trusting = await startServer("--trust-proxy", "--login-rate", "0.001");
     expect((await login(trusting.url, "a", { "X-Forwarded-For": "198.51.100.1" })).status).toBe(303);

@@ -1,10 +1,9 @@
 /** Sessions over the wire: until when a cookie is good, how it is renewed, and under which secret. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { sign } from "../../src/http/session.js";
-import type { ChatOptions } from "../../src/index.js";
-import { MemoryStore } from "../../src/store/memory.js";
+import { type ChatOptions, MemoryStore } from "../../src/index.js";
 import { chatPerTest } from "./chat.js";
 import { ask, Person } from "./person.js";
+import { sign } from "./sign.js";
 
 const DAY = 24 * 3600 * 1000;
 

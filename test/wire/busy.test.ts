@@ -1,0 +1,129 @@
+/** Many polls, many messages, and clients that read nothing. */
+import { once } from "node:events";
+import http from "node:http";
+import { connect, type Socket } from "node:net";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { createChat, serve } from "../../src/index.js";
+import { chatPerTest, until } from "./chat.js";
+import { moveClock, stopClock } from "./clock.js";
+import { Person, texts } from "./person.js";
+
+const start = chatPerTest();
+
+describe("a long backlog", () => {
+  test("is read from a cursor before the gap in full answers, and nothing is skipped", async () => {
+    const { url, chat } = await start({ backlog: 2_500, grace: 3_600_000 });
+    const ann = await Person.login(url, "ann");
+    const { cursor: old } = await ann.batch("since=now&wait=0");
+    // The notice that ann joined comes before the messages.
+    while ((await ann.batch("since=0&wait=0")).messages.length === 0);
+    for (let n = 0; n < 3_000; n++) await chat.post({ user: "bot", text: `${n}` });
+    const answers = [await ann.batch(`since=${old}&wait=0`)];
+    for (let { cursor } = answers[0] ?? { cursor: old }; answers.at(-1)?.messages.length !== 0; ) {
+      const next = await ann.batch(`since=${cursor}&wait=0`);
+      answers.push(next);
+      ({ cursor } = next);
+    }
+    expect(answers.map(({ messages }) => messages.length)).toEqual([1_000, 1_000, 500, 0]);
+    expect(answers.map(({ gap }) => gap)).toEqual([true, undefined, undefined, undefined]);
+    expect(answers.flatMap(texts)).toEqual(Array.from({ length: 2_500 }, (_, n) => `${n + 500}`));
+    ann.close();
+  });
+});
+
+/** Lets each answer of a poll take this long by the clock of the process. */
+function answersTake(ms: number): void {
+  const { end } = http.ServerResponse.prototype;
+  vi.spyOn(http.ServerResponse.prototype, "end").mockImplementation(function (
+    this: http.ServerResponse,
+    ...args
+  ) {
+    if (this.req.url?.startsWith("/get_post/")) moveClock(ms);
+    return Reflect.apply(end, this, args);
+  });
+  onTestFinished(() => void vi.restoreAllMocks());
+}
+
+test("a busy room tells many messages in few answers, also to polls that come back behind", async () => {
+  stopClock();
+  const { url, chat } = await start();
+  const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+  const { cursor } = await ann.batch("since=now&wait=0");
+  answersTake(1);
+  const readers = Array.from({ length: 50 }, (_, n) => ({
+    client: `c${n}`,
+    cursor,
+    isPolling: false,
+    answers: 0,
+    heard: [] as string[],
+  }));
+  const idle = () => readers.filter(({ isPolling }) => !isPolling);
+  const poll = async (reader: (typeof readers)[number]) => {
+    reader.isPolling = true;
+    const batch = await ann.batch(`since=${reader.cursor}&wait=60&client=${reader.client}`);
+    reader.cursor = batch.cursor;
+    reader.heard.push(...texts(batch));
+    reader.answers++;
+    reader.isPolling = false;
+  };
+  const messages = Array.from({ length: 20 }, (_, n) => `${n}`);
+  const polls: Promise<void>[] = [];
+  for (const message of messages) {
+    await bob.post(message);
+    // Each poll that comes back is behind by the last message, as on a slow network.
+    polls.push(...idle().map(poll));
+    await until(() => chat.waiting + idle().length === readers.length);
+  }
+  // The pause after the flush that answered the first message ends.
+  moveClock(10_000);
+  await until(() => chat.waiting === 0);
+  await Promise.all(polls);
+  for (const { heard, answers } of readers) {
+    expect(heard).toEqual(messages);
+    expect(answers).toBeLessThanOrEqual(4);
+  }
+  ann.close();
+});
+
+/** A client that sends 16 requests at once and reads nothing until it is told to. */
+function silentClient(port: number, path: string, cookie: string): Socket {
+  const socket = connect(port, "127.0.0.1").on("error", () => {});
+  socket.pause().write(`GET ${path} HTTP/1.1\r\nHost: x\r\nCookie: ${cookie}\r\n\r\n`.repeat(16));
+  return socket;
+}
+
+test("clients that leave more than the bound unread are closed, and others are served", async () => {
+  const log: string[] = [];
+  const chat = await createChat({ postRate: 0, loginRate: 0, log: (line) => log.push(line) });
+  const { server, stop } = serve(chat.handler, {
+    maxUnread: 8 * 1024 * 1024,
+    log: (line) => log.push(line),
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as { port: number };
+  const [ann, eve] = [
+    await Person.login(`http://127.0.0.1:${port}`, "ann"),
+    await Person.login(`http://127.0.0.1:${port}`, "eve"),
+  ];
+  for (let n = 0; n < 600; n++) await chat.post({ user: "bot", text: "x".repeat(2_000) });
+  const modest = silentClient(port, "/healthz", eve.cookie);
+  await once(server, "connection");
+  const closed = new Set<Socket>();
+  // The client's end is paused, so only the server's end tells that it was closed.
+  server.on("connection", (socket: Socket) => socket.once("close", () => closed.add(socket)));
+  const silent = Array.from({ length: 40 }, () =>
+    silentClient(port, "/get_post/eve?since=0&wait=0", eve.cookie),
+  );
+  await until(() => closed.size > 0);
+  expect(log.join()).toContain("closed");
+  await ann.post("still here");
+  expect((await ann.batch("since=now&wait=0")).messages).toEqual([]);
+  modest.resume();
+  const [reply] = await once(modest, "data");
+  expect(`${reply}`).toMatch(/^HTTP\/1\.1 200 /);
+  for (const socket of [...silent, modest]) socket.destroy();
+  ann.close();
+  eve.close();
+  await chat.close();
+  await stop();
+});

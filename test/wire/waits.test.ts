@@ -1,0 +1,110 @@
+/** When a wait ends: the end of a poll, and the grace time after the last poll of a person. */
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { chatPerTest, until } from "./chat.js";
+import { moveClock, stopClock } from "./clock.js";
+import { Person } from "./person.js";
+
+const start = chatPerTest();
+/** How late the end of a wait may be, in milliseconds (protocol.md). */
+const LATE_MS = 50;
+
+/** The names of everybody who is present. */
+async function users(person: Person): Promise<string[]> {
+  return (JSON.parse((await person.ask("who")).body) as { users: string[] }).users;
+}
+
+test.each([
+  ["with a cursor", "get_post/ann?since=now"],
+  ["without a cursor", "get_post/ann"],
+])("a poll %s that names no wait is held for ten seconds", async (_, path) => {
+  stopClock();
+  const { url, chat } = await start();
+  const ann = await Person.login(url, "ann");
+  const poll = ann.ask(path);
+  await until(() => chat.waiting === 1);
+  moveClock(9_999);
+  await ann.ask("healthz");
+  expect(chat.waiting).toBe(1);
+  moveClock(1 + LATE_MS);
+  await ann.ask("healthz");
+  expect(chat.waiting).toBe(0);
+  expect((await poll).body).toMatch(/^(""|\{"cursor":"[\d-]+","present":1,"messages":\[\]\})$/);
+});
+
+test("a plain poll ends after ten seconds, not earlier and not later, when somebody joins meanwhile", async () => {
+  stopClock();
+  const { url, chat } = await start();
+  const [ann, bob, cat] = [
+    await Person.login(url, "ann"),
+    await Person.login(url, "bob"),
+    await Person.login(url, "cat"),
+  ];
+  await bob.batch("since=now&wait=0");
+  const poll = ann.plain();
+  await until(() => chat.waiting === 1);
+  moveClock(5_000);
+  const witness = bob.batch("since=now&wait=60");
+  await until(() => chat.waiting === 2);
+  await cat.batch("since=now&wait=0");
+  // The notice wakes everybody who waits; the plain poll, for which it is nothing, waits on.
+  expect((await witness).messages).toMatchObject([{ user: "cat", kind: "join" }]);
+  moveClock(4_999);
+  await bob.batch("since=now&wait=0");
+  expect(chat.waiting).toBe(1);
+  moveClock(1 + LATE_MS);
+  await bob.batch("since=now&wait=0");
+  expect(chat.waiting).toBe(0);
+  expect(await poll).toBe("");
+});
+
+test("50 polls at random moments are held for their whole wait", async () => {
+  const { url, server } = await start();
+  const ann = await Person.login(url, "ann");
+  ann.agent.maxSockets = 50;
+  await ann.batch("since=now&wait=0");
+  const waits: number[] = [];
+  server.prependListener("request", (req, res) => {
+    const began = performance.now();
+    res.once("finish", () => {
+      if (req.url?.includes("wait=0.3")) waits.push(performance.now() - began);
+    });
+  });
+  await Promise.all(
+    Array.from({ length: 50 }, async (_, n) => {
+      // Timers of a server may end in steps; the polls begin anywhere between two of them.
+      await delay(Math.random() * 200);
+      expect((await ann.batch(`since=now&wait=0.3&client=c${n}`)).messages).toEqual([]);
+    }),
+  );
+  expect(waits).toHaveLength(50);
+  // By the server's own clock, so that a slow machine only makes it longer.
+  expect(Math.min(...waits)).toBeGreaterThanOrEqual(300);
+  ann.close();
+});
+
+test("a person whose held poll is aborted is present for the grace time and then absent", async () => {
+  stopClock();
+  const { url, chat } = await start({ grace: 30_000 });
+  const ann = await Person.login(url, "ann");
+  const gone = new AbortController();
+  const poll = ann.poll("since=now&wait=60", { signal: gone.signal });
+  await until(() => chat.waiting === 1);
+  gone.abort();
+  await expect(poll).rejects.toThrow();
+  await until(() => chat.waiting === 0);
+  moveClock(29_999);
+  expect(await users(ann)).toEqual(["ann"]);
+  moveClock(1 + LATE_MS);
+  expect(await users(ann)).toEqual([]);
+});
+
+test("a page without scripts is loaded again before its reader counts as absent", async () => {
+  stopClock();
+  const { url } = await start();
+  const ann = await Person.login(url, "ann");
+  const page = (await ann.ask("chatroom/ann/")).body;
+  const seconds = Number(/http-equiv="refresh" content="(\d+)"/.exec(page)?.[1]);
+  moveClock(seconds * 1_000 + LATE_MS);
+  expect(await users(ann)).toEqual(["ann"]);
+});
