@@ -1,9 +1,10 @@
 /** Posting over HTTP: a message is read, checked, and answered with its id once it is kept. */
 import { Rate } from "./http/limits.js";
-import { isRefusal, json, type Outcome, redirect, refuse } from "./http/reply.js";
+import { json, type Outcome, redirect, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import type { Handler } from "./http/router.js";
 import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
+import type { Session } from "./room/names.js";
 import type { Room } from "./room/room.js";
 import { parseName, parseText } from "./room/text.js";
 import type { Sessions } from "./sessions.js";
@@ -15,24 +16,22 @@ const KEY_LENGTH = 64;
 /** The handler of `/put_post/:user`. @param perSecond posts per user; 0: no limit */
 export function putPost(room: Room, sessions: Sessions, perSecond: number): Handler {
   const rate = new Rate(perSecond, BURST);
-  return async (request) => {
-    const session = sessions.caller(request);
-    if ("code" in session) return session;
+  const check = ({ key }: Session) => {
+    const wait = rate.take(key);
+    return wait > 0 ? slowDown(wait) : undefined;
+  };
+  return sessions.member((request, session, form) => {
     if (room.draining) return unavailable("draining", "The server is stopping. Try again soon.");
-    const wait = rate.take(session.key);
-    if (wait > 0) return slowDown(wait);
-    const fields = await request.form();
-    if (!fields || isRefusal(fields)) return fields;
-    const message = parseText(fields.get("message") ?? "");
+    const message = parseText(form.get("message") ?? "");
     if ("rule" in message) return refuse(422, "bad_message", message.rule);
-    const key = request.req.headers["idempotency-key"] ?? fields.get("key");
+    const key = request.req.headers["idempotency-key"] ?? form.get("key");
     if (Array.isArray(key) || (key !== undefined && key.length > KEY_LENGTH)) {
       return refuse(400, "bad_request", `An idempotency key has at most ${KEY_LENGTH} characters.`);
     }
     room.people.names.hold(session);
     // An empty field of a form is no key.
     return keep(room, request, session.name, message.text, key || undefined);
-  };
+  }, check);
 }
 
 async function keep(

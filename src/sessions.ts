@@ -1,7 +1,9 @@
 /** Who is calling: the signed cookie read into a session, and its name checked against the room's register. */
 import { randomBytes } from "node:crypto";
-import { type Refusal, refuse } from "./http/reply.js";
+import { Fields } from "./http/form.js";
+import { isRefusal, type Refusal, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
+import type { Handler } from "./http/router.js";
 import { setCookie, sign, unsign } from "./http/session.js";
 import type { Secrets } from "./options.js";
 import type { Session } from "./room/names.js";
@@ -19,10 +21,18 @@ const VERIFIED = 20_000;
 /** Longer ones are not remembered: what else is in the header is up to the caller. */
 const VERIFIED_LENGTH = 512;
 
+const NO_FIELDS = new Fields();
+
 /** What is in a cookie: the session, and when it was signed. */
 export interface Signed extends Session {
   readonly signedAt: number;
 }
+
+/**
+ * Answers a request of the member whose name is in its path.
+ * @param form the fields of the body; none for a GET
+ */
+export type MemberHandler = (request: Request, session: Session, form: Fields) => ReturnType<Handler>;
 
 export class Sessions {
   readonly #room: Room;
@@ -84,8 +94,35 @@ export class Sessions {
     return session;
   }
 
+  /** Wraps a handler so that `of` knows the caller when it runs. A cookie says who it is by itself. */
+  authenticate(handler: Handler): Handler {
+    return handler;
+  }
+
+  /**
+   * Makes a handler for members: it runs if the caller has a session and the path's `<user>` is its name.
+   * The body of a stranger is not read. A session may end while a body arrives, so it is checked again after that.
+   * @param check refuses a member before the body is read
+   */
+  member(handler: MemberHandler, check?: (session: Session) => Refusal | undefined): Handler {
+    const answer = (request: Request, form: Fields) => {
+      const session = this.#caller(request);
+      return "code" in session ? session : handler(request, session, form);
+    };
+    return this.authenticate((request) => {
+      if (request.req.method !== "POST") return answer(request, NO_FIELDS);
+      const session = this.#caller(request);
+      const refusal = "code" in session ? session : check?.(session);
+      if (refusal) return refusal;
+      return request.form().then((form) => {
+        if (!form || isRefusal(form)) return form;
+        return this.authenticate((again) => answer(again, form))(request);
+      });
+    });
+  }
+
   /** The caller's session, which must be that of the path's `<user>`. */
-  caller(request: Request): Session | Refusal {
+  #caller(request: Request): Session | Refusal {
     const session = this.of(request);
     if (!session) return refuse(401, "no_session", "Log in first.");
     const { user = "" } = request.params;
