@@ -5,7 +5,7 @@ import type { Request } from "./http/request.js";
 import type { Pages } from "./pages.js";
 import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
 import type { Room } from "./room/room.js";
-import { parseName } from "./room/text.js";
+import { parseName, RAW_NAME_LENGTH } from "./room/text.js";
 import type { Sessions } from "./sessions.js";
 import { StoreUnavailable } from "./store/store.js";
 
@@ -100,7 +100,8 @@ export class Doors {
   #refused(request: Request, name: string, refusal: Refusal): Outcome {
     if (!request.prefersHtml()) return refusal;
     const now = this.#sessions.of(request)?.name;
-    const page = this.#pages.login(request.req.headers["accept-language"], now, { name, code: refusal.code });
+    const typed = { name: name.slice(0, RAW_NAME_LENGTH), code: refusal.code };
+    const page = this.#pages.login(request.req.headers["accept-language"], now, typed);
     return html(refusal.status, page, refusal.headers);
   }
 }

@@ -6,11 +6,11 @@ import type { Handler } from "./http/router.js";
 import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
 import type { Session } from "./room/names.js";
 import type { Room } from "./room/room.js";
-import { parseName, parseText } from "./room/text.js";
+import { isLonger, parseName, parseText } from "./room/text.js";
 import type { Sessions } from "./sessions.js";
 import { type Message, StoreUnavailable } from "./store/store.js";
 
-/** The longest idempotency key. */
+/** The longest idempotency key, in code points. */
 const KEY_LENGTH = 64;
 
 /** The handler of `/put_post/:user`. @param perSecond posts per user; 0: no limit */
@@ -25,7 +25,7 @@ export function putPost(room: Room, sessions: Sessions, perSecond: number): Hand
     const message = parseText(form.get("message") ?? "");
     if ("rule" in message) return refuse(422, "bad_message", message.rule);
     const key = request.req.headers["idempotency-key"] ?? form.get("key");
-    if (Array.isArray(key) || (key !== undefined && key.length > KEY_LENGTH)) {
+    if (Array.isArray(key) || (key !== undefined && isLonger(key, KEY_LENGTH))) {
       return refuse(400, "bad_request", `An idempotency key has at most ${KEY_LENGTH} characters.`);
     }
     room.people.names.hold(session);
@@ -66,7 +66,7 @@ export async function hostPost(room: Room, { user, text, key }: HostDraft): Prom
   if ("rule" in name) throw new RangeError(`user: ${name.rule}`);
   const message = parseText(text);
   if ("rule" in message) throw new RangeError(`text: ${message.rule}`);
-  if (key !== undefined && (key === "" || key.length > KEY_LENGTH)) {
+  if (key !== undefined && (key === "" || isLonger(key, KEY_LENGTH))) {
     throw new RangeError(`key: An idempotency key has 1 to ${KEY_LENGTH} characters.`);
   }
   if (room.draining) throw new Error("the chat is closed");

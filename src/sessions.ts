@@ -20,6 +20,10 @@ const RENEW_AGE = 24 * 3600;
 const VERIFIED = 20_000;
 /** Longer ones are not remembered: what else is in the header is up to the caller. */
 const VERIFIED_LENGTH = 512;
+/** The longest cookie that is verified; the longest name makes one of less than 400 characters. */
+const COOKIE_LENGTH = 512;
+/** How many cookies with our name are verified, in the order of the header: each costs a signature for each secret. */
+const COOKIES_TRIED = 8;
 
 const NO_FIELDS = new Fields();
 
@@ -85,6 +89,8 @@ export class Sessions {
     // A chat above this one on the same host may have a cookie of the same name.
     const text = request
       .cookies(COOKIE)
+      .filter(({ length }) => length <= COOKIE_LENGTH)
+      .slice(0, COOKIES_TRIED)
       .map((cookie) => unsign(cookie, this.#secrets))
       .find((text) => text !== undefined);
     const session = text === undefined ? undefined : parse(text);

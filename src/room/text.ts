@@ -15,7 +15,7 @@ export const NAME_LENGTH = 32;
  * The longest text that is read as a name, in UTF-16 units; no name of `NAME_LENGTH` characters needs more.
  * To normalise combining marks in descending order takes quadratic time: 1.2 s for 64 KiB.
  */
-const RAW_NAME_LENGTH = 256;
+export const RAW_NAME_LENGTH = 256;
 
 const TOO_LONG = { rule: `A name has at most ${NAME_LENGTH} characters.` };
 
