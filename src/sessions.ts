@@ -1,5 +1,5 @@
 /** Who is calling: the signed cookie read into a session, and its name checked against the room's register. */
-import { randomBytes } from "node:crypto";
+import { makeFormKey, randomId, readFormKey } from "./form-key.js";
 import { Fields } from "./http/form.js";
 import { isRefusal, type Refusal, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
@@ -50,9 +50,18 @@ export class Sessions {
     this.#secrets = secrets;
   }
 
-  /** A new login under a name; it holds nothing yet. */
-  create(name: Name): Session {
-    return { ...name, id: randomBytes(12).toString("base64url"), since: Date.now() };
+  /**
+   * A new login under a name; it holds nothing yet.
+   * @param formKey the key of the form that was sent; one that is not ours counts for nothing
+   */
+  create({ name, key }: Name, formKey = ""): Session {
+    const form = readFormKey(formKey, this.#secrets) ?? randomId();
+    return { name, key, id: form + randomId(), since: Date.now() };
+  }
+
+  /** The key for a log-in form. @param sent that of the form that is shown again, which stays if it is good */
+  formKey(sent = ""): string {
+    return readFormKey(sent, this.#secrets) === undefined ? makeFormKey(this.#secrets) : sent;
   }
 
   /** The `Set-Cookie` value for a session. */
