@@ -19,6 +19,7 @@ import { type HostDraft, hostPost, putPost } from "./post.js";
 import { unavailable } from "./replies.js";
 import { isCursor } from "./room/backlog.js";
 import { Follower, type News } from "./room/follow.js";
+import type { Session } from "./room/names.js";
 import { Room } from "./room/room.js";
 import { Sessions } from "./sessions.js";
 import type { Message } from "./store/store.js";
@@ -120,7 +121,7 @@ class Routes {
     });
     const doors = new Doors(room, this.#sessions, this.#pages, options.loginRate);
     if (!host) this.#ownDoors(doors);
-    this.#rooms(doors, options, host ? (handler) => host.admit(handler) : (handler) => handler);
+    this.#rooms(doors, options);
     this.#open();
   }
 
@@ -140,12 +141,12 @@ class Routes {
     this.#post("/logout", (request) => doors.logout(request));
   }
 
-  /** What is about a person. @param known lets in those only whom the host knows, if there is a host that knows */
-  #rooms(doors: Doors, { postRate }: Settled, known: (handler: Handler) => Handler): void {
-    const get = (pattern: string, handler: Handler) => this.#get(pattern, known(handler));
-    const poll = known(longPoll(this.#room, this.#sessions));
-    const post = known(putPost(this.#room, this.#sessions, postRate));
-    const leave = known((request) => this.#leave(request));
+  /** What is about a person. */
+  #rooms(doors: Doors, { postRate }: Settled): void {
+    const sessions = this.#sessions;
+    const get = (pattern: string, handler: Handler) => this.#get(pattern, sessions.authenticate(handler));
+    const poll = longPoll(this.#room, sessions);
+    const post = putPost(this.#room, sessions, postRate);
     get("/", (request) => doors.home(request));
     this.#get("/chatroom/:user", (request) => doors.chatroomSlash(request));
     get("/chatroom/:user/", (request) => doors.chatroom(request));
@@ -153,7 +154,10 @@ class Routes {
     this.#get("/get_post/:user", poll);
     this.#post("/get_post/:user", poll);
     get("/who", (request) => this.#who(request));
-    this.#post("/leave/:user", leave);
+    this.#post(
+      "/leave/:user",
+      sessions.member((request, session) => this.#leave(request, session)),
+    );
   }
 
   /** What is for everybody. */
@@ -173,9 +177,7 @@ class Routes {
     return json(200, { count: this.#room.people.count, users }, this.#sessions.renew(request));
   }
 
-  async #leave(request: Request): Promise<Outcome> {
-    const session = this.#sessions.caller(request);
-    if ("code" in session) return session;
+  async #leave(request: Request, session: Session): Promise<Outcome> {
     const client = request.query()?.get("client");
     if (client !== undefined && !isClient(client)) return BAD_CLIENT;
     // A page that goes is mostly one that is loaded again: its name must not be free in between.

@@ -1,11 +1,13 @@
 /** The doors: coming in under a name, the room's page, and going out. */
+import type { Fields } from "./http/form.js";
 import { neighbourhood, Rate } from "./http/limits.js";
 import { html, isRefusal, type Outcome, type Refusal, redirect, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import type { Pages } from "./pages.js";
+import { pageKey } from "./post.js";
 import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
 import type { Room } from "./room/room.js";
-import { parseName } from "./room/text.js";
+import { parseName, RAW_NAME_LENGTH } from "./room/text.js";
 import type { Sessions } from "./sessions.js";
 import { StoreUnavailable } from "./store/store.js";
 
@@ -46,27 +48,32 @@ export class Doors {
   /** `GET /login` */
   loginForm(request: Request): Outcome {
     const name = this.#sessions.of(request)?.name;
-    return html(200, this.#pages.login(request.req.headers["accept-language"], name));
+    return html(
+      200,
+      this.#pages.login(request.req.headers["accept-language"], this.#sessions.formKey(), name),
+    );
   }
 
   /** `POST /login` */
   async login(request: Request): Promise<Outcome | undefined> {
     const wait = this.#rate.take(neighbourhood(request.address));
-    if (wait > 0) return this.#refused(request, "", slowDown(wait));
-    const fields = await request.form();
-    if (!fields || isRefusal(fields)) return fields;
-    const typed = fields.get("name") ?? "";
-    const name = parseName(typed);
-    if ("rule" in name) return this.#refused(request, typed, refuse(422, "bad_name", name.rule));
+    if (wait > 0) return this.#refused(request, slowDown(wait));
+    const form = await request.form();
+    if (!form || isRefusal(form)) return form;
+    const name = parseName(form.get("name") ?? "");
+    if ("rule" in name) return this.#refused(request, refuse(422, "bad_name", name.rule), form);
     const before = this.#sessions.of(request);
-    const session = before?.key === name.key ? before : this.#sessions.create(name);
-    const claim = await this.#room.people.claim(session).catch(unlessUnavailable);
-    if (claim === undefined) return this.#refused(request, typed, NO_STORE);
-    if (claim !== "yours") return this.#refused(request, typed, claim === "taken" ? TAKEN : FULL);
+    // Who logs in again under their own name gets a new session, so that a cookie that was planted on them is worth nothing.
+    const own = before?.key === name.key ? before : undefined;
+    const session = this.#sessions.create(own ?? name, form.get("key"));
+    const claim = await this.#room.people.claim(session, own?.id).catch(unlessUnavailable);
+    if (claim === undefined) return this.#refused(request, NO_STORE, form);
+    if (typeof claim === "string") return this.#refused(request, claim === "taken" ? TAKEN : FULL, form);
+    this.#room.open(claim.name);
     // One browser, one name: the former is free.
-    if (before && before !== session) await this.#room.logout(before);
-    this.#room.open(session.name);
-    return redirect(303, chatroomOf(session.name), { "Set-Cookie": this.#sessions.cookie(session, request) });
+    const former = this.#sessions.of(request);
+    if (former && former.key !== claim.key) await this.#room.logout(former);
+    return redirect(303, chatroomOf(claim.name), { "Set-Cookie": this.#sessions.cookie(claim, request) });
   }
 
   /** `POST /logout` */
@@ -90,6 +97,7 @@ export class Doors {
     const still = request.query()?.get("still") !== undefined;
     const view = {
       user: session.name,
+      key: pageKey(),
       who: this.#room.people.who(),
       still,
       ...this.#room.newest(MESSAGES_IN_PAGE),
@@ -97,10 +105,13 @@ export class Doors {
     return html(200, this.#pages.chatroom(request.req.headers["accept-language"], view));
   }
 
-  #refused(request: Request, name: string, refusal: Refusal): Outcome {
+  /** The form again, with what was typed, and with the same key. */
+  #refused(request: Request, refusal: Refusal, form?: Fields): Outcome {
     if (!request.prefersHtml()) return refusal;
     const now = this.#sessions.of(request)?.name;
-    const page = this.#pages.login(request.req.headers["accept-language"], now, { name, code: refusal.code });
+    const typed = { name: (form?.get("name") ?? "").slice(0, RAW_NAME_LENGTH), code: refusal.code };
+    const key = this.#sessions.formKey(form?.get("key"));
+    const page = this.#pages.login(request.req.headers["accept-language"], key, now, typed);
     return html(refusal.status, page, refusal.headers);
   }
 }

@@ -23,8 +23,8 @@ export class HostSessions extends Sessions {
     this.#identify = identify;
   }
 
-  /** A handler for those only whom the host knows; others get a 401. */
-  admit(handler: Handler): Handler {
+  /** Asks the host who is calling. Callers whom it does not know get a 401. */
+  override authenticate(handler: Handler): Handler {
     return (request) => {
       const who = this.#identify(request.req);
       // Without a promise in between, a poll is held in the turn in which it came.

@@ -23,6 +23,8 @@ const RENEW = '<noscript><meta http-equiv="refresh" content="20"></noscript>';
 /** What the room's page shows. */
 export interface RoomView {
   readonly user: string;
+  /** The idempotency key of the form in it. */
+  readonly key: string;
   /** The newest messages, oldest first. */
   readonly messages: readonly Message[];
   /** Where to read on from. */
@@ -50,11 +52,13 @@ export class Pages {
   /**
    * The log-in form.
    * @param accepted the request's `Accept-Language`
+   * @param key the form's one-time key
    * @param now the name under which the caller is logged in already
    * @param typed the name that was no good, and the code that says why
    */
   login(
     accepted: string | undefined,
+    key: string,
     now: string | undefined,
     typed?: { readonly name: string; readonly code: string },
   ): string {
@@ -62,11 +66,11 @@ export class Pages {
     const reason = typed ? (errors[typed.code] ?? typed.code) : "";
     const invalid = typed ? "true" : "false";
     const inside = { html: now === undefined ? "" : welcome(now, page) };
-    return this.#login({ ...page, lang, inside, reason, invalid, name: typed?.name ?? "" });
+    return this.#login({ ...page, lang, key, inside, reason, invalid, name: typed?.name ?? "" });
   }
 
   /** The room. */
-  chatroom(accepted: string | undefined, { user, messages, cursor, who, still }: RoomView): string {
+  chatroom(accepted: string | undefined, { user, key, messages, cursor, who, still }: RoomView): string {
     const { lang, page, script, errors } = stringsFor(accepted);
     // In a script element only "<" could end the element.
     const strings = JSON.stringify({ ...script, errors }).replaceAll("<", "\\u003c");
@@ -74,6 +78,7 @@ export class Pages {
       ...page,
       lang,
       user,
+      key,
       cursor,
       segment: encodeURIComponent(user),
       here: page.here.replace("{n}", `${who.length}`),

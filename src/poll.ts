@@ -5,7 +5,7 @@
  */
 import type { ServerResponse } from "node:http";
 import type { Fields } from "./http/form.js";
-import { HELD, isRefusal, json, type Outcome, refuse } from "./http/reply.js";
+import { HELD, json, type Outcome, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import type { Handler } from "./http/router.js";
 import { unavailable } from "./replies.js";
@@ -25,17 +25,11 @@ const FULL = unavailable("too_many_waiters", "Too many people are waiting. Try a
 
 /** The handler of `/get_post/:user`. */
 export function longPoll(room: Room, sessions: Sessions): Handler {
-  return (request) => {
-    const session = sessions.caller(request);
-    if ("code" in session) return session;
+  return sessions.member((request, session, form) => {
     const query = request.query();
     if (!query) return refuse(400, "bad_request", "The query is malformed.");
-    if (request.req.method !== "POST") return poll(room, request, session, query);
-    return request.form().then((form) => {
-      if (!form || isRefusal(form)) return form;
-      return poll(room, request, session, query.and(form));
-    });
-  };
+    return poll(room, request, session, form.size > 0 ? query.and(form) : query);
+  });
 }
 
 function poll(room: Room, request: Request, session: Session, fields: Fields): Outcome | Promise<Outcome> {

@@ -1,7 +1,9 @@
 /** Who is calling: the signed cookie read into a session, and its name checked against the room's register. */
-import { randomBytes } from "node:crypto";
-import { type Refusal, refuse } from "./http/reply.js";
+import { makeFormKey, randomId, readFormKey } from "./form-key.js";
+import { Fields } from "./http/form.js";
+import { isRefusal, type Refusal, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
+import type { Handler } from "./http/router.js";
 import { setCookie, sign, unsign } from "./http/session.js";
 import type { Secrets } from "./options.js";
 import type { Session } from "./room/names.js";
@@ -18,11 +20,23 @@ const RENEW_AGE = 24 * 3600;
 const VERIFIED = 20_000;
 /** Longer ones are not remembered: what else is in the header is up to the caller. */
 const VERIFIED_LENGTH = 512;
+/** The longest cookie that is verified; the longest name makes one of less than 400 characters. */
+const COOKIE_LENGTH = 512;
+/** How many cookies with our name are verified, in the order of the header: each costs a signature for each secret. */
+const COOKIES_TRIED = 8;
+
+const NO_FIELDS = new Fields();
 
 /** What is in a cookie: the session, and when it was signed. */
 export interface Signed extends Session {
   readonly signedAt: number;
 }
+
+/**
+ * Answers a request of the member whose name is in its path.
+ * @param form the fields of the body; none for a GET
+ */
+export type MemberHandler = (request: Request, session: Session, form: Fields) => ReturnType<Handler>;
 
 export class Sessions {
   readonly #room: Room;
@@ -36,9 +50,18 @@ export class Sessions {
     this.#secrets = secrets;
   }
 
-  /** A new login under a name; it holds nothing yet. */
-  create(name: Name): Session {
-    return { ...name, id: randomBytes(12).toString("base64url"), since: Date.now() };
+  /**
+   * A new login under a name; it holds nothing yet.
+   * @param formKey the key of the form that was sent; one that is not ours counts for nothing
+   */
+  create({ name, key }: Name, formKey = ""): Session {
+    const form = readFormKey(formKey, this.#secrets) ?? randomId();
+    return { name, key, id: form + randomId(), since: Date.now() };
+  }
+
+  /** The key for a log-in form. @param sent that of the form that is shown again, which stays if it is good */
+  formKey(sent = ""): string {
+    return readFormKey(sent, this.#secrets) === undefined ? makeFormKey(this.#secrets) : sent;
   }
 
   /** The `Set-Cookie` value for a session. */
@@ -75,6 +98,8 @@ export class Sessions {
     // A chat above this one on the same host may have a cookie of the same name.
     const text = request
       .cookies(COOKIE)
+      .filter(({ length }) => length <= COOKIE_LENGTH)
+      .slice(0, COOKIES_TRIED)
       .map((cookie) => unsign(cookie, this.#secrets))
       .find((text) => text !== undefined);
     const session = text === undefined ? undefined : parse(text);
@@ -84,8 +109,35 @@ export class Sessions {
     return session;
   }
 
+  /** Wraps a handler so that `of` knows the caller when it runs. A cookie says who it is by itself. */
+  authenticate(handler: Handler): Handler {
+    return handler;
+  }
+
+  /**
+   * Makes a handler for members: it runs if the caller has a session and the path's `<user>` is its name.
+   * The body of a stranger is not read. A session may end while a body arrives, so it is checked again after that.
+   * @param check refuses a member before the body is read
+   */
+  member(handler: MemberHandler, check?: (session: Session) => Refusal | undefined): Handler {
+    const answer = (request: Request, form: Fields) => {
+      const session = this.#caller(request);
+      return "code" in session ? session : handler(request, session, form);
+    };
+    return this.authenticate((request) => {
+      if (request.req.method !== "POST") return answer(request, NO_FIELDS);
+      const session = this.#caller(request);
+      const refusal = "code" in session ? session : check?.(session);
+      if (refusal) return refusal;
+      return request.form().then((form) => {
+        if (!form || isRefusal(form)) return form;
+        return this.authenticate((again) => answer(again, form))(request);
+      });
+    });
+  }
+
   /** The caller's session, which must be that of the path's `<user>`. */
-  caller(request: Request): Session | Refusal {
+  #caller(request: Request): Session | Refusal {
     const session = this.of(request);
     if (!session) return refuse(401, "no_session", "Log in first.");
     const { user = "" } = request.params;

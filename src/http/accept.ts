@@ -7,9 +7,13 @@ export interface Wish {
   readonly q: number;
 }
 
+/** How much of a header is read, in characters. Browsers send less than 200. */
+const HEADER_LENGTH = 1_000;
+
 /** The wishes in a header, in its order. */
 export function wishes(header: string): Wish[] {
   return header
+    .slice(0, HEADER_LENGTH)
     .toLowerCase()
     .split(",")
     .map((wish) => {

@@ -4,7 +4,7 @@
  * again, and of two for one name the newer login wins. With neighbours, who claims a name asks them all (`People.claim`), and
  * this is what one process knows of it.
  */
-import type { Neighbours, Owner } from "../store/neighbours.js";
+import { FORM_ID_LENGTH, type Neighbours, type Owner } from "../store/neighbours.js";
 import { nameKey } from "./text.js";
 
 /** One login: its name, and a random id that tells it from another. */
@@ -40,11 +40,19 @@ export class Names {
     this.#options = options;
   }
 
-  /** Takes a name for a new session. Nothing changes when somebody else holds it, or all names there can be are held. */
-  claim(session: Session): "yours" | "taken" | "full" {
-    const owner = this.#owners.get(session.key);
-    if (owner && owner.id !== session.id && this.#isHeld(owner)) return "taken";
-    return this.#own(session) ? "yours" : "full";
+  /**
+   * Takes a name for a new session, and returns the session that has it then: the owner's, if that came from the same
+   * form. Nothing changes when somebody else holds the name, or when all names there can be are held.
+   * @param instead the id of the owner's session that this one replaces
+   */
+  claim(session: Session, instead = ""): Session | "taken" | "full" {
+    const { key } = session;
+    const owner = this.#owners.get(key);
+    const isSame = owner?.id.slice(0, FORM_ID_LENGTH) === session.id.slice(0, FORM_ID_LENGTH);
+    if (owner && !isSame && owner.id !== instead && this.#isHeld(owner)) return "taken";
+    const { name, id, since } = owner && isSame ? owner : session;
+    const mine = { key, name, id, since: Math.max(since, owner?.since ?? 0) };
+    return this.#own(mine) ? mine : "full";
   }
 
   /** Whether a session still has its name. The first to ask after a restart gets it back. */

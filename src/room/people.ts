@@ -87,17 +87,15 @@ export class People {
     });
   }
 
-  /**
-   * Takes a name for a new session. Nothing changes when somebody else holds it, or all names there can be are held.
-   * Rejects with `StoreUnavailable` when that cannot be known.
-   */
-  async claim(session: Session): Promise<"yours" | "taken" | "full"> {
-    if (!this.#neighbours) return this.names.claim(session);
-    const verdict = await this.#neighbours.claim(session);
-    // The store may know of a later login than our clock does.
-    const since = Math.max(session.since, this.names.owner(session.name)?.since ?? 0);
-    if (verdict === "yours") this.names.told({ ...session, since });
-    return verdict;
+  /** As `Names.claim`, on every process. Rejects with `StoreUnavailable` when the answer cannot be known. */
+  async claim(session: Session, instead?: string): Promise<Session | "taken" | "full"> {
+    if (!this.#neighbours) return this.names.claim(session, instead);
+    const claim = await this.#neighbours.claim(session, instead);
+    if (typeof claim === "string") return claim;
+    // We may know of a later login than a store that has lost its data.
+    const mine = { ...claim, since: Math.max(claim.since, this.names.owner(claim.name)?.since ?? 0) };
+    this.names.told(mine);
+    return mine;
   }
 
   /** Somebody is here without a poll that is held. */

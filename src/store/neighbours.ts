@@ -4,12 +4,18 @@
  */
 import type { Id } from "./id.js";
 
+/**
+ * How many characters at the start of a login's id are that of the form it came from. Two logins under one name from one
+ * form are the same login: a double click, say.
+ */
+export const FORM_ID_LENGTH = 16;
+
 /** A name and the login that has it. */
 export interface Owner {
   /** The form in which two names are compared. */
   readonly key: string;
   readonly name: string;
-  /** The login's id; empty when the name was given up. */
+  /** The login's id: the form's, and a random rest. Empty when the name was given up. */
   readonly id: string;
   /** When the login was, in milliseconds since the Unix epoch; of two for one name the newer wins. */
   readonly since: number;
@@ -45,8 +51,8 @@ export interface Resident {
 export interface Neighbours {
   /** Takes part; once, as soon as the store is open. `met` is called before this returns. */
   join(resident: Resident): void;
-  /** Takes a name, unless somebody else holds it or all names are held. Rejects with `StoreUnavailable`. */
-  claim(owner: Owner): Promise<"yours" | "taken" | "full">;
+  /** As `Names.claim`, among all processes. Rejects with `StoreUnavailable`. */
+  claim(owner: Owner, instead?: string): Promise<Owner | "taken" | "full">;
   /** A good cookie took its name up again, or a login has ended (`was` is its id). */
   own(owner: Owner, was?: string): void;
   /** Holds a name on for so many milliseconds; 0 lets it go. */

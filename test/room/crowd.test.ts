@@ -6,7 +6,7 @@ import type { Neighbours } from "../../src/store/neighbours.js";
 
 const silent: Neighbours = {
   join: () => {},
-  claim: async () => "yours",
+  claim: async (owner) => owner,
   own: () => {},
   hold: () => {},
   arrived: () => {},

@@ -1,4 +1,5 @@
 /** Names: the rules, and when two are one. */
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { NAME_LENGTH, nameKey, parseName } from "../../src/room/text.js";
 
@@ -80,4 +81,55 @@ test("two names are one after NFKC and lower-casing, and only then", () => {
   }
   expect(nameKey("ann")).not.toBe(nameKey("anna"));
   expect(nameKey("Zoë")).not.toBe(nameKey("Zoe"));
+});
+
+/** Any text, with many of the characters that are treated in a way of their own. */
+const ignorable = fc.constantFrom(
+  ..."\u034f\u115f\u1160\u17b4\u180b\u2065\u2800\u3164\ufe0f\uffa0\ufff0\uffff\ufffc\u{1d159}\u{e0100}\u{e0fff}",
+);
+const nasty = fc.constantFrom(
+  ..." \t\u00a0\u2003\u3000\u00b4\u0301\u0316\u030a\u1100\u1161\u11a8\u0130\u03a3\u03c3\u212a\ufb01\ufdfa./\u2024\uff0f",
+);
+const text = fc.string({
+  unit: fc.oneof(
+    fc.string({ unit: "binary", minLength: 1, maxLength: 1 }),
+    fc.constantFrom(..."aAnN"),
+    nasty,
+    ignorable,
+  ),
+  maxLength: 40,
+});
+
+test("a name is read from itself unchanged, and has its own key", () => {
+  fc.assert(
+    fc.property(text, (raw) => {
+      const name = parseName(raw);
+      if ("rule" in name) return;
+      expect(parseName(name.name)).toEqual(name);
+      expect([nameKey(raw), nameKey(name.name)]).toEqual([name.key, name.key]);
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
+test("characters that show nothing make no difference, wherever they are", () => {
+  fc.assert(
+    fc.property(text, fc.array(fc.tuple(fc.nat(40), ignorable), { maxLength: 5 }), (raw, insertions) => {
+      const characters = [...raw];
+      for (const [at, character] of insertions) characters.splice(at, 0, character);
+      expect(parseName(characters.join(""))).toEqual(parseName(raw));
+      expect(nameKey(characters.join(""))).toBe(nameKey(raw));
+    }),
+    { numRuns: 20_000 },
+  );
+});
+
+test("runs of white space are one space", () => {
+  expect(parsed("Ann \u00a0\u3000 Lee")).toBe("Ann Lee");
+});
+
+test("a text of more than 256 UTF-16 units is no name, whatever is in it", () => {
+  expect(parsed(`ann${" ".repeat(253)}`)).toBe("ann");
+  expect(parsed(`ann${" ".repeat(254)}`)).toBeUndefined();
+  expect(nameKey(`ann${" ".repeat(254)}`)).toBe("");
 });

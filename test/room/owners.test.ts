@@ -34,6 +34,12 @@ const login = (name: string): Session => ({
   id: `login ${++logins}`,
   since: Date.now(),
 });
+/** Claims a name; "yours" when that gives the very session. */
+const claim = (session: Session) => {
+  const given = names.claim(session);
+  if (typeof given !== "string") expect(given).toMatchObject({ id: session.id });
+  return typeof given === "string" ? given : "yours";
+};
 const pass = (ms: number) => vi.advanceTimersByTime(ms);
 const restart = () => {
   names = register();
@@ -41,10 +47,10 @@ const restart = () => {
 
 test("a login holds its name against others who would be the same", () => {
   const ann = login("Ann");
-  expect(names.claim(ann)).toBe("yours");
+  expect(claim(ann)).toBe("yours");
   for (const other of ["Ann", "ANN", "Ａｎｎ"]) expect(names.claim(login(other)), other).toBe("taken");
   expect(names.has(ann)).toBe(true);
-  expect(names.claim(login("anna"))).toBe("yours");
+  expect(claim(login("anna"))).toBe("yours");
 });
 
 test("a name is held while its owner is present, by the name as the owner writes it", () => {
@@ -59,7 +65,7 @@ test("a name whose owner is away and silent for the grace time may be taken, and
   names.claim(first);
   pass(GRACE);
   const second = login("ann");
-  expect(names.claim(second)).toBe("yours");
+  expect(claim(second)).toBe("yours");
   expect([names.has(first), names.has(second)]).toEqual([false, true]);
 });
 
@@ -78,7 +84,7 @@ test("a post holds the name on for the grace time; a good-bye gives it up", () =
   pass(GRACE - 1);
   expect(names.claim(login("ann"))).toBe("taken");
   names.release(ann);
-  expect(names.claim(login("ann"))).toBe("yours");
+  expect(claim(login("ann"))).toBe("yours");
 });
 
 test("a session that has ended neither holds, releases nor ends its successor's name", () => {
@@ -95,13 +101,13 @@ test("a session that has ended neither holds, releases nor ends its successor's 
   names.hold(first);
   pass(1);
   expect(names.has(second)).toBe(true);
-  expect(names.claim(login("ann"))).toBe("yours");
+  expect(claim(login("ann"))).toBe("yours");
 });
 
 test("the same session may claim its name again", () => {
   const ann = login("ann");
   names.claim(ann);
-  expect(names.claim(ann)).toBe("yours");
+  expect(claim(ann)).toBe("yours");
 });
 
 test("after a logout the name is free at once and the cookie is worth nothing", () => {
@@ -111,7 +117,7 @@ test("after a logout the name is free at once and the cookie is worth nothing", 
   names.end(ann);
   expect(names.has(ann)).toBe(false);
   const next = login("ANN");
-  expect(names.claim(next)).toBe("yours");
+  expect(claim(next)).toBe("yours");
   expect([names.has(next), names.has(ann)]).toEqual([true, false]);
 });
 
@@ -139,7 +145,7 @@ test("when the clock goes back, an ended session does not come back to life over
   names.end(first);
   vi.setSystemTime(Date.now() - 3_600_000);
   const second = login("ann");
-  expect(names.claim(second)).toBe("yours");
+  expect(claim(second)).toBe("yours");
   expect(names.has(first)).toBe(false);
   expect(names.has(second)).toBe(true);
 });
@@ -148,7 +154,7 @@ test("when the clock goes back, a name is held no longer than the grace time", (
   names.claim(login("ann"));
   vi.setSystemTime(Date.now() - 3_600_000);
   pass(GRACE);
-  expect(names.claim(login("ann"))).toBe("yours");
+  expect(claim(login("ann"))).toBe("yours");
 });
 
 test("when the register is full, a name that nobody holds makes room, and its owner is told of", () => {
@@ -156,7 +162,7 @@ test("when the register is full, a name that nobody holds makes room, and its ow
   for (const name of ["ann", "bob", "cyd"]) names.claim(login(name));
   here.add("ann");
   pass(GRACE);
-  expect(names.claim(login("dan"))).toBe("yours");
+  expect(claim(login("dan"))).toBe("yours");
   expect(forgotten).toEqual(["bob"]);
   expect(names.owner("ann")).toBeDefined();
 });
@@ -169,7 +175,7 @@ test("when all names there can be are held, nobody loses one, and who has one ma
   const late = login("cyd");
   expect(names.claim(late)).toBe("full");
   expect(names.has(late)).toBe(false);
-  expect(names.claim(ann)).toBe("yours");
+  expect(claim(ann)).toBe("yours");
   expect([names.has(ann), forgotten]).toEqual([true, []]);
 });
 
@@ -179,4 +185,35 @@ test("the register can say since when somebody has a name", () => {
   names.claim(ann);
   expect(names.owner("ANN")).toEqual(ann);
   for (const name of ["__proto__", "constructor"]) expect(names.owner(name)).toBeUndefined();
+});
+
+test("two log-ins under one name from one form are one session", () => {
+  const form = "0123456789abcdef";
+  const [first, second] = [
+    { ...login("Ann"), id: `${form}first` },
+    { ...login("ann"), id: `${form}second` },
+  ];
+  expect(names.claim(first)).toEqual(first);
+  pass(10);
+  expect(names.claim({ ...second, since: Date.now() })).toEqual(first);
+  names.end(first);
+  expect(names.claim(second)).toMatchObject({ id: second.id });
+  expect(names.has(first)).toBe(false);
+});
+
+test("a session takes the place of the one that it is said to replace, and of no other", () => {
+  const [first, second, third] = [login("ann"), login("ann"), login("ann")];
+  names.claim(first);
+  expect(names.claim(second, "login 0")).toBe("taken");
+  expect(names.claim(second, first.id)).toEqual(second);
+  expect([names.has(first), names.has(second)]).toEqual([false, true]);
+  expect(names.claim(third, first.id)).toBe("taken");
+});
+
+test("when the clock goes back, a new session is told since when it counts", () => {
+  const first = login("ann");
+  names.claim(first);
+  names.end(first);
+  vi.setSystemTime(Date.now() - 3_600_000);
+  expect(names.claim(login("ann"))).toMatchObject({ since: first.since });
 });

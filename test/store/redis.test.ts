@@ -291,12 +291,12 @@ describe("names", () => {
     const grace = 200;
     neighbours.join(alone({ grace, maxNames: 111, here: () => people.map((user) => [user, undefined]) }));
     for (const user of people) {
-      expect(await neighbours.claim(owner(user))).toBe("yours");
+      expect(await neighbours.claim(owner(user))).toMatchObject({ name: user });
       neighbours.arrived(user, undefined);
     }
-    expect(await neighbours.claim(owner("gone"))).toBe("yours");
+    expect(await neighbours.claim(owner("gone"))).toMatchObject({ name: "gone" });
     // At first "gone" is held, too; then each look goes further.
-    await until(async () => (await neighbours.claim(owner("new"))) === "yours");
+    await until(async () => typeof (await neighbours.claim(owner("new"))) !== "string");
     for (const user of people) expect(await neighbours.claim(owner(user, "another"))).toBe("taken");
   });
 });
@@ -316,6 +316,19 @@ test("who was here without a poll does not leave before their process could say 
   }
 });
 
+test("a name is given to the session that replaces its owner's, and two log-ins from one form are one", async () => {
+  const { store } = await open();
+  const { neighbours } = store;
+  neighbours.join(alone());
+  const form = "0123456789abcdef";
+  const first = owner("ann", `${form}first`);
+  expect(await neighbours.claim(first)).toEqual(first);
+  expect(await neighbours.claim({ ...owner("ann", `${form}second`), name: "Ann" })).toEqual(first);
+  expect(await neighbours.claim(owner("ann", "another"), "no such session")).toBe("taken");
+  expect(await neighbours.claim(owner("ann", "another"), first.id)).toMatchObject({ id: "another" });
+  expect(await neighbours.claim(owner("ann", `${form}third`), first.id)).toBe("taken");
+});
+
 describe("a Redis that hangs", () => {
   test("gives nobody a name whose log-in was refused", async () => {
     const { store } = await open();
@@ -329,7 +342,7 @@ describe("a Redis that hangs", () => {
       verdict = await neighbours.claim(owner("ann", "again")).catch(() => undefined);
       return verdict !== undefined;
     });
-    expect(verdict).toBe("yours");
+    expect(verdict).toMatchObject({ id: "again" });
   });
 
   test("makes no message of what was refused", async () => {

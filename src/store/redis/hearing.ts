@@ -67,7 +67,8 @@ export class Hearing {
   }
 }
 
-function parse(text: string): unknown {
+/** Reads JSON from Redis; undefined when it is none. */
+export function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -75,7 +76,8 @@ function parse(text: string): unknown {
   }
 }
 
-function ownerOf(value: unknown): Owner | undefined {
+/** Reads an owner from Redis; undefined when the value is none. */
+export function ownerOf(value: unknown): Owner | undefined {
   const { key, name, id, since } = Object(value) as Record<keyof Owner, unknown>;
   if (typeof key !== "string" || typeof name !== "string" || typeof id !== "string") return undefined;
   return typeof since === "number" ? { key, name, id, since } : undefined;

@@ -1,5 +1,5 @@
 /** The scripts about people: whose a name is, who is here, and who is to be told. `scripts.ts` says what the keys are. */
-import { NOTICES_UP_TO, RELOAD_TIME } from "../neighbours.js";
+import { FORM_ID_LENGTH, NOTICES_UP_TO, RELOAD_TIME } from "../neighbours.js";
 
 /** So many events are kept for processes that are late. Who missed one reads everything anew. */
 const EVENTS = 10_000;
@@ -48,18 +48,23 @@ local function make_room(most)
 end
 `;
 
-/** Takes a name, unless somebody else holds it. Gives nothing when it comes too late: the caller was refused. */
+/** As `Names.claim`. Returns the owner as JSON, or nothing when it comes too late: the caller was refused. */
 export const claim = `
 local deadline, mine, grace, most = tonumber(ARGV[1]), cjson.decode(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local instead = ARGV[5]
 if now > deadline then return false end
 local owner = owner_of(mine.key)
-if owner and owner.id ~= mine.id and is_held(owner) then return 'taken' end
+if owner and string.sub(owner.id, 1, ${FORM_ID_LENGTH}) == string.sub(mine.id, 1, ${FORM_ID_LENGTH}) then
+  mine = owner
+elseif owner and owner.id ~= instead and is_held(owner) then
+  return 'taken'
+end
 if not owner and not make_room(most) then return 'full' end
 if owner and owner.since > mine.since then mine.since = owner.since end
 if owner and owner.name ~= mine.name then redis.call('HDEL', plain, owner.name) end
 set_owner(mine, grace)
 tell({own = {mine}, people = {}})
-return 'yours'
+return cjson.encode(mine)
 `;
 
 /** What a process has to tell of its people, in order; and, now and then, who has been away for long enough. */

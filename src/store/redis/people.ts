@@ -8,7 +8,7 @@ import { type Id, isId } from "../id.js";
 import type { Leaving, Neighbours, Owner, Resident } from "../neighbours.js";
 import { StoreUnavailable } from "../store.js";
 import { MARGIN, PATIENCE } from "./client.js";
-import { Hearing } from "./hearing.js";
+import { Hearing, ownerOf, parse } from "./hearing.js";
 import type { Link } from "./link.js";
 
 /** How often a process speaks up, at the most, in milliseconds. */
@@ -70,7 +70,7 @@ export class RedisPeople implements Neighbours {
     this.#tick = setInterval(() => this.#speak(), tick).unref();
   }
 
-  async claim({ key, name, id, since }: Owner): Promise<"yours" | "taken" | "full"> {
+  async claim({ key, name, id, since }: Owner, instead = ""): Promise<Owner | "taken" | "full"> {
     const link = this.#link();
     const resident = this.#resident;
     if (!link || !resident) throw new StoreUnavailable(new Error("no connection to Redis"));
@@ -79,9 +79,12 @@ export class RedisPeople implements Neighbours {
     try {
       const owner = JSON.stringify({ key, name, id, since });
       const deadline = Math.floor(link.now + PATIENCE - MARGIN);
-      const verdict = await link.run("claim", [deadline, owner, resident.grace, resident.maxNames]);
-      if (verdict === "yours" || verdict === "taken" || verdict === "full") return verdict;
-      throw new Error("Redis was too slow");
+      const { grace, maxNames } = resident;
+      const reply = await link.run("claim", [deadline, owner, grace, maxNames, instead]);
+      if (reply === "taken" || reply === "full") return reply;
+      const mine = ownerOf(parse(String(reply)));
+      if (!mine) throw new Error("Redis was too slow");
+      return mine;
     } catch (error) {
       throw new StoreUnavailable(error);
     }

@@ -198,22 +198,23 @@ add("with one key, sent twice at once, are kept once", KEY, "together", async (t
 });
 
 add(
-  "with one key, sent later again, get the first one's id, whatever they say",
-  KEY,
+  "with one key, sent later again, get the first one's id; another text with that key is refused",
+  `${KEY}; Errors: key_reused`,
   "together",
   async (t) => {
     const [ann, bob] = [await t.person(), await t.person()];
     const since = await ann.end();
     const key = t.name("key");
     const id = await ann.post("first", { "Idempotency-Key": key });
-    t.equal("the same key again, with other words", await ann.post("other", { "Idempotency-Key": key }), id);
+    t.equal("the same key and text again", await ann.post("first", { "Idempotency-Key": key }), id);
     for (const [headers, body] of [
-      [FORM, `message=x&key=${key}`],
-      [JSON_TYPE, JSON.stringify({ message: "x", key })],
+      [FORM, `message=first&key=${key}`],
+      [JSON_TYPE, JSON.stringify({ message: "first", key })],
     ] as const) {
       const reply = await ann.ask(`put_post/${ann.segment}`, { method: "POST", headers, body });
       t.equal(reply.sent, readId(reply), id);
     }
+    t.refused(await ann.say("other", { "Idempotency-Key": key }), 422, "key_reused");
     const his = await bob.post("mine", { "Idempotency-Key": key });
     t.expect("the same key by another user", "another id", his !== id, his);
     await t.hears(ann, since, ["first", "mine"]);

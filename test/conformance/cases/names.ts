@@ -65,6 +65,9 @@ for (const [what, name] of [
   ["a bidi override", "a\u202eb"],
   ["a bidi isolate", "a\u2066b"],
   ["a private-use character", "a\ue000b"],
+  ["a blank braille pattern only", "\u2800"],
+  ["a Hangul filler only", "\u3164"],
+  ["a noncharacter only", "\uffff"],
 ] as const) {
   add(`cannot be or have ${what}`, `${RULE}; Errors: bad_name`, "together", async (t) => {
     t.refused(await t.login(name), 422, "bad_name");
@@ -82,18 +85,26 @@ add("are trimmed and put into NFC", RULE, "together", async (t) => {
   );
 });
 
-add("are the same if they are equal after NFKC and lower-casing", RULE, "together", async (t) => {
-  const tag = t.name("");
-  const ann = await t.person(`Åse ﬁ${tag}`);
-  await ann.end();
-  for (const other of [
-    `åse ﬁ${tag}`,
-    `ÅSE FI${tag}`,
-    `A\u030ase fi${tag}`,
-    `Ａ\u030aｓｅ fi${tag}`,
-    `Å\u017fe fi${tag}`,
-  ]) {
-    t.refused(await t.login(other), 409, "name_taken");
-  }
-  t.status(await t.login(`Ase fi${tag}`), 303);
-});
+add(
+  "are the same if they are equal but for what shows nothing, after NFKC and lower-casing",
+  RULE,
+  "together",
+  async (t) => {
+    const tag = t.name("");
+    const ann = await t.person(`Åse ﬁ${tag}`);
+    await ann.end();
+    for (const other of [
+      `åse ﬁ${tag}`,
+      `ÅSE FI${tag}`,
+      `A\u030ase fi${tag}`,
+      `Ａ\u030aｓｅ fi${tag}`,
+      `Å\u017fe fi${tag}`,
+      `Åse \u00a0 fi${tag}`,
+      `A\u034f\u030ase fi${tag}`,
+      `Åse fi${tag}\u2800`,
+    ]) {
+      t.refused(await t.login(other), 409, "name_taken");
+    }
+    t.status(await t.login(`Ase fi${tag}`), 303);
+  },
+);

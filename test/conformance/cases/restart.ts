@@ -26,13 +26,13 @@ add(
     const id = await ann.post("five", { "Idempotency-Key": "k" });
     t.equal("SIGTERM: the exit status", await before.stop(), 0);
     const [, t2] = await t.start({ data });
-    const again = await t2.person(ann.name, ann.cookie);
+    const again = t2.back(ann);
     await t2.hears(again, since, [...texts, "five"]);
     const batch = await again.batch(`since=${since}&wait=0`);
     t.expect(batch.reply.sent, "no `gap`", batch.gap !== true, "gap: true");
     t.equal(
       "the same key after the restart: the id",
-      await again.post("other", { "Idempotency-Key": "k" }),
+      await again.post("five", { "Idempotency-Key": "k" }),
       id,
     );
     const next = await again.post("six");

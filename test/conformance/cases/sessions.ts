@@ -71,6 +71,36 @@ add("the log-in page has a form with a field for the name", "Routes: GET /login"
   );
 });
 
+/** The one-time key of the form in a new log-in page. */
+async function loginKey(t: Trial): Promise<string> {
+  const reply = await t.ask("login");
+  const input = /<input\b[^>]*\bname=["']?key\b[^>]*>/i.exec(reply.body)?.[0] ?? "";
+  const key = /\bvalue=["']?([^"'\s>]+)/i.exec(input)?.[1];
+  t.expect(reply, 'a field with name="key" and a value', key !== undefined);
+  return key ?? "";
+}
+
+add(
+  "a log-in form that is sent twice is one log-in; another form is somebody else",
+  "Routes: GET and POST /login",
+  "together",
+  async (t) => {
+    const [name, key] = [t.name(), await loginKey(t)];
+    const send = (one: string) =>
+      t.ask("login", { method: "POST", headers: FORM, body: `name=${name}&key=${encodeURIComponent(one)}` });
+    const replies = await Promise.all([send(key), send(key)]);
+    for (const reply of replies) {
+      redirects(t, reply, "login", 303, `chatroom/${name}/`);
+      const headers = { Cookie: reply.headers["set-cookie"]?.[0]?.split(";")[0] ?? "" };
+      t.status(await t.ask(`get_post/${name}?since=now&wait=0`, { headers }), 200);
+    }
+    t.refused(await send(await loginKey(t)), 409, "name_taken");
+    t.refused(await send("chosen by the caller"), 409, "name_taken");
+    const headers = { Cookie: replies[0]?.headers["set-cookie"]?.[0]?.split(";")[0] ?? "" };
+    await t.ask("logout", { method: "POST", headers });
+  },
+);
+
 add("/ leads to one's room, or to the log-in", "Routes: GET /", "together", async (t) => {
   const ann = await t.person();
   redirects(t, await ann.ask(""), "", 303, `chatroom/${ann.name}/`);
@@ -164,7 +194,9 @@ add(
     t.refused(await t.login(ann.name), 409, "name_taken");
     const again = await t.login(ann.name, { Cookie: ann.cookie });
     t.expect(again, "303: one's own name is not taken", again.status === 303);
-    redirects(t, await ann.logout(), "logout", 303, "login");
+    t.refused(await ann.poll("since=now&wait=0"), 401, "no_session");
+    const headers = { Cookie: again.headers["set-cookie"]?.[0]?.split(";")[0] ?? "" };
+    redirects(t, await t.ask("logout", { method: "POST", headers }), "logout", 303, "login");
     t.status(await t.login(ann.name), 303);
   },
 );

@@ -1,0 +1,102 @@
+/** Lengths are checked before the work: what a request may cost does not grow with what a stranger sends. */
+import type * as Crypto from "node:crypto";
+import { createHmac } from "node:crypto";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { type Running, startChat } from "./chat.js";
+import { ask, code, FORM, HTML, login, Person } from "./person.js";
+
+vi.mock("node:crypto", async (original) => {
+  const crypto = await original<typeof Crypto>();
+  return { ...crypto, createHmac: vi.fn(crypto.createHmac) };
+});
+
+let running: Running;
+let url: string;
+let ann: Person;
+beforeAll(async () => {
+  running = await startChat({ secrets: ["new", "old"] });
+  ({ url } = running);
+  ann = await Person.login(url, "ann");
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+afterAll(async () => {
+  ann.close();
+  await running.close();
+  expect(running.log).toEqual([]);
+});
+
+/** Combining marks in the order that takes longest to normalise. */
+const marks = (count: number) => "\u0301".repeat(count) + "\u0316".repeat(count);
+
+/** The longest text that anything has normalised meanwhile. */
+function watchNormalize(): () => number {
+  const { normalize } = String.prototype;
+  let longest = 0;
+  vi.spyOn(String.prototype, "normalize").mockImplementation(function (this: string, form?: string) {
+    longest = Math.max(longest, this.length);
+    return normalize.call(this, form);
+  });
+  return () => longest;
+}
+
+test("a name of 64 KiB is refused before it is normalised", async () => {
+  const longest = watchNormalize();
+  const body = `name=a${marks(16_000)}`;
+  expect(code(await ask(`${url}/login`, { method: "POST", headers: FORM, body }))).toEqual([422, "bad_name"]);
+  await expect(running.chat.post({ user: `a${marks(16_000)}`, text: "x" })).rejects.toThrow(RangeError);
+  expect(longest()).toBeLessThanOrEqual(256);
+});
+
+test("a user in a path is refused before it is normalised", async () => {
+  const longest = watchNormalize();
+  const user = encodeURIComponent(`a${marks(1_200)}`);
+  for (const path of [`get_post/${user}?since=0&wait=0`, `chatroom/${user}/`]) await ann.ask(path);
+  expect(
+    code(await ann.ask(`put_post/${user}`, { method: "POST", headers: FORM, body: "message=x" })),
+  ).toEqual([403, "not_you"]);
+  expect(longest()).toBeLessThanOrEqual(256);
+});
+
+test.each([
+  ["a thousand cookies of our name", "a.b", 1_000],
+  ["a cookie of 15 KB", `${"a".repeat(15_000)}.b`, 1],
+])("%s cost a few signatures at most", async (_, value, count) => {
+  const [label] = ann.cookie.split("=");
+  const Cookie = Array.from({ length: count }, () => `${label}=${value}`).join("; ");
+  vi.mocked(createHmac).mockClear();
+  const reply = await ask(`${url}/get_post/ann?since=0&wait=0`, { headers: { Cookie } });
+  expect(code(reply)).toEqual([401, "no_session"]);
+  // Two secrets for each cookie that is tried.
+  expect(vi.mocked(createHmac).mock.calls.length).toBeLessThanOrEqual(16);
+});
+
+test("a good cookie is found behind a few that are not ours", async () => {
+  const [label] = ann.cookie.split("=");
+  const Cookie = `${label}=${"a".repeat(5_000)}.b; ${label}=a.b; ${label}=c.d; ${ann.cookie}`;
+  expect((await ask(`${url}/get_post/ann?since=0&wait=0`, { headers: { Cookie } })).status).toBe(200);
+});
+
+test("a name of 64 KiB is not sent back in the form, a short one is", async () => {
+  const long = await ask(`${url}/login`, {
+    method: "POST",
+    headers: { ...FORM, ...HTML },
+    body: `name=${"<".repeat(60_000)}`,
+  });
+  expect(long.status).toBe(422);
+  expect(long.body.length).toBeLessThan(10_000);
+  expect((await login(url, "a/b", HTML)).body).toContain('value="a/b"');
+});
+
+test("an idempotency key has at most 64 characters, as code points", async () => {
+  const say = (key: string) =>
+    ann.ask("put_post/ann", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ message: "x", key }),
+    });
+  expect((await say("😀".repeat(64))).status).toBe(200);
+  for (const key of ["😀".repeat(65), "k".repeat(60_000)])
+    expect(code(await say(key))).toEqual([400, "bad_request"]);
+});

@@ -1,0 +1,230 @@
+/** Logging in again, and sending the log-in form twice. */
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { chatPerTest, type Running } from "./chat.js";
+import { cookieOf, keyOf, loginKey, submit } from "./forms.js";
+import { ask, code, FORM, HTML, login, Person, type Reply } from "./person.js";
+
+const start = chatPerTest();
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** The id of the session that a reply's cookie is of. */
+function idOf(reply: Reply): unknown {
+  const payload = cookieOf(reply).split("=")[1]?.split(".")[0] ?? "";
+  return JSON.parse(Buffer.from(payload, "base64url").toString())[1];
+}
+
+const status = async ({ url }: Running, name: string, Cookie: string) =>
+  (await ask(`${url}/get_post/${encodeURIComponent(name)}?since=now&wait=0`, { headers: { Cookie } })).status;
+const post = (url: string, path: string, Cookie: string) =>
+  ask(`${url}/${path}`, { method: "POST", headers: { Cookie } });
+
+describe("logging in again under one's own name", () => {
+  test("gives a new session, so that a cookie that was planted is worth nothing", async () => {
+    const running = await start();
+    const planted = cookieOf(await login(running.url, "ann"));
+    const reply = await login(running.url, "ann", { Cookie: planted });
+    expect([reply.status, reply.headers.location]).toEqual([303, "chatroom/ann/"]);
+    expect(await status(running, "ann", planted)).toBe(401);
+    expect(await status(running, "ann", cookieOf(reply))).toBe(200);
+    expect(code(await login(running.url, "ann", { Cookie: planted }))).toEqual([409, "name_taken"]);
+  });
+
+  test("in another spelling keeps the spelling, and tells nobody of coming or going", async () => {
+    const running = await start();
+    const ann = await Person.login(running.url, "Ann");
+    // Until the store has kept that Ann has joined.
+    while ((await ann.batch("since=0&wait=0")).messages.length === 0);
+    const reply = await login(running.url, "ANN", { Cookie: ann.cookie });
+    expect(reply.headers.location).toBe("chatroom/Ann/");
+    ann.cookie = cookieOf(reply);
+    const { messages, present } = await ann.batch("since=0&wait=0");
+    expect([messages.map(({ kind, user }) => `${user} ${kind}`), present]).toEqual([["Ann join"], 1]);
+  });
+
+  test("with the cookie of an ended session is no way past the owner", async () => {
+    const running = await start();
+    const old = cookieOf(await login(running.url, "ann"));
+    await post(running.url, "logout", old);
+    const owner = cookieOf(await login(running.url, "ann"));
+    expect((await login(running.url, "ann", { Cookie: old })).status).toBe(409);
+    expect(await status(running, "ann", owner)).toBe(200);
+  });
+});
+
+describe("a log-in form that is sent twice", () => {
+  test.each([
+    ["one after the other", false],
+    ["both at once", true],
+  ])("%s is one log-in, whose answers are both good", async (_, together) => {
+    const running = await start();
+    const key = await loginKey(running.url);
+    const send = () => submit(running.url, "ann", key);
+    const replies = together ? await Promise.all([send(), send()]) : [await send(), await send()];
+    for (const reply of replies) {
+      expect([reply.status, reply.headers.location]).toEqual([303, "chatroom/ann/"]);
+      expect(await status(running, "ann", cookieOf(reply))).toBe(200);
+    }
+    expect(new Set(replies.map(idOf)).size).toBe(1);
+  });
+
+  test("with the first answer's cookie is the same session", async () => {
+    const running = await start();
+    const key = await loginKey(running.url);
+    const first = await submit(running.url, "ann", key);
+    const second = await submit(running.url, "ann", key, { Cookie: cookieOf(first) });
+    expect(idOf(second)).toBe(idOf(first));
+  });
+
+  test("by somebody who is logged in under this or another name is one log-in", async () => {
+    const running = await start();
+    for (const former of ["ann", "bob"]) {
+      const Cookie = cookieOf(await login(running.url, former));
+      const key = await loginKey(running.url, { Cookie });
+      const replies = await Promise.all([1, 2].map(() => submit(running.url, "ann", key, { Cookie })));
+      expect(replies.map((reply) => reply.status)).toEqual([303, 303]);
+      expect(new Set(replies.map(idOf)).size).toBe(1);
+      expect(await status(running, former, Cookie)).toBe(401);
+      await post(running.url, "logout", cookieOf(replies[1] ?? (replies[0] as Reply)));
+    }
+    expect((await login(running.url, "bob")).status).toBe(303);
+  });
+
+  test("of another tab, older than one's own log-in, is one log-in", async () => {
+    const running = await start();
+    const key = await loginKey(running.url);
+    const Cookie = cookieOf(await submit(running.url, "ann", await loginKey(running.url)));
+    const [first, second] = [
+      await submit(running.url, "ann", key, { Cookie }),
+      await submit(running.url, "ann", key, { Cookie }),
+    ];
+    expect([first.status, second.status, idOf(second)]).toEqual([303, 303, idOf(first)]);
+    expect(await status(running, "ann", Cookie)).toBe(401);
+  });
+
+  test("under two names is two log-ins", async () => {
+    const running = await start();
+    const key = await loginKey(running.url);
+    const [ann, bob] = [await submit(running.url, "ann", key), await submit(running.url, "bob", key)];
+    expect([ann.status, bob.status]).toEqual([303, 303]);
+    expect(idOf(ann)).not.toBe(idOf(bob));
+  });
+
+  test("after the server refused it once is the same form with the same key", async () => {
+    const { url } = await start();
+    const key = await loginKey(url);
+    const refused = await submit(url, "a/b", key, HTML);
+    expect([refused.status, keyOf(refused.body)]).toEqual([422, key]);
+    const made = keyOf((await submit(url, "a/b", "made up", HTML)).body);
+    expect(made).not.toBe("made up");
+    expect((await submit(url, "ann", made)).status).toBe(303);
+    expect((await submit(url, "ann", made)).status).toBe(303);
+  });
+});
+
+describe("a key", () => {
+  test("of another form is a rival's: 409", async () => {
+    const { url } = await start();
+    expect((await submit(url, "ann", await loginKey(url))).status).toBe(303);
+    expect(code(await submit(url, "ann", await loginKey(url)))).toEqual([409, "name_taken"]);
+  });
+
+  test("that the caller chose, changed, or took from a cookie counts for nothing", async () => {
+    const running = await start();
+    const { url } = running;
+    const cookie = cookieOf(await login(url, "bob"));
+    const key = await loginKey(url);
+    const [payload = "", mac = ""] = key.split(".");
+    const later = Buffer.from(payload, "base64url")
+      .toString()
+      .replace(/\d{13}/, "9999999999999");
+    const chosen = [
+      "",
+      "x",
+      "k".repeat(16),
+      "a.b",
+      key.slice(0, -2),
+      payload,
+      `${payload}.`,
+      `.${mac}`,
+      `${Buffer.from(later).toString("base64url")}.${mac}`,
+      `${key}${"A".repeat(60_000)}`,
+      cookie.split("=")[1] ?? "",
+    ];
+    for (const [n, one] of chosen.entries()) {
+      expect((await submit(url, `ann${n}`, one)).status, one).toBe(303);
+      expect(code(await submit(url, `ann${n}`, one)), one).toEqual([409, "name_taken"]);
+    }
+    // Nor is a key a cookie.
+    expect(await status(running, "form", `${cookie.split("=")[0]}=${key}`)).toBe(401);
+  });
+
+  test("is good for a day", async () => {
+    const { url } = await start();
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const key = await loginKey(url);
+    vi.setSystemTime(Date.now() + 24 * 3_600_000 - 60_000);
+    for (let n = 0; n < 2; n++) expect((await submit(url, "ann", key)).status).toBe(303);
+    vi.setSystemTime(Date.now() + 120_000);
+    expect((await submit(url, "ann", key)).status).toBe(409);
+    expect((await submit(url, "bob", key)).status).toBe(303);
+  });
+
+  test.each([
+    ["a log-out", async () => {}],
+    [
+      "a change of owner",
+      async (url: string) => {
+        await post(url, "leave/ann", cookieOf(await submit(url, "ann", await loginKey(url))));
+      },
+    ],
+  ])("does not revive a session that ended by %s", async (_, change) => {
+    const running = await start();
+    const { url } = running;
+    const key = await loginKey(url);
+    const first = await submit(url, "ann", key);
+    await post(url, change.length === 0 ? "logout" : "leave/ann", cookieOf(first));
+    await change(url);
+    const second = await submit(url, "ann", key);
+    expect(second.status).toBe(303);
+    expect(idOf(second)).not.toBe(idOf(first));
+    expect(await status(running, "ann", cookieOf(first))).toBe(401);
+    expect(await status(running, "ann", cookieOf(second))).toBe(200);
+    // The form is as good as before: to send it twice is one log-in.
+    expect(idOf(await submit(url, "ann", key))).toBe(idOf(second));
+  });
+
+  test("does not take a name from a rival who has it now", async () => {
+    const running = await start();
+    const { url } = running;
+    const key = await loginKey(url);
+    const first = await submit(url, "ann", key);
+    await post(url, "leave/ann", cookieOf(first));
+    const rival = await submit(url, "ann", await loginKey(url));
+    expect(code(await submit(url, "ann", key))).toEqual([409, "name_taken"]);
+    expect(code(await submit(url, "ann", key, { Cookie: cookieOf(first) }))).toEqual([409, "name_taken"]);
+    expect(await status(running, "ann", cookieOf(rival))).toBe(200);
+  });
+
+  test("is not needed: a log-in without one is what it was", async () => {
+    const { url } = await start();
+    const json = { "Content-Type": "application/json" };
+    const send = () => ask(`${url}/login`, { method: "POST", headers: json, body: '{"name":"ann"}' });
+    const first = await send();
+    expect(first.status).toBe(303);
+    expect(code(await send())).toEqual([409, "name_taken"]);
+    const again = { method: "POST", headers: { ...FORM, Cookie: cookieOf(first) }, body: "name=ann" };
+    expect((await ask(`${url}/login`, again)).status).toBe(303);
+  });
+
+  test("may come with a log-in as JSON", async () => {
+    const { url } = await start();
+    const key = await loginKey(url);
+    const body = JSON.stringify({ name: "ann", key });
+    const json = { "Content-Type": "application/json" };
+    for (let n = 0; n < 2; n++) {
+      expect((await ask(`${url}/login`, { method: "POST", headers: json, body })).status).toBe(303);
+    }
+  });
+});
