@@ -3,6 +3,7 @@ import { neighbourhood, Rate } from "./http/limits.js";
 import { html, isRefusal, type Outcome, type Refusal, redirect, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import type { Pages } from "./pages.js";
+import { PlainCookie } from "./plain-cookie.js";
 import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
 import type { Room } from "./room/room.js";
 import { parseName } from "./room/text.js";
@@ -65,8 +66,10 @@ export class Doors {
     if (claim !== "yours") return this.#refused(request, typed, claim === "taken" ? TAKEN : FULL);
     // One browser, one name: the former is free.
     if (before && before !== session) await this.#room.logout(before);
-    this.#room.open(session.name);
-    return redirect(303, chatroomOf(session.name), { "Set-Cookie": this.#sessions.cookie(session, request) });
+    const plain = new PlainCookie(request, session).set(this.#room.legacy.open(session));
+    return redirect(303, chatroomOf(session.name), {
+      "Set-Cookie": [this.#sessions.cookie(session, request), plain],
+    });
   }
 
   /** `POST /logout` */
@@ -86,7 +89,7 @@ export class Doors {
     const session = this.#sessions.of(request);
     if (!session) return redirect(303, "../../login");
     if (request.params.user !== session.name) return redirect(303, `../../${chatroomOf(session.name)}`);
-    if (!request.isHead) this.#room.view(session.name);
+    if (!request.isHead) this.#room.view(session);
     const still = request.query()?.get("still") !== undefined;
     const view = {
       user: session.name,
