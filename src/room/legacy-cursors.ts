@@ -81,7 +81,8 @@ export class LegacyCursors {
   /** Where a caller without a cookie starts whose session is not known here: at its log-in, if this process ran then. */
   #startOf({ since }: Session): Id {
     const { end } = this.#backlog;
-    const login: Id = `${since}-0`;
+    // A message of the same millisecond may be later than the log-in.
+    const login: Id = `${Math.max(since - 1, 0)}-0`;
     return compareIds(login, end) > 0 ? end : later(login, this.#start);
   }
 }

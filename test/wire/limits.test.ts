@@ -79,12 +79,12 @@ test("a name that is taken again in another spelling leaves nothing of the old o
   const first = { name: "ann", key: "ann", id: "1", since: 1 };
   expect(room.people.names.claim(first)).toBe("yours");
   const { id } = await room.post("ann", "x");
-  room.open("ann");
-  expect(room.plain.cursor("ann")).toBe(id);
+  room.legacy.open(first);
+  expect(room.legacy.load(first).cursor).toBe(id);
   room.people.names.release(first);
   expect(room.people.names.claim({ name: "ANN", key: "ann", id: "2", since: 2 })).toBe("yours");
   // Forgotten: as for somebody who was never here.
-  expect(room.plain.cursor("ann")).toBe(start);
+  expect(room.legacy.load(first).cursor).toBe(start);
   await room.close();
 });
 
