@@ -1,9 +1,10 @@
-/** Plain polls (without `since`) of a whole server that is stopped or killed, and started again on its folder. */
+/** Plain polls (without `since`) of a whole server: one that is started again on its folder, and one with a small heap. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { Person } from "../wire/person.js";
+import { hear } from "../wire/raw.js";
 import { type Server, startServer } from "../wire/server.js";
 
 /** The same person, who now goes to another server. */
@@ -36,3 +37,33 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
     for (const person of [ann, bob, cat]) person.close();
   },
 );
+
+/** The heap has 48 MB, and what each reader sends is 15 KB: of 3,000 of either kind, 45 MB would be kept. */
+test("a plain reader who left keeps neither its request nor the header in the server's memory", async () => {
+  vi.stubEnv("NODE_OPTIONS", "--max-old-space-size=48");
+  const server = await startServer();
+  vi.unstubAllEnvs();
+  onTestFinished(() => server.stop("SIGKILL").then(() => undefined));
+  const ann = await Person.login(server.url, "ann");
+  const padding = `padding=${"y".repeat(15_000)}`;
+  /** A poll without a text, which is answered at once, since it stands behind another request. */
+  const pollEmpty = async ({ name, cookies }: Person) => {
+    const head = `HTTP/1.1\r\nHost: x\r\nCookie: ${padding}; ${cookies}\r\nConnection: close\r\n\r\n`;
+    const polls = `GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /get_post/${name} ${head}`;
+    expect((await hear(server.port, polls)).text).toMatch(/\r\n\r\n""$/);
+  };
+  const pollText = async (person: Person) => {
+    const { body } = await person.plainPoll({ headers: { Cookie: `${padding}; ${person.cookies}` } });
+    expect(body).toBe('"hello"');
+    person.close();
+  };
+  for (let round = 0; round < 60; round++) {
+    const names = Array.from({ length: 100 }, (_, n) => `reader-${round}-${n}`);
+    const people = await Promise.all(names.map((name) => Person.login(server.url, name)));
+    await Promise.all(people.slice(50).map(pollEmpty));
+    await ann.post("hello");
+    await Promise.all(people.slice(0, 50).map(pollText));
+  }
+  expect(await server.stop()).toBe(0);
+  expect(server.stderr()).toBe("");
+});
