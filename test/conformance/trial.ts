@@ -108,6 +108,7 @@ export class Trial extends Checks {
     if (reply.status !== 303 || cookie === undefined)
       throw new Fault(reply.sent, "303 with a session cookie", summary(reply));
     const person = new Person(this, name, cookie);
+    person.keep(reply);
     this.#people.push(person);
     return person;
   }
