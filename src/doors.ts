@@ -4,6 +4,7 @@ import { neighbourhood, Rate } from "./http/limits.js";
 import { html, isRefusal, type Outcome, type Refusal, redirect, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import type { Pages } from "./pages.js";
+import { PlainCookie } from "./plain-cookie.js";
 import { pageKey } from "./post.js";
 import { BURST, chatroomOf, slowDown, unavailable } from "./replies.js";
 import type { Room } from "./room/room.js";
@@ -69,11 +70,13 @@ export class Doors {
     const claim = await this.#room.people.claim(session, own?.id).catch(unlessUnavailable);
     if (claim === undefined) return this.#refused(request, NO_STORE, form);
     if (typeof claim === "string") return this.#refused(request, claim === "taken" ? TAKEN : FULL, form);
-    this.#room.open(claim.name);
     // One browser, one name: the former is free.
     const former = this.#sessions.of(request);
     if (former && former.key !== claim.key) await this.#room.logout(former);
-    return redirect(303, chatroomOf(claim.name), { "Set-Cookie": this.#sessions.cookie(claim, request) });
+    const plain = new PlainCookie(request, claim).set(this.#room.legacy.open(claim));
+    return redirect(303, chatroomOf(claim.name), {
+      "Set-Cookie": [this.#sessions.cookie(claim, request), plain],
+    });
   }
 
   /** `POST /logout` */
@@ -93,7 +96,7 @@ export class Doors {
     const session = this.#sessions.of(request);
     if (!session) return redirect(303, "../../login");
     if (request.params.user !== session.name) return redirect(303, `../../${chatroomOf(session.name)}`);
-    if (!request.isHead) this.#room.view(session.name);
+    if (!request.isHead) this.#room.view(session);
     const still = request.query()?.get("still") !== undefined;
     const view = {
       user: session.name,

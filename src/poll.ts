@@ -1,16 +1,17 @@
 /**
- * The long poll over HTTP. With `since`, the caller has a cursor and gets a batch; without, the room keeps one for
- * the user, and the answer is one text. Either way the reply is held, not the request: when the connection closes, the
- * waiter goes, and nothing is lost, since no cursor has moved.
+ * The long poll over HTTP. With `since`, the caller has a cursor and gets a batch; without, it is a plain poll, whose
+ * cursor is a cookie and whose answer is one text. When the connection closes, the waiter is removed and no cursor moves.
  */
 import type { ServerResponse } from "node:http";
 import type { Fields } from "./http/form.js";
 import { HELD, json, type Outcome, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import type { Handler } from "./http/router.js";
+import { PlainCookie } from "./plain-cookie.js";
 import { unavailable } from "./replies.js";
 import type { Answer, Ending } from "./room/answers.js";
 import { type Cursor, isCursor } from "./room/backlog.js";
+import type { Start } from "./room/legacy-cursors.js";
 import type { Session } from "./room/names.js";
 import type { Room } from "./room/room.js";
 import { Waiter } from "./room/waiters.js";
@@ -72,43 +73,43 @@ class Poll extends Waiter {
   }
 }
 
-async function plainPoll(room: Room, request: Request, session: Session): Promise<Outcome> {
+function plainPoll(room: Room, request: Request, session: Session): Outcome {
   if (request.isHead) return json(200, "");
-  await room.plain.recall(session.name);
-  const since = room.plain.cursor(session.name);
-  const deadline = performance.now() + (request.wasQueued ? 0 : WAIT * 1000);
-  return ask(room, request, new PlainPoll(room, request, session.name, since, deadline));
+  return ask(room, request, new PlainPoll(room, request, session, request.wasQueued ? 0 : WAIT * 1000));
 }
 
-/** The poll of old pages: one text, or `""` at the end of the wait. Notices are not for them. */
+/** A poll without `since`: one text, or `""` at the end of the wait. Notices are not for such callers. */
 class PlainPoll extends Waiter {
   readonly #room: Room;
-  readonly #request: Request;
+  readonly #res: ServerResponse;
+  readonly #session: Session;
+  readonly #cookie: PlainCookie;
+  readonly #start: Start;
   readonly #deadline: number;
 
-  constructor(room: Room, request: Request, user: string, since: Cursor, deadline: number) {
-    super(user, since, deadline - performance.now());
+  constructor(room: Room, request: Request, session: Session, wait: number) {
+    const cookie = new PlainCookie(request, session);
+    const start = room.legacy.load(session, cookie.cursor);
+    super(session.name, start.cursor, wait);
     this.#room = room;
-    this.#request = request;
-    this.#deadline = deadline;
+    this.#res = request.res;
+    this.#session = session;
+    this.#cookie = cookie;
+    this.#start = start;
+    this.#deadline = performance.now() + wait;
   }
 
   answer({ batch }: Answer, ending: Ending): void {
-    const { req, res } = this.#request;
-    const said = batch.messages.find((message) => message.kind === undefined);
-    if (said) {
-      reply(this.#room, res, JSON.stringify(said.text));
-      // A dead connection shows in an answer that never left, or in the reset that comes back for it.
-      const isLost = () => !res.writableFinished || req.socket.errored !== null;
-      this.#room.plain.handed(this.user, said.id, isLost, req.socket);
-    } else if (ending !== "message" || performance.now() >= this.#deadline) {
-      reply(this.#room, res, '""');
-    } else {
-      // Nothing for this caller: it waits on, for the rest of its time.
-      this.cursor = batch.cursor;
-      this.wait = this.#deadline - performance.now();
-      if (this.#room.poll(this) === "full") reply(this.#room, res, '""');
-    }
+    const message = batch.messages.find(({ kind }) => kind === undefined);
+    this.cursor = message?.id ?? batch.cursor;
+    this.wait = this.#deadline - performance.now();
+    // Notices are not for it: it waits for the rest of its time.
+    const waitsOn = !message && ending === "message" && this.wait > 0;
+    if (waitsOn && this.#room.poll(this) !== "full") return;
+    const body = JSON.stringify(message?.text ?? "");
+    const cookie = this.#cookie.set(this.cursor);
+    const isSent = reply(this.#room, this.#res, body, Buffer.byteLength(body), cookie);
+    if (isSent && message) this.#room.legacy.advance(this.#session, this.#start, message.id);
   }
 }
 
@@ -128,21 +129,26 @@ function ask(room: Room, { res }: Request, poll: Waiter): Outcome {
   return HELD;
 }
 
-/** Not `send`, which copies the headers: this is the hot path. */
+/**
+ * Writes a poll's answer and returns whether there was a connection for it. Not `send`, which copies the headers: this is
+ * the hot path.
+ */
 function reply(
   room: Room,
   res: ServerResponse,
   body: string | Buffer,
-  bytes = Buffer.byteLength(body),
-): void {
+  bytes: number,
+  cookie?: string,
+): boolean {
   // A host's time-out may have answered in our stead.
-  if (res.destroyed || res.headersSent) return;
+  if (res.destroyed || res.headersSent) return false;
   if (room.draining) res.shouldKeepAlive = false;
   room.counts.bytes += bytes;
   res.writeHead(200, {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
     "Content-Length": bytes,
+    ...(cookie !== undefined && { "Set-Cookie": cookie }),
   });
   const { socket } = res;
   // `end(body)` would hand the socket two pieces, the second one empty. As one piece it is 5% of a delivery less.
@@ -150,4 +156,5 @@ function reply(
   res.write(body);
   socket?.uncork();
   res.end();
+  return true;
 }

@@ -3,8 +3,8 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** Header fields by name. */
-export type HeaderMap = Readonly<Record<string, string>>;
+/** Header fields by name. A list is sent as one field for each value. */
+export type HeaderMap = Readonly<Record<string, string | string[]>>;
 
 /** One reply. */
 export interface Reply {

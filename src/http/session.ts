@@ -26,9 +26,17 @@ export function unsign(signed: string, secrets: readonly (string | Uint8Array)[]
   return undefined;
 }
 
-/** A `Set-Cookie` value. Without a path it belongs to the folder of the URL that set it, so it fits any mount. */
-export function setCookie(name: string, value: string, options: { maxAge: number; secure: boolean }): string {
-  return `${name}=${value}; Max-Age=${options.maxAge}; HttpOnly; SameSite=Lax${options.secure ? "; Secure" : ""}`;
+/**
+ * A `Set-Cookie` value. Without a path it belongs to the folder of the URL that set it, so it fits any mount.
+ * @param options `maxAge` is in seconds; without it the cookie lasts until the browser is closed
+ */
+export function setCookie(
+  name: string,
+  value: string,
+  options: { maxAge?: number; secure: boolean },
+): string {
+  const age = options.maxAge === undefined ? "" : `; Max-Age=${options.maxAge}`;
+  return `${name}=${value}${age}; HttpOnly; SameSite=Lax${options.secure ? "; Secure" : ""}`;
 }
 
 function mac(payload: string, secret: string | Uint8Array): Buffer {

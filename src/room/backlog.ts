@@ -105,6 +105,11 @@ export class Backlog {
     return cursor !== "0" || this.#entries.length > this.#first;
   }
 
+  /** Whether a cursor is beyond the end, so that it is of another history. */
+  isFuture(cursor: Id): boolean {
+    return compareIds(cursor, this.#end) > 0 && !this.#isAhead(cursor);
+  }
+
   /** What comes after `cursor`, at most `SLICE_MESSAGES` and `SLICE_BYTES` of it. */
   after(cursor: Cursor): Slice {
     if (cursor !== "0" && this.#isAhead(cursor)) return { cursor, messages: [], json: "", gap: false };

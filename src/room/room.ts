@@ -8,9 +8,9 @@ import { Answers, type Ending } from "./answers.js";
 import { Backlog } from "./backlog.js";
 import { Counts } from "./counts.js";
 import { Followers } from "./follow.js";
+import { LegacyCursors } from "./legacy-cursors.js";
 import type { Session } from "./names.js";
 import { People, type PeopleOptions } from "./people.js";
-import { PlainReaders } from "./plain.js";
 import type { Presence } from "./presence.js";
 import { type Waiter, Waiters } from "./waiters.js";
 
@@ -26,7 +26,7 @@ export interface RoomOptions extends Omit<PeopleOptions, "forgotten" | "letGo"> 
 export class Room {
   readonly people: People;
   readonly followers: Followers;
-  readonly plain: PlainReaders;
+  readonly legacy: LegacyCursors;
   readonly counts = new Counts();
   readonly #options: RoomOptions;
   readonly #backlog: Backlog;
@@ -57,11 +57,11 @@ export class Room {
     this.followers = new Followers(this.#answers, isBehind);
     this.people = new People({
       ...options,
-      forgotten: (user) => this.plain.close(user),
+      forgotten: (user) => this.legacy.close(user),
       letGo: (user, client) => this.#waiters.release(user, client),
     });
     this.#presence = this.people.presence;
-    this.plain = new PlainReaders(this.#backlog.end, neighbours);
+    this.legacy = new LegacyCursors(this.#backlog);
   }
 
   /** How many polls are held. */
@@ -163,15 +163,10 @@ export class Room {
     this.#waiters.settle(waiter, "gone");
   }
 
-  /** Somebody has logged in: their plain polls begin here. */
-  open(user: string): void {
-    this.plain.open(user, this.#backlog.end);
-  }
-
-  /** Somebody looks at the room's page, which shows everything up to the end. */
-  view(user: string): void {
-    this.people.touch(user);
-    this.open(user);
+  /** Opens the room's page for a session; the page shows everything up to the end. */
+  view(session: Session): void {
+    this.people.touch(session.name);
+    this.legacy.open(session);
   }
 
   /**
@@ -190,7 +185,7 @@ export class Room {
   async logout(session: Session): Promise<void> {
     const user = session.name;
     this.people.names.end(session);
-    this.plain.close(user);
+    this.legacy.close(user);
     this.#waiters.release(user);
     await this.people.leave(user, undefined, "log-out");
   }

@@ -2,8 +2,6 @@
  * What processes that share a store tell each other about people: whose a name is, who is here, who says good-bye. What
  * one process tells, all of them hear, itself too, in one order; so all see the same people.
  */
-import type { Id } from "./id.js";
-
 /**
  * How many characters at the start of a login's id are that of the form it came from. Two logins under one name from one
  * form are the same login: a double click, say.
@@ -63,8 +61,4 @@ export interface Neighbours {
   left(user: string, client: string | undefined, how: Leaving): void;
   /** Tells at once what was to be told, and waits until the others can hear it. Never rejects: what fails is told later. */
   told(): Promise<void>;
-  /** Where somebody's plain polls are. Undefined: nowhere yet, or the store is out of reach. */
-  recall(user: string): Promise<Id | undefined>;
-  /** @param instead of which cursor this is; when another is there, it stays */
-  remember(user: string, cursor: Id, instead?: Id): void;
 }

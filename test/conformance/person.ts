@@ -29,7 +29,10 @@ interface Sender {
 
 export class Person {
   readonly name: string;
+  /** The session's cookie. */
   readonly cookie: string;
+  /** The cookies beside it, by name: where plain polls go on. */
+  readonly #jar = new Map<string, string>();
   readonly #sender: Sender;
 
   constructor(sender: Sender, name: string, cookie: string) {
@@ -48,9 +51,26 @@ export class Person {
     return this.#sender.ask(path, { ...options, headers: { Cookie: this.cookie, ...options.headers } });
   }
 
-  /** A poll, whatever comes of it. */
-  poll(query: string, options: Ask = {}): Promise<Reply> {
-    return this.ask(`get_post/${this.segment}${query === "" ? "" : `?${query}`}`, options);
+  /** All cookies that a browser would send with a poll. */
+  get cookies(): string {
+    return [this.cookie, ...[...this.#jar].map(([name, value]) => `${name}=${value}`)].join("; ");
+  }
+
+  /** Keeps the cookies of a reply, but not the session's. */
+  keep({ headers }: Reply): void {
+    for (const cookie of headers["set-cookie"] ?? []) {
+      const [, name = "", value = ""] = /^([^=;]*)=([^;]*)/.exec(cookie) ?? [];
+      if (!this.cookie.startsWith(`${name}=`)) this.#jar.set(name, value);
+    }
+  }
+
+  /** A poll, whatever comes of it. Cookies are sent and kept, as by a browser. */
+  async poll(query: string, options: Ask = {}): Promise<Reply> {
+    const headers = { Cookie: this.cookies, ...options.headers };
+    const path = `get_post/${this.segment}${query === "" ? "" : `?${query}`}`;
+    const reply = await this.ask(path, { ...options, headers });
+    this.keep(reply);
+    return reply;
   }
 
   /** A poll with a cursor, which must succeed. */
@@ -60,10 +80,13 @@ export class Person {
 
   /** A poll without a cursor, which must give one text. */
   async plain(options: Ask = {}): Promise<string> {
-    const reply = await this.poll("", options);
-    const value = parse(reply, "one JSON string");
-    if (typeof value === "string") return value;
-    throw new Fault(reply.sent, "200 and one JSON string", `200 ${reply.body}`);
+    return textOf(await this.poll("", options));
+  }
+
+  /** The same with the session's cookie and this one only, or none; what is set is not kept. */
+  async plainWith(cookie?: string): Promise<string> {
+    const headers = { Cookie: cookie === undefined ? this.cookie : `${this.cookie}; ${cookie}` };
+    return textOf(await this.ask(`get_post/${this.segment}`, { headers }));
   }
 
   /** The cursor of the newest message there is. */
@@ -92,6 +115,13 @@ export function readId(reply: Reply): string {
   const value = parse(reply, '{"id": "<ms>-<n>"}');
   if (isRecord(value) && isId(value.id)) return value.id;
   throw new Fault(reply.sent, '200 {"id": "<ms>-<n>"}', `200 ${reply.body}`);
+}
+
+/** The text in the reply to a poll without a cursor, which must be one JSON string. */
+export function textOf(reply: Reply): string {
+  const value = parse(reply, "one JSON string");
+  if (typeof value === "string") return value;
+  throw new Fault(reply.sent, "200 and one JSON string", `200 ${reply.body}`);
 }
 
 const BATCH = '{"cursor", "present", "messages": [...]}';

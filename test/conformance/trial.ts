@@ -113,6 +113,7 @@ export class Trial extends Checks {
   /** Somebody who comes back with the cookie of before. */
   back({ name, cookie }: Pick<Person, "name" | "cookie">): Person {
     const person = new Person(this, name, cookie);
+    person.keep(reply);
     this.#people.push(person);
     return person;
   }

@@ -1,7 +1,9 @@
 /** A small room, and polls of it that write down what they are answered with. */
 import type { Answer, Batch } from "../../src/room/answers.js";
 import type { Cursor } from "../../src/room/backlog.js";
+import type { Session } from "../../src/room/names.js";
 import { Room, type RoomOptions } from "../../src/room/room.js";
+import { nameKey } from "../../src/room/text.js";
 import { Waiter } from "../../src/room/waiters.js";
 import { MemoryStore } from "../../src/store/memory.js";
 
@@ -19,6 +21,11 @@ export function open(options: Partial<RoomOptions> = {}): Promise<Room> {
     grace: GRACE,
     ...options,
   });
+}
+
+/** A session under a name. */
+export function sessionOf(name: string): Session {
+  return { name, key: nameKey(name), id: `${name}'s`, since: 1 };
 }
 
 class Poll extends Waiter {

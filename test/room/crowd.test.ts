@@ -12,8 +12,6 @@ const silent: Neighbours = {
   arrived: () => {},
   left: () => {},
   told: async () => {},
-  recall: async () => undefined,
-  remember: () => {},
 };
 
 test("who has left does not come back when we hear late what we told ourselves, but when another process tells", async () => {

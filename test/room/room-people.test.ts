@@ -5,7 +5,7 @@ import type { Room } from "../../src/room/room.js";
 import { nameKey } from "../../src/room/text.js";
 import { MemoryStore } from "../../src/store/memory.js";
 import { type Draft, type Kept, type Message, type Store, StoreUnavailable } from "../../src/store/store.js";
-import { type Asked, GRACE, open, pollOf, SECOND, texts, told } from "./asking.js";
+import { type Asked, GRACE, open, pollOf, SECOND, sessionOf, texts, told } from "./asking.js";
 
 let room: Room;
 const poll = (asked: Asked) => pollOf(room, asked);
@@ -23,9 +23,9 @@ afterEach(async () => {
 
 describe("who is here", () => {
   test("coming is told to others, not to who comes, who stays held", () => {
-    room.view("ann");
+    room.view(sessionOf("ann"));
     const ann = poll({ user: "ann" });
-    room.view("bob");
+    room.view(sessionOf("bob"));
     const bob = poll({ user: "bob" });
     pass(0);
     expect(texts(ann.answers[0])).toEqual(["bob join"]);
@@ -34,9 +34,9 @@ describe("who is here", () => {
   });
 
   test("a second tab of somebody who is here is no news", () => {
-    room.view("ann");
+    room.view(sessionOf("ann"));
     poll({ user: "ann", client: "one" });
-    room.view("ann");
+    room.view(sessionOf("ann"));
     poll({ user: "ann", client: "two" });
     expect(told(room).filter((text) => text === "ann join")).toHaveLength(1);
   });
@@ -65,10 +65,10 @@ describe("who is here", () => {
   });
 
   test("a reload is not told", () => {
-    room.view("ann");
+    room.view(sessionOf("ann"));
     poll({ user: "ann", client: "before" });
     room.leave("ann", "before");
-    room.view("ann");
+    room.view(sessionOf("ann"));
     poll({ user: "ann", client: "after" });
     pass(SECOND * 9);
     expect(told(room).filter((text) => text.startsWith("ann "))).toEqual(["ann join"]);
@@ -84,7 +84,6 @@ describe("who is here", () => {
   test("a logout ends the polls, the presence and the name at once", () => {
     const session: Session = { name: "Ann", key: nameKey("Ann"), id: "one", since: Date.now() };
     room.people.names.claim(session);
-    room.open("Ann");
     const { answers } = poll({ user: "Ann" });
     room.logout(session);
     expect([answers.length, room.waiting, room.people.who()]).toEqual([1, 0, []]);
@@ -95,7 +94,7 @@ describe("who is here", () => {
 
 describe("a close", () => {
   test("answers every poll with its own cursor and a time to come back, and leaves no timer", async () => {
-    room.view("ann");
+    room.view(sessionOf("ann"));
     const polls = [
       poll({ user: "ann" }),
       poll({ user: "ann", since: "0" }),

@@ -11,6 +11,7 @@ import { Room } from "../../src/room/room.js";
 import { Waiter } from "../../src/room/waiters.js";
 import type { Id } from "../../src/store/id.js";
 import type { Message } from "../../src/store/store.js";
+import { sessionOf } from "./asking.js";
 import { Model, SlowStore } from "./model.js";
 
 const CASES = 600;
@@ -78,7 +79,7 @@ async function world(limit: number) {
     maxNames: 100,
     grace: 1e9,
   });
-  for (const user of READERS) room.view(user);
+  for (const user of READERS) room.view(sessionOf(user));
   const { cursor } = room.newest(0);
   const readers = READERS.map(
     (user, n): Reader => ({

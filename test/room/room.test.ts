@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Room } from "../../src/room/room.js";
 import { MemoryStore } from "../../src/store/memory.js";
 import { type Draft, type Message, StoreUnavailable } from "../../src/store/store.js";
-import { type Asked, GRACE, open, pollOf, SECOND, texts, told } from "./asking.js";
+import { type Asked, GRACE, open, pollOf, SECOND, sessionOf, texts, told } from "./asking.js";
 
 let room: Room;
 const poll = (asked: Asked) => pollOf(room, asked);
@@ -21,7 +21,7 @@ afterEach(async () => {
 
 describe("a poll", () => {
   test("is held until a message comes, and is answered once, with that message", async () => {
-    room.view("ann");
+    room.view(sessionOf("ann"));
     const { answers } = poll({ user: "ann" });
     expect(room.waiting).toBe(1);
     const message = await room.post("bob", "hello");
@@ -32,7 +32,7 @@ describe("a poll", () => {
   });
 
   test("with a wait of 0 is answered at once, whether there is something or not", async () => {
-    room.view("ann");
+    room.view(sessionOf("ann"));
     const nothing = poll({ user: "ann", wait: 0 });
     expect(nothing.outcome).toBe("answered");
     expect(nothing.answers).toMatchObject([{ messages: [] }]);
@@ -42,7 +42,7 @@ describe("a poll", () => {
   });
 
   test("whose wait ends gets a cursor that is good for the next poll", async () => {
-    room.view("ann");
+    room.view(sessionOf("ann"));
     const first = poll({ user: "ann" });
     pass(10 * SECOND);
     expect(first.answers).toMatchObject([{ messages: [] }]);
@@ -60,7 +60,7 @@ describe("a poll", () => {
   });
 
   test("whose client goes away is answered to nobody and leaves the map at once", async () => {
-    room.view("ann");
+    room.view(sessionOf("ann"));
     const { waiter, answers } = poll({ user: "ann" });
     await room.post("bob", "hello");
     room.gone(waiter);
@@ -71,7 +71,7 @@ describe("a poll", () => {
   });
 
   test("of a page ends that page's earlier poll, and no other", () => {
-    room.view("ann");
+    room.view(sessionOf("ann"));
     const first = poll({ user: "ann", client: "page" });
     const bystanders = [
       poll({ user: "ann", client: "other" }),
@@ -134,8 +134,8 @@ describe("a poll", () => {
 
 describe("a post", () => {
   test("resolves once it is kept, and everybody sees one order", async () => {
-    room.view("ann");
-    room.view("bob");
+    room.view(sessionOf("ann"));
+    room.view(sessionOf("bob"));
     const polls = [poll({ user: "ann" }), poll({ user: "bob" })];
     await Promise.all(["one", "two", "three"].map((text) => room.post("cyd", text)));
     pass(0);
@@ -144,7 +144,7 @@ describe("a post", () => {
 
   test("with the key of an earlier one of that user is the earlier one, and wakes nobody", async () => {
     const first = await room.post("bob", "hello", "key");
-    room.view("ann");
+    room.view(sessionOf("ann"));
     const { answers } = poll({ user: "ann" });
     expect(await room.post("bob", "hello again", "key")).toEqual(first);
     pass(SECOND);
@@ -160,7 +160,7 @@ describe("a post", () => {
       }
     }
     room = await open({ store: new Full(10) });
-    room.view("ann");
+    room.view(sessionOf("ann"));
     const { answers } = poll({ user: "ann" });
     await expect(room.post("bob", "hello")).rejects.toBeInstanceOf(StoreUnavailable);
     pass(SECOND);

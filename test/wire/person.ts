@@ -64,7 +64,10 @@ export function code({ status, body }: Reply): [number, string] {
 export class Person {
   readonly url: string;
   readonly name: string;
+  /** The session's cookie. */
   cookie = "";
+  /** The other cookies that came, by name: those of the log-in and of plain polls. */
+  readonly jar = new Map<string, string>();
   readonly agent: http.Agent;
 
   private constructor(url: string, name: string) {
@@ -79,7 +82,19 @@ export class Person {
     const reply = await login(url, name);
     if (reply.status !== 303) throw new Error(`log-in: ${reply.status} ${reply.body}`);
     person.cookie = reply.headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
+    for (const cookie of reply.headers["set-cookie"]?.slice(1) ?? []) person.keep(cookie);
     return person;
+  }
+
+  /** Keeps the cookie of a `Set-Cookie` value. */
+  keep(setCookie: string): void {
+    const [name = "", value = ""] = setCookie.split(";")[0]?.split("=") ?? [];
+    this.jar.set(name, value);
+  }
+
+  /** All cookies, as a plain poll sends them. */
+  get cookies(): string {
+    return [this.cookie, ...[...this.jar].map(([name, value]) => `${name}=${value}`)].join("; ");
   }
 
   /** A request with this person's cookie; `path` is from the chat's root. */
@@ -111,9 +126,22 @@ export class Person {
     while ((await this.poll("since=now&wait=0.01")).status !== 503);
   }
 
+  /** The poll without a cursor, whatever comes of it. Cookies are kept, as by a browser. */
+  async plainPoll(options: Ask = {}): Promise<Reply> {
+    const headers = { Cookie: this.cookies, ...options.headers };
+    const reply = await this.ask(`get_post/${encodeURIComponent(this.name)}`, { ...options, headers });
+    for (const cookie of reply.headers["set-cookie"] ?? []) this.keep(cookie);
+    return reply;
+  }
+
   /** The poll without a cursor, which must succeed. */
   async plain(options: Ask = {}): Promise<string> {
-    return parse(await this.ask(`get_post/${encodeURIComponent(this.name)}`, options)) as string;
+    return parse(await this.plainPoll(options)) as string;
+  }
+
+  /** The same by a caller that keeps no cookie but the session's. */
+  async bare(): Promise<string> {
+    return parse(await this.ask(`get_post/${encodeURIComponent(this.name)}`)) as string;
   }
 
   /** Posts a message, whatever comes of it. */

@@ -20,7 +20,7 @@ afterEach(async () => {
 function rawPoll() {
   const socket = connect(running.server.address() as { port: number });
   socket.on("error", () => {});
-  socket.write(`GET /get_post/bob HTTP/1.1\r\nHost: x\r\nCookie: ${bob.cookie}\r\n\r\n`);
+  socket.write(`GET /get_post/bob HTTP/1.1\r\nHost: x\r\nCookie: ${bob.cookies}\r\n\r\n`);
   return socket;
 }
 
@@ -117,6 +117,37 @@ describe("the poll without a cursor", () => {
     bob.close();
     await ann.post("two");
     expect(await bob.plain()).toBe("two");
+  });
+
+  test("gives a caller without a cookie each text once", async () => {
+    for (const text of ["one", "two", "three"]) await ann.post(text);
+    expect([await bob.bare(), await bob.bare(), await bob.bare()]).toEqual(["one", "two", "three"]);
+    const poll = bob.bare();
+    await until(() => running.chat.waiting === 1);
+    await ann.post("four");
+    expect(await poll).toBe("four");
+  });
+
+  test("takes no text from a caller without a cookie that closed while it was held", async () => {
+    const socket = connect(running.server.address() as { port: number });
+    socket.write(`GET /get_post/bob HTTP/1.1\r\nHost: x\r\nCookie: ${bob.cookie}\r\n\r\n`);
+    await until(() => running.chat.waiting === 1);
+    socket.destroy();
+    await until(() => running.chat.waiting === 0);
+    await ann.post("kept");
+    expect(await bob.bare()).toBe("kept");
+  });
+
+  test("starts at the log-in for a caller whose name was forgotten since", async () => {
+    const small = await startChat({ maxNames: 1, grace: 60_000 });
+    await small.chat.post({ user: "host", text: "before the log-in" });
+    const cat = await Person.login(small.url, "cat");
+    await small.chat.post({ user: "host", text: "after the log-in" });
+    await cat.ask("leave/cat", { method: "POST" });
+    const dan = await Person.login(small.url, "dan");
+    await dan.ask("logout", { method: "POST" });
+    expect(await cat.bare()).toBe("after the log-in");
+    await small.close();
   });
 
   test("a HEAD takes no message away", async () => {

@@ -101,11 +101,6 @@ export class Link {
     return { entries, about };
   }
 
-  /** Somebody's plain cursor. */
-  async cursor(user: string): Promise<string | null> {
-    return this.#answered(this.#commands.hGet(this.key("plain"), user));
-  }
-
   /** Whether Redis takes writes. Rejects when it does not. */
   async probe(): Promise<void> {
     await this.#answered(this.#commands.set(`${this.#prefix}:probe`, "", { PX: BLOCK }));

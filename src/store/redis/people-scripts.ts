@@ -36,10 +36,7 @@ local function make_room(most)
     if not owner or not is_held(owner) then
       redis.call('HDEL', names, key)
       redis.call('ZREM', held, key)
-      if owner then
-        redis.call('HDEL', plain, owner.name)
-        return true
-      end
+      if owner then return true end
     else
       redis.call('ZADD', held, 'GT', redis.call('ZSCORE', here, owner.name) or 0, key)
     end
@@ -61,7 +58,6 @@ elseif owner and owner.id ~= instead and is_held(owner) then
 end
 if not owner and not make_room(most) then return 'full' end
 if owner and owner.since > mine.since then mine.since = owner.since end
-if owner and owner.name ~= mine.name then redis.call('HDEL', plain, owner.name) end
 set_owner(mine, grace)
 tell({own = {mine}, people = {}})
 return cjson.encode(mine)
@@ -118,10 +114,4 @@ end
 if #own + #heard > 0 then tell({from = ask.from, own = own, people = heard}) end
 for _, one in ipairs(notices) do say(ask.keep, one[1], '', one[2]) end
 return now
-`;
-
-/** Sets somebody's plain cursor, if there is none yet or it is the one that it is to be instead of. */
-export const remember = `
-local is = redis.call('HGET', plain, ARGV[1])
-if not is or ARGV[3] == '' or is == ARGV[3] then redis.call('HSET', plain, ARGV[1], ARGV[2]) end
 `;

@@ -4,7 +4,6 @@
  * whatever else there is. What a process tells of its people is good for a while only (`LEASE`), so what a dead one held
  * is free by itself.
  */
-import { type Id, isId } from "../id.js";
 import type { Leaving, Neighbours, Owner, Resident } from "../neighbours.js";
 import { StoreUnavailable } from "../store.js";
 import { MARGIN, PATIENCE } from "./client.js";
@@ -118,20 +117,6 @@ export class RedisPeople implements Neighbours {
     clearImmediate(this.#soon);
     this.#soon = undefined;
     await this.#send();
-  }
-
-  async recall(user: string): Promise<Id | undefined> {
-    const cursor = await this.#link()
-      ?.cursor(user)
-      .catch(() => undefined);
-    return cursor && isId(cursor) ? cursor : undefined;
-  }
-
-  remember(user: string, cursor: Id, instead = ""): void {
-    // Lost: somebody reads a message twice.
-    this.#link()
-      ?.run("remember", [user, cursor, instead])
-      .catch(() => undefined);
   }
 
   /** The connection is good: first the people who are here, who must not be taken for gone because we could not say so. */

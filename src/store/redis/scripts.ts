@@ -1,5 +1,5 @@
 /** What happens in Redis, as scripts: each is one step that nobody sees half of. */
-import { COMMON, claim, people, remember, TIDY } from "./people-scripts.js";
+import { COMMON, claim, people, TIDY } from "./people-scripts.js";
 
 /**
  * The keys of a room, in the order in which scripts get them; all begin with its prefix. Times are by Redis' clock, so
@@ -14,7 +14,6 @@ export const KEYS = [
   "held", // zset: a name's key → until when it is held for an owner who is not here
   "here", // zset: who is here → until when, unless their process says so again
   "goodbyes", // zset: who said good-bye → when that is told to the room
-  "plain", // hash: who polls without a cursor → their cursor
   "doors", // stream: what processes tell each other of people; `n` as above
   "steps", // number: the last `n` of those
   "secret", // string: what session cookies are signed with
@@ -94,6 +93,5 @@ export const SCRIPTS = {
   append: PRELUDE + append,
   claim: PRELUDE + COMMON + claim,
   people: PRELUDE + COMMON + people,
-  remember: PRELUDE + remember,
 };
 export type Script = keyof typeof SCRIPTS;

@@ -1,4 +1,5 @@
-/** The poll without `since`, for which the server keeps the cursor. Everybody's messages come by it, so nobody else may talk. */
+/** The poll without `since`, whose cursor is a cookie. Everybody's messages come by it, so nobody else may talk. */
+import type { Socket } from "node:net";
 import { about } from "../runner.js";
 
 const PLAIN = "The long poll: without `since`";
@@ -37,8 +38,20 @@ add('ends after ten seconds with ""', PLAIN, "quiet", async (t) => {
   }
 });
 
-add("begins where its user last opened the room", PLAIN, "alone", async (t) => {
+add("begins where its user logged in", PLAIN, "alone", async (t) => {
+  const ann = await t.person();
+  await ann.post("before the log-in");
+  const bob = await t.person();
+  await ann.post("after the log-in");
+  t.equal("a post, a log-in, a post, a poll", await bob.plain(), "after the log-in");
+});
+
+add("begins where its user last opened the room, also with an older cookie", PLAIN, "alone", async (t) => {
+  // Each process knows of its own pages only.
+  t.single();
   const [ann, bob] = [await t.person(), await t.person()];
+  await ann.post("before");
+  t.equal("a post, a poll", await bob.plain(), "before");
   await ann.post("on the page already");
   t.status(await bob.ask(`chatroom/${bob.segment}/`), 200);
   await ann.post("after the page");
@@ -59,7 +72,7 @@ add("is not shown who comes and goes", PLAIN, "alone", async (t) => {
 add("loses nothing to a caller that is gone before the message", PLAIN, "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const socket = t.site.connect();
-  socket.write(`${t.site.head("GET", `get_post/${bob.segment}`, `Cookie: ${bob.cookie}`)}\r\n`);
+  socket.write(`${t.site.head("GET", `get_post/${bob.segment}`, `Cookie: ${bob.cookies}`)}\r\n`);
   await t.settle();
   socket.destroy();
   await t.settle();
@@ -67,24 +80,81 @@ add("loses nothing to a caller that is gone before the message", PLAIN, "alone",
   t.equal("a poll that was broken off, a post, a poll", await bob.plain(), "kept");
 });
 
-add(
-  "loses nothing to a connection that is reset in the very moment of the message",
-  PLAIN,
-  "alone",
-  async (t) => {
-    // A proxy takes the answer for its caller, and the server cannot know.
-    t.direct();
+for (const [how, end] of [
+  ["reset", (socket: Socket) => socket.resetAndDestroy()],
+  ["closed", (socket: Socket) => socket.destroy()],
+] as const) {
+  const name = `loses nothing to a connection that is ${how} in the very moment of the message`;
+  add(name, PLAIN, "alone", async (t) => {
     const [ann, bob] = [await t.person(), await t.person()];
     for (let n = 0; n < 5; n++) {
       const socket = t.site.connect();
-      socket.write(`${t.site.head("GET", `get_post/${bob.segment}`, `Cookie: ${bob.cookie}`)}\r\n`);
+      socket.write(`${t.site.head("GET", `get_post/${bob.segment}`, `Cookie: ${bob.cookies}`)}\r\n`);
       await t.settle();
-      socket.resetAndDestroy();
-      await ann.post(`kept ${n}`);
-      t.equal("a poll that is reset while a message is posted, then a poll", await bob.plain(), `kept ${n}`);
+      const posted = ann.post(`kept ${n}`);
+      end(socket);
+      await posted;
+      const sent = `a poll that is ${how} while a message is posted, then a poll with the cookie from before`;
+      t.equal(sent, await bob.plain(), `kept ${n}`);
     }
-  },
-);
+  });
+}
+
+add("sets a cookie with each answer, which says where to go on", PLAIN, "alone", async (t) => {
+  const [ann, bob] = [await t.person(), await t.person()];
+  for (const text of ["one", "two"]) await ann.post(text);
+  const reply = await bob.poll("");
+  const [cookie = "", ...attributes] = (reply.headers["set-cookie"]?.[0] ?? "").split(/; */);
+  const has = (attribute: string) => attributes.some((one) => one.toLowerCase() === attribute);
+  t.expect(reply, "a cookie with HttpOnly and SameSite=Lax", has("httponly") && has("samesite=lax"));
+  t.expect(
+    reply,
+    "Secure if, and only if, this is https",
+    has("secure") === (t.site.base.protocol === "https:"),
+  );
+  const lasting = attributes.some((one) => /^(max-age|expires)=/i.test(one));
+  t.expect(reply, "a cookie that ends with the browser, without Max-Age", cookie !== "" && !lasting);
+  for (let n = 0; n < 2; n++) {
+    const text = await bob.plainWith(cookie);
+    t.equal("two posts, a poll, then twice the same poll with the cookie of its answer", text, "two");
+  }
+});
+
+add("answers the same cookie with the same text three times, then goes on", PLAIN, "alone", async (t) => {
+  // Each process counts its own answers.
+  t.single();
+  const [ann, bob] = [await t.person(), await t.person()];
+  for (const text of ["one", "two", "three", "four"]) await ann.post(text);
+  t.equal("four posts, a poll", await bob.plain(), "one");
+  const [, cookie = ""] = bob.cookies.split("; ");
+  const texts: string[] = [];
+  for (let n = 0; n < 5; n++) texts.push(await bob.plainWith(cookie));
+  const expected = ["two", "two", "two", "three", "four"];
+  t.equal("five polls with the cookie of the first answer", texts, expected);
+});
+
+add("gives a caller without a cookie each text once", PLAIN, "alone", async (t) => {
+  // Each process remembers its own answers.
+  t.single();
+  const [ann, bob] = [await t.person(), await t.person()];
+  const texts = ["one", "two", "three"];
+  for (const text of texts) await ann.post(text);
+  const heard: string[] = [];
+  for (let n = 0; n < 3; n++) heard.push(await bob.plainWith());
+  t.equal("three posts, three polls with the session's cookie only", heard, texts);
+});
+
+add("ignores the cookie of another session, and one that is malformed", PLAIN, "alone", async (t) => {
+  const [ann, cat, ...others] = [await t.person(), await t.person(), ...(await t.people(4))];
+  for (const text of ["one", "two"]) await ann.post(text);
+  t.equal("two posts, a poll", await cat.plain(), "one");
+  const foreign = cat.cookies.slice(cat.cookie.length + 2);
+  const [name = ""] = foreign.split("=");
+  for (const cookie of [foreign, `${name}=`, `${name}=.0-0`, `${foreign}x`]) {
+    const text = await others.pop()?.plainWith(cookie);
+    t.equal(`two posts, and the first poll of somebody with the cookie ${cookie}`, text, "one");
+  }
+});
 
 add("gives a HEAD no message, and takes none for it", PLAIN, "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];

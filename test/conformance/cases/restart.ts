@@ -41,6 +41,24 @@ add(
   },
 );
 
+add(
+  "a poll without a cursor goes on where it was before a restart",
+  "The long poll: without `since`",
+  "started",
+  async (t) => {
+    const data = await t.folder();
+    const [before, t1] = await t.start({ data });
+    const [ann, bob] = [await t1.person(), await t1.person()];
+    for (const text of ["one", "two"]) await ann.post(text);
+    t.equal("two posts, a poll", await bob.plain(), "one");
+    await before.stop();
+    const [, t2] = await t.start({ data });
+    const path = `get_post/${bob.segment}`;
+    const reply = await t2.ask(path, { headers: { Cookie: bob.cookies } });
+    t.equal("two posts, a poll, SIGTERM, restart, a poll", [reply.status, reply.body], [200, '"two"']);
+  },
+);
+
 add("a kill in the middle of posts loses none that was answered", KEPT, "started", async (t) => {
   const data = await t.folder();
   const [before, t1] = await t.start({ data });

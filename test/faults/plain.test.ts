@@ -1,0 +1,69 @@
+/** Plain polls (without `since`) of a whole server: one that is started again on its folder, and one with a small heap. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { Person } from "../wire/person.js";
+import { hear } from "../wire/raw.js";
+import { type Server, startServer } from "../wire/server.js";
+
+/** The same person, who now goes to another server. */
+function at(person: Person, { url }: Server): Person {
+  return Object.assign(Object.create(person) as Person, { url });
+}
+
+test.each(["SIGTERM", "SIGKILL"] as const)(
+  "a plain poll loses nothing when %s ends its server",
+  async (signal) => {
+    const folder = mkdtempSync(join(tmpdir(), "holdline-plain-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    let server = await startServer("--data", folder);
+    onTestFinished(() => server.stop("SIGKILL").then(() => undefined));
+    const bob = await Person.login(server.url, "bob");
+    const ann = await Person.login(server.url, "ann");
+    const cat = await Person.login(server.url, "cat");
+    const sent = ["1", "2", "3", "4", "5"];
+    for (const text of sent) await bob.post(text);
+    const seen = [await ann.plain(), await ann.plain()];
+    await server.stop(signal);
+    server = await startServer("--data", folder);
+    await at(bob, server).post("6");
+    while (seen.length < 6) seen.push(await at(ann, server).plain());
+    expect(seen).toEqual([...sent, "6"]);
+    // The server does not know what a caller without a cookie has seen: it starts with what was said since.
+    expect(await at(cat, server).bare()).toBe("6");
+    // The cookie of the log-in is enough.
+    expect(await at(cat, server).plain()).toBe("1");
+    for (const person of [ann, bob, cat]) person.close();
+  },
+);
+
+/** The heap has 48 MB, and what each reader sends is 15 KB: of 3,000 of either kind, 45 MB would be kept. */
+test("a plain reader who left keeps neither its request nor the header in the server's memory", async () => {
+  vi.stubEnv("NODE_OPTIONS", "--max-old-space-size=48");
+  const server = await startServer();
+  vi.unstubAllEnvs();
+  onTestFinished(() => server.stop("SIGKILL").then(() => undefined));
+  const ann = await Person.login(server.url, "ann");
+  const padding = `padding=${"y".repeat(15_000)}`;
+  /** A poll without a text, which is answered at once, since it stands behind another request. */
+  const pollEmpty = async ({ name, cookies }: Person) => {
+    const head = `HTTP/1.1\r\nHost: x\r\nCookie: ${padding}; ${cookies}\r\nConnection: close\r\n\r\n`;
+    const polls = `GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /get_post/${name} ${head}`;
+    expect((await hear(server.port, polls)).text).toMatch(/\r\n\r\n""$/);
+  };
+  const pollText = async (person: Person) => {
+    const { body } = await person.plainPoll({ headers: { Cookie: `${padding}; ${person.cookies}` } });
+    expect(body).toBe('"hello"');
+    person.close();
+  };
+  for (let round = 0; round < 60; round++) {
+    const names = Array.from({ length: 100 }, (_, n) => `reader-${round}-${n}`);
+    const people = await Promise.all(names.map((name) => Person.login(server.url, name)));
+    await Promise.all(people.slice(50).map(pollEmpty));
+    await ann.post("hello");
+    await Promise.all(people.slice(0, 50).map(pollText));
+  }
+  expect(await server.stop()).toBe(0);
+  expect(server.stderr()).toBe("");
+});
