@@ -2,7 +2,7 @@
 /** The program: flags, listening, signals, exit codes. Only this file touches `process`. */
 import type { AddressInfo } from "node:net";
 import { parseArgs } from "node:util";
-import { createChat } from "./chat.js";
+import { createChat } from "./chat/chat.js";
 import { serve } from "./http/serve.js";
 import { FileStore } from "./store/file.js";
 import { MemoryStore } from "./store/memory.js";

@@ -1,5 +1,5 @@
 /** The few things every part of the page does with the document. Text goes in as text, never as HTML. */
-import type { Strings } from "../strings.js";
+import type { Strings } from "../chat/strings.js";
 import { linkify } from "./linkify.js";
 
 /** What the script says, in the page's language; the server puts it into the page. */

@@ -1,6 +1,6 @@
 /** What a caller would like to get: `Accept` and its kin (RFC 9110, 12.5), read leniently. */
 
-export interface Wish {
+export interface Preference {
   /** A type, a language or a coding, in lower case. */
   readonly value: string;
   /** How much it is wanted, 1 to 0, which is not at all. NaN: nonsense. */
@@ -10,8 +10,8 @@ export interface Wish {
 /** How much of a header is read, in characters. Browsers send less than 200. */
 const HEADER_LENGTH = 1_000;
 
-/** The wishes in a header, in its order. */
-export function wishes(header: string): Wish[] {
+/** The parseAccept in a header, in its order. */
+export function parseAccept(header: string): Preference[] {
   return header
     .slice(0, HEADER_LENGTH)
     .toLowerCase()
@@ -27,7 +27,7 @@ export function quality(accept: string, type: string): number {
   const ranges = [type, `${type.split("/")[0]}/*`, "*/*"];
   let best = ranges.length;
   let wanted = 0;
-  for (const { value, q } of wishes(accept)) {
+  for (const { value, q } of parseAccept(accept)) {
     const specificity = ranges.indexOf(value);
     if (specificity < 0 || specificity > best) continue;
     best = specificity;

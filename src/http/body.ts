@@ -1,7 +1,7 @@
 /** A request's body, read as fields: with a bound on its length, and strict about what it says it is. */
 import type { IncomingMessage } from "node:http";
 import { Fields, objectFields, parseForm, parseJsonFields } from "./form.js";
-import { type Refusal, refuse } from "./reply.js";
+import { HttpError } from "./response.js";
 
 /** How much of a body that is too large is still read, so that its sender gets to see the 413. */
 const LINGER_BYTES = 1024 * 1024;
@@ -9,31 +9,37 @@ const LINGER_BYTES = 1024 * 1024;
 /** So many pieces of a body are put together into one. */
 const MANY_CHUNKS = 256;
 
-const MALFORMED = refuse(
+const CUT_OFF = new HttpError(400, "bad_request", "The body did not arrive whole.");
+const BAD_TYPE = "Send application/x-www-form-urlencoded or application/json.";
+const MALFORMED = new HttpError(
   400,
   "bad_request",
   "The body is not what its Content-Type says: a form, or an object whose values are all texts.",
 );
 
 /** As `Request.form` says. @param limit the longest body, in bytes */
-export async function readForm(req: IncomingMessage, limit: number): Promise<Fields | Refusal | undefined> {
+export async function readForm(req: IncomingMessage, limit: number): Promise<Fields> {
   const parsed = parsedByHost(req);
-  if (typeof parsed === "object" && !Buffer.isBuffer(parsed)) return objectFields(parsed) ?? MALFORMED;
+  const isObject = typeof parsed === "object" && !Buffer.isBuffer(parsed);
+  if (isObject) return objectFields(parsed) ?? fail(MALFORMED);
   const body = parsed === undefined ? await readBytes(req, limit) : Buffer.from(parsed);
-  if (body === undefined || "code" in body) return body;
   if (body.length === 0) return new Fields();
   const [type = "", ...parameters] = (req.headers["content-type"] ?? "").toLowerCase().split(";");
   const isJson = type.trim() === "application/json";
   if (!isJson && type.trim() !== "application/x-www-form-urlencoded") {
-    return refuse(415, "unsupported_type", "Send application/x-www-form-urlencoded or application/json.");
+    throw new HttpError(415, "unsupported_type", BAD_TYPE);
   }
   const foreign = parameters.find((p) => /^\s*charset=/.test(p) && !/^\s*charset="?utf-?8"?\s*$/.test(p));
   if (foreign !== undefined || req.headers["content-encoding"] !== undefined) {
-    return refuse(415, "unsupported_type", "Send UTF-8, without a content coding.");
+    throw new HttpError(415, "unsupported_type", "Send UTF-8, without a content coding.");
   }
   const text = decodeUtf8(body);
   const fields = text === undefined ? undefined : isJson ? parseJsonFields(text) : parseForm(text);
-  return fields ?? MALFORMED;
+  return fields ?? fail(MALFORMED);
+}
+
+function fail(error: HttpError): never {
+  throw error;
 }
 
 /** What a parser of the host's made of a body that it has read; undefined when nobody has read it. */
@@ -46,13 +52,11 @@ function parsedByHost(req: IncomingMessage): object | string | Buffer | null | u
   throw new Error("the body was read before it came to the chat, and req.body does not hold it");
 }
 
-function readBytes(req: IncomingMessage, limit: number): Promise<Buffer | Refusal | undefined> {
-  const tooLarge = refuse(413, "too_large", `A body has at most ${limit} bytes.`, {
-    Connection: "close",
-  });
-  if (Number(req.headers["content-length"]) > LINGER_BYTES) return Promise.resolve(tooLarge);
-  if (req.destroyed) return Promise.resolve(undefined);
-  return new Promise((resolve) => {
+async function readBytes(req: IncomingMessage, limit: number): Promise<Buffer> {
+  const tooLarge = new HttpError(413, "too_large", `A body has at most ${limit} bytes.`, { Connection: "close" });
+  if (Number(req.headers["content-length"]) > LINGER_BYTES) throw tooLarge;
+  if (req.destroyed) throw CUT_OFF;
+  return new Promise((resolve, reject) => {
     let chunks: Buffer[] = [];
     let bytes = 0;
     req.on("data", (chunk: Buffer) => {
@@ -60,12 +64,12 @@ function readBytes(req: IncomingMessage, limit: number): Promise<Buffer | Refusa
       if (bytes > limit) chunks = [];
       // A chunk of one byte costs a hundred: many are made one.
       else if (chunks.push(chunk) === MANY_CHUNKS) chunks = [Buffer.concat(chunks)];
-      if (bytes > LINGER_BYTES) resolve(tooLarge);
+      if (bytes > LINGER_BYTES) reject(tooLarge);
     });
-    req.on("end", () => resolve(bytes > limit ? tooLarge : Buffer.concat(chunks)));
+    req.on("end", () => (bytes > limit ? reject(tooLarge) : resolve(Buffer.concat(chunks))));
     // After "end" this changes nothing; before it, the client went away in the middle.
-    req.on("close", () => resolve(undefined));
-    req.on("error", () => resolve(undefined));
+    req.on("close", () => reject(CUT_OFF));
+    req.on("error", () => reject(CUT_OFF));
   });
 }
 

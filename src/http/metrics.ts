@@ -1,5 +1,5 @@
 /** Prometheus' text format, version 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/ */
-import type { Reply } from "./reply.js";
+import type { HttpResponse } from "./response.js";
 
 /**
  * A counter or a gauge, of one value or of one for each value of a label. Its name says the unit, in seconds or bytes; a
@@ -39,7 +39,7 @@ export function histogram(
 }
 
 /** A page of metrics. */
-export function exposition(metrics: readonly string[]): Reply {
+export function exposition(metrics: readonly string[]): HttpResponse {
   const headers = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store" };
   return { status: 200, headers, body: metrics.join("") };
 }

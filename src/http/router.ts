@@ -4,11 +4,11 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { isRefusal, json, type Outcome, type Refusal, type Reply, refuse, send } from "./reply.js";
+import { HttpError, type HttpResponse, json, type Result, send } from "./response.js";
 import { Request, type RequestOptions } from "./request.js";
 
-/** Answers a request, now or later; a thrown error is a fault of ours and becomes a 500. */
-export type Handler = (request: Request) => Outcome | Promise<Outcome | undefined>;
+/** Answers a request. An `HttpError` is sent as such; any other error is a fault of ours, and a 500. */
+export type Handler = (request: Request) => Result | Promise<Result>;
 
 interface Route {
   readonly segments: readonly string[];
@@ -18,15 +18,16 @@ interface Route {
 export interface RouterOptions extends RequestOptions {
   /** Whether the server is about to stop, so that each reply closes its connection. */
   readonly closing: () => boolean;
-  /** Turns a refusal into a reply. */
-  readonly refused: (request: Request, refusal: Refusal) => Reply;
-  /** Is told what a handler threw. */
-  readonly failed: (error: unknown) => void;
-  /** Is told how many bytes of a body were sent. What a handler holds and sends itself is not told. */
-  readonly sent?: (bytes: number) => void;
+  /** Turns an error into a response. */
+  readonly toResponse: (request: Request, error: HttpError) => HttpResponse;
+  /** Called with an error that is a fault of ours. */
+  readonly onError: (error: unknown) => void;
+  /** Called with the bytes of each body that was sent, except those that a handler sends itself. */
+  readonly onSent?: (bytes: number) => void;
 }
 
-const NOT_FOUND = refuse(404, "not_found", "There is nothing here.");
+const NOT_FOUND = new HttpError(404, "not_found", "Page not found.");
+const BAD_PATH = new HttpError(400, "bad_request", "The path is malformed.");
 
 /** The most requests of one connection that wait for the reply to an earlier one. One more closes the connection. */
 const MAX_QUEUED = 16;
@@ -65,7 +66,7 @@ export class Router {
   handle(req: IncomingMessage, res: ServerResponse<IncomingMessage>, next?: () => void): void {
     const request = new Request(req, res, this.#options);
     const found = this.#find(request);
-    if (next && "code" in found) {
+    if (next && found instanceof HttpError) {
       next();
       return;
     }
@@ -80,7 +81,7 @@ export class Router {
    * reply that closes the connection it never does, so the request is dropped. Written earlier, the reply would have to
    * be kept in memory, and Node ends the process when the connection closes before it.
    */
-  #queue(request: Request, found: Route | Refusal): void {
+  #queue(request: Request, found: Route | HttpError): void {
     const { req, res } = request;
     const queued = (this.#queued.get(req.socket) ?? 0) + 1;
     this.#queued.set(req.socket, queued);
@@ -93,36 +94,36 @@ export class Router {
     });
   }
 
-  #run(request: Request, found: Route | Refusal): void {
+  #run(request: Request, found: Route | HttpError): void {
     // A request that arrives after a closing reply was sent must change nothing (RFC 9112, 9.6).
     if (!request.res.socket?.writable) return;
     try {
-      const outcome = this.#route(request, found);
-      if (outcome instanceof Promise) {
-        outcome
-          .then((settled) => this.#finish(request, settled))
+      const result = this.#route(request, found);
+      if (result instanceof Promise) {
+        result
+          .then((result) => this.#finish(request, result))
           .catch((error: unknown) => this.#fail(request, error));
       } else {
-        this.#finish(request, outcome);
+        this.#finish(request, result);
       }
     } catch (error) {
       this.#fail(request, error);
     }
   }
 
-  #route(request: Request, found: Route | Refusal): Outcome | Promise<Outcome | undefined> {
-    if ("code" in found) return found;
+  #route(request: Request, found: Route | HttpError): Result | Promise<Result> {
+    if (found instanceof HttpError) throw found;
     const handler = found.handlers.get(request.req.method ?? "");
     if (handler) return handler(request);
     const allow = [...found.handlers.keys()].join(", ");
-    return refuse(405, "method_not_allowed", `This takes ${allow}.`, { Allow: allow });
+    throw new HttpError(405, "method_not_allowed", `Use one of these methods: ${allow}.`, { Allow: allow });
   }
 
   /** Where a request's path leads. The request gets the parameters. */
-  #find(request: Request): Route | Refusal {
+  #find(request: Request): Route | HttpError {
     if (request.path === "") return NOT_FOUND;
     const segments = decodeSegments(request.path);
-    if (!segments) return refuse(400, "bad_request", "The path is malformed.");
+    if (!segments) return BAD_PATH;
     for (const route of this.#routes.get(segments[1] ?? "") ?? []) {
       const params = match(route.segments, segments);
       if (!params) continue;
@@ -132,28 +133,26 @@ export class Router {
     return NOT_FOUND;
   }
 
-  #finish(request: Request, outcome: Outcome | undefined): void {
-    // Undefined: the client went away before there was something to answer.
-    if (outcome === undefined || typeof outcome === "symbol") return;
-    this.#send(request, isRefusal(outcome) ? this.#options.refused(request, outcome) : outcome);
+  #finish(request: Request, result: Result): void {
+    if (typeof result !== "symbol") this.#send(request, result);
   }
 
   #fail(request: Request, error: unknown): void {
-    this.#options.failed(error);
-    // When this was thrown after the head of a reply, closing is all that is left to say.
+    if (error instanceof HttpError) {
+      this.#send(request, this.#options.toResponse(request, error));
+      return;
+    }
+    this.#options.onError(error);
+    // After the head of a reply, only closing the connection tells that it failed.
     if (request.res.headersSent) request.res.destroy();
-    // Plain words: whatever makes the other replies may be what broke.
-    else
-      this.#send(
-        request,
-        json(500, { error: { code: "internal", message: "Something broke on our side." } }),
-      );
+    // Plain JSON, because the code that makes pages may be what failed.
+    else this.#send(request, json(500, { error: { code: "internal", message: "Something went wrong on our side." } }));
   }
 
-  #send({ res }: Request, reply: Reply): void {
+  #send({ res }: Request, response: HttpResponse): void {
     if (this.#options.closing()) res.shouldKeepAlive = false;
-    const bytes = send(res, reply);
-    this.#options.sent?.(bytes);
+    const bytes = send(res, response);
+    this.#options.onSent?.(bytes);
   }
 }
 

@@ -5,8 +5,8 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { watchLoop } from "./late.js";
-import { seldom } from "./seldom.js";
+import { watchLoop } from "./loop-delay.js";
+import { throttledLog } from "./throttled-log.js";
 
 export interface ServeOptions {
   /** The most connections at once. More are closed as they come. Default 12,000. */
@@ -47,7 +47,7 @@ const SECOND = 1_000;
 /** Makes a server for a handler; it does not listen yet. */
 export function serve(handler: RequestListener, options: ServeOptions): Serving {
   const server = bounded(handler, options);
-  const tell = seldom(options.log);
+  const tell = throttledLog(options.log);
   server.on("clientError", refuseNonsense);
   server.on("drop", () =>
     tell("too many connections", `more than ${server.maxConnections} at once are closed`),

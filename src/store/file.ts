@@ -15,9 +15,9 @@ import type { Entry } from "./file/line.js";
 import { type Lock, lock } from "./file/lock.js";
 import { syncFolder } from "./file/log.js";
 import { keepSecrets, type Secrets } from "./file/secret.js";
-import { type Id, nextId } from "./id.js";
-import { Keys } from "./keys.js";
-import { type Draft, type Kept, type Message, type Store, StoreUnavailable } from "./store.js";
+import { type Id, nextId } from "../feed/id.js";
+import { IdempotencyKeys } from "./idempotency.js";
+import { type NewMessage, type Snapshot, type Message, type Store, StoreUnavailable } from "./store.js";
 
 /** How long after a failed write the next one is tried, in milliseconds; twice as long each time, up to `RETRY_MAX`. */
 const RETRY_MIN = 250;
@@ -33,14 +33,14 @@ export interface FileStoreOptions {
 }
 
 interface Post {
-  readonly draft: Draft;
+  readonly draft: NewMessage;
   readonly resolve: (message: Message) => void;
   readonly reject: (error: StoreUnavailable) => void;
 }
 
 export class FileStore implements Store {
   readonly #options: FileStoreOptions;
-  readonly #keys: Keys;
+  readonly #keys: IdempotencyKeys;
   #journal: Journal | undefined;
   #lock: Lock | undefined;
   #secrets: Secrets | undefined;
@@ -54,7 +54,7 @@ export class FileStore implements Store {
 
   constructor(options: FileStoreOptions) {
     this.#options = options;
-    this.#keys = new Keys(options.keep);
+    this.#keys = new IdempotencyKeys(options.keep);
   }
 
   get writable(): boolean {
@@ -67,7 +67,7 @@ export class FileStore implements Store {
     return this.#secrets;
   }
 
-  async open(receive: (message: Message) => void): Promise<Kept> {
+  async open(receive: (message: Message) => void): Promise<Snapshot> {
     this.#receive = receive;
     const { folder, keep, warn } = this.#options;
     try {
@@ -79,14 +79,14 @@ export class FileStore implements Store {
       for (const { message, key } of entries) this.#keys.keep(message, key);
       this.#last = entries.at(-1)?.message.id ?? floor;
       this.#journal = journal;
-      return { floor, messages: entries.map(({ message }) => message) };
+      return { lastPrunedId: floor, messages: entries.map(({ message }) => message) };
     } catch (error) {
       await this.#lock?.release();
       throw new Error(`cannot keep messages in ${folder}: ${messageOf(error)}`, { cause: error });
     }
   }
 
-  append(draft: Draft): Promise<Message> {
+  append(draft: NewMessage): Promise<Message> {
     return this.#keys.once(draft, () => {
       return new Promise((resolve, reject) => {
         this.#queue.push({ draft, resolve, reject });

@@ -1,31 +1,31 @@
-/** The store that keeps nothing beyond the room's own backlog: a restart begins anew, and old cursors are told of the gap. */
-import { type Id, nextId } from "./id.js";
-import { Keys } from "./keys.js";
-import type { Draft, Kept, Message, Store } from "./store.js";
+/** A store in memory: after a restart the room is empty, and old cursors are told of a gap. */
+import { type Id, nextId } from "../feed/id.js";
+import { IdempotencyKeys } from "./idempotency.js";
+import type { Message, NewMessage, Snapshot, Store } from "./store.js";
 
 export class MemoryStore implements Store {
   readonly writable = true;
-  readonly #keys: Keys;
-  #last: Id = "0-0";
+  readonly #keys: IdempotencyKeys;
+  #lastId: Id = "0-0";
   #receive: (message: Message) => void = () => {};
 
-  /** @param keep how many of the newest messages the room keeps; as many idempotency keys are remembered */
+  /** @param keep how many idempotency keys are remembered: as many as the room keeps messages, at least 1 */
   constructor(keep: number) {
-    this.#keys = new Keys(keep);
+    this.#keys = new IdempotencyKeys(keep);
   }
 
-  async open(receive: (message: Message) => void): Promise<Kept> {
+  async open(receive: (message: Message) => void): Promise<Snapshot> {
     this.#receive = receive;
-    this.#last = `${Date.now()}-0`;
-    return { floor: this.#last, messages: [] };
+    this.#lastId = `${Date.now()}-0`;
+    return { lastPrunedId: this.#lastId, messages: [] };
   }
 
-  append(draft: Draft): Promise<Message> {
-    return this.#keys.once(draft, async () => {
+  append(newMessage: NewMessage): Promise<Message> {
+    return this.#keys.once(newMessage, async () => {
       const at = Date.now();
-      this.#last = nextId(this.#last, at);
-      const { user, text, kind, key } = draft;
-      const message: Message = { id: this.#last, user, text, at, ...(kind && { kind }) };
+      this.#lastId = nextId(this.#lastId, at);
+      const { user, text, kind, key } = newMessage;
+      const message: Message = { id: this.#lastId, user, text, at, ...(kind && { kind }) };
       this.#keys.keep(message, key);
       this.#receive(message);
       return message;

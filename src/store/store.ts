@@ -2,8 +2,8 @@
  * Where messages are kept. The room knows only this interface; what a store hands to `receive` is what happened,
  * in the order in which it happened, and a message is shown to nobody before the store has kept it.
  */
-import type { Id } from "./id.js";
-import type { Neighbours } from "./neighbours.js";
+import type { Id } from "../feed/id.js";
+import type { Cluster } from "./cluster.js";
 
 /** One message as everybody sees it. */
 export interface Message {
@@ -19,7 +19,7 @@ export interface Message {
 }
 
 /** A message before it is kept. */
-export interface Draft {
+export interface NewMessage {
   readonly user: string;
   readonly text: string;
   readonly kind?: "join" | "leave";
@@ -28,15 +28,15 @@ export interface Draft {
 }
 
 /** What a store holds when it is opened. */
-export interface Kept {
+export interface Snapshot {
   /** The id before the oldest kept message: a cursor below it has missed something. */
-  readonly floor: Id;
+  readonly lastPrunedId: Id;
   /** The kept messages, in order; at most as many as the store was told to keep. */
   readonly messages: readonly Message[];
 }
 
 /** Is told of a newly kept message; with a `floor`, messages between the last one and that id were missed. */
-export type Receive = (message: Message, floor?: Id) => void;
+export type Receive = (message: Message, missedUpTo?: Id) => void;
 
 /** A store of messages. */
 export interface Store {
@@ -44,19 +44,19 @@ export interface Store {
   readonly writable: boolean;
   /** Secrets for session cookies that outlive the process, the first to sign with; good after `open`. Absent: none are kept. */
   readonly secrets?: readonly [Uint8Array, ...Uint8Array[]];
-  /** What several processes with this store tell each other of people. Absent: there is one process. */
-  readonly neighbours?: Neighbours;
+  /** The other processes that share the store. Absent: there is one process. */
+  readonly cluster?: Cluster;
   /**
    * Opens the store, once. From then on `receive` is called for each newly kept message, in order.
    * Rejects with an `Error` whose message tells a person what to do.
    */
-  open(receive: Receive): Promise<Kept>;
+  open(receive: Receive): Promise<Snapshot>;
   /**
    * Keeps a message and gives it back once it is kept and was received. A draft whose user and key are those of a
    * kept message gives that one back instead, also while the first is still on its way.
    * Rejects with `StoreUnavailable`; then nothing was kept and nobody has seen it.
    */
-  append(draft: Draft): Promise<Message>;
+  append(message: NewMessage): Promise<Message>;
   /** Waits for appends under way, then lets go of what the store holds open. */
   close(): Promise<void>;
 }
@@ -67,4 +67,9 @@ export class StoreUnavailable extends Error {
     super("the store cannot keep messages now", { cause });
     this.name = "StoreUnavailable";
   }
+}
+
+/** Whether an error says that a store cannot keep messages now. */
+export function isStoreUnavailable(error: unknown): boolean {
+  return error instanceof StoreUnavailable;
 }

@@ -7,7 +7,7 @@
  * on beside the appends; what they added meanwhile is added to the draft before it takes the file's place.
  */
 import { copyFile, type FileHandle, link } from "node:fs/promises";
-import type { Id } from "../id.js";
+import type { Id } from "../../feed/id.js";
 import { type Entry, encodeEntry, encodeHead, type Reading, read } from "./line.js";
 import { Log } from "./log.js";
 

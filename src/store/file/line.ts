@@ -12,7 +12,8 @@
  * escaped, so neither can be part of a text. A newline that turns into something else costs nobody a message.
  */
 import { isUtf8 } from "node:buffer";
-import { compareIds, type Id, idBefore, isId } from "../id.js";
+import { compareIds, type Id, isId } from "../../feed/id.js";
+import { idBefore } from "../id.js";
 import type { Message } from "../store.js";
 
 /** A message as the file keeps it. */
