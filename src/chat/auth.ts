@@ -1,7 +1,7 @@
 /** Who is calling, and what only members may do. A session is checked again after every wait, in this file only. */
 import { Fields } from "../http/form.js";
 import type { Request } from "../http/request.js";
-import { HttpError, redirect, type Result } from "../http/response.js";
+import { HttpError, type Result, redirect } from "../http/response.js";
 import type { Handler } from "../http/router.js";
 import type { Session } from "../store/cluster.js";
 import { nameKey } from "./text.js";
@@ -64,6 +64,9 @@ function withOwner(auth: Auth, handler: SessionHandler<Session>): Handler {
 }
 
 /** Without a promise in between, a poll is held in the same tick in which it came. */
-function after<T>(value: T | Promise<T>, next: (value: T) => Result | Promise<Result>): Result | Promise<Result> {
+function after<T>(
+  value: T | Promise<T>,
+  next: (value: T) => Result | Promise<Result>,
+): Result | Promise<Result> {
   return value instanceof Promise ? value.then(next) : next(value);
 }

@@ -118,11 +118,19 @@ function createRouter(
   if (identify) {
     addRoutes(router, room, options, pages, new HostAuth(room.members, identify), metrics);
   } else {
-    const sessions = new Sessions(room.members, options.secrets());
+    const sessions = new Sessions(room.members, options.secrets);
     addRoutes(router, room, options, pages, sessions, metrics);
     const login = new Login(room, sessions, pages, options.loginRate);
-    router.on("GET", "/login", withSession(sessions, (request, session) => login.form(request, session)));
-    router.on("POST", "/login", refuseForeign((request) => login.login(request)));
+    router.on(
+      "GET",
+      "/login",
+      withSession(sessions, (request, session) => login.form(request, session)),
+    );
+    router.on(
+      "POST",
+      "/login",
+      refuseForeign((request) => login.login(request)),
+    );
     const logout = withSession(sessions, (request, session) => login.logout(request, session));
     router.on("POST", "/logout", refuseForeign(logout));
   }
@@ -147,9 +155,19 @@ function addRoutes(
   router.on("POST", "/put_post/:user", refuseForeign(metrics?.countPosts(post) ?? post));
   get("/get_post/:user", poll);
   router.on("POST", "/get_post/:user", poll);
-  get("/who", withSession(auth, (request, session) => who(room, auth, request, session)));
-  get("/history/:user", withMember(auth, (request) => history(room, request)));
-  router.on("POST", "/leave/:user", refuseForeign(withMember(auth, (request, session) => unload(room, request, session))));
+  get(
+    "/who",
+    withSession(auth, (request, session) => who(room, auth, request, session)),
+  );
+  get(
+    "/history/:user",
+    withMember(auth, (request) => history(room, request)),
+  );
+  router.on(
+    "POST",
+    "/leave/:user",
+    refuseForeign(withMember(auth, (request, session) => unload(room, request, session))),
+  );
   get("/healthz", () => health(room));
   if (metrics) get("/metrics", () => metrics.page());
   for (const { path, serve } of readStatic(fileURLToPath(STATIC))) {
@@ -165,7 +183,10 @@ function follow(
 ): AsyncIterableIterator<ChatBatch> {
   if (since !== "now" && !isCursor(since)) throw new RangeError('since is a cursor, "0" or "now"');
   const batches = feed.follow({ since, ...(signal && { signal }) });
-  const toResult = ({ done, value }: IteratorResult<Batch<Message>, undefined>): IteratorResult<ChatBatch> => {
+  const toResult = ({
+    done,
+    value,
+  }: IteratorResult<Batch<Message>, undefined>): IteratorResult<ChatBatch> => {
     if (done) return { done, value: undefined };
     const { cursor, events, gap } = value;
     const present = members.presence.names.length;

@@ -13,7 +13,9 @@ export function unavailable(
 /** Returns a 429. @param wait the milliseconds until the next request is allowed */
 export function slowDown(wait: number): HttpError {
   const seconds = Math.ceil(wait / 1000);
-  return new HttpError(429, "slow_down", "Too many requests. Wait a few seconds.", { "Retry-After": `${seconds}` });
+  return new HttpError(429, "slow_down", "Too many requests. Wait a few seconds.", {
+    "Retry-After": `${seconds}`,
+  });
 }
 
 /** Returns the path of a member's room, from the chat's root. */

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from "node:crypto";
 import { sign, unsign } from "../http/cookie.js";
-import type { Secrets } from "./options.js";
 import { FORM_ID_LENGTH } from "../store/cluster.js";
+import type { Secrets } from "./options.js";
 
 /** How long a form may be sent, in milliseconds: a day. */
 const MAX_AGE_MS = 24 * 3_600_000;

@@ -31,7 +31,9 @@ export class HostAuth implements Auth {
   #sessionOf(identified: Identified): Session | undefined {
     if (identified === undefined || identified === null) return undefined;
     if (typeof identified !== "string") {
-      throw new TypeError(`identify must return a name or undefined, not a value of type ${typeof identified}`);
+      throw new TypeError(
+        `identify must return a name or undefined, not a value of type ${typeof identified}`,
+      );
     }
     const name = parseName(identified);
     if ("rule" in name) throw new RangeError(`identify returned a name that is not allowed: ${name.rule}`);

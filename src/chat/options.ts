@@ -88,6 +88,7 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
     throw new TypeError("secrets is a list of at least one secret, none of them empty");
   }
   must("log", isFunction(log), log, "a function");
+  const random: Secrets = [randomBytes(32)];
   const resolved: ResolvedOptions = {
     ...{ path, identify, metrics, trustProxy, backlog, store, log },
     maxWaiters: whole("maxWaiters", options.maxWaiters, 1, 1_000_000, 10_000),
@@ -97,7 +98,7 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
     grace: whole("grace", options.grace, 1, 3_600_000, 30_000),
     postRate: between("postRate", options.postRate, 0, 1_000_000, 5),
     loginRate: between("loginRate", options.loginRate, 0, 1_000_000, 5),
-    secrets: () => secrets ?? store.secrets ?? [randomBytes(32)],
+    secrets: () => secrets ?? store.secrets ?? random,
   };
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(resolved, name)) throw new TypeError(`createChat has no option ${name}`);

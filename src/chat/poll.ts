@@ -23,7 +23,11 @@ const MAX_WAIT_S = 60;
 const FULL = unavailable("too_many_waiters", "Too many people are waiting. Try again soon.", 2);
 const BAD_QUERY = new HttpError(400, "bad_request", "The query is malformed.");
 const BAD_CURSOR = new HttpError(400, "bad_cursor", "`since` is not a cursor.");
-const BAD_WAIT = new HttpError(400, "bad_request", `\`wait\` is a number of seconds from 0 to ${MAX_WAIT_S}.`);
+const BAD_WAIT = new HttpError(
+  400,
+  "bad_request",
+  `\`wait\` is a number of seconds from 0 to ${MAX_WAIT_S}.`,
+);
 const BAD_CLIENT = new HttpError(400, "bad_request", "`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -.");
 
 /** Returns the handler of `/get_post/:user`. */
@@ -35,7 +39,9 @@ export function longPoll(room: Room, auth: Auth): Handler {
     const since = fields.get("since");
     // HEAD changes nothing: no presence, no cursor, no poll of the same page.
     if (request.isHead) return json(200, "");
-    return since === undefined ? plainPoll(room, request, session) : poll(room, request, session, since, fields);
+    return since === undefined
+      ? plainPoll(room, request, session)
+      : poll(room, request, session, since, fields);
   });
 }
 

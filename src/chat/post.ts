@@ -19,9 +19,20 @@ const PAGE_KEY = "page-";
 /** The scope of the keys of the host's own code; that of a session is longer. */
 const HOST_SCOPE = "host";
 
-const BAD_KEY = new HttpError(400, "bad_request", `An idempotency key has at most ${MAX_KEY_LENGTH} characters.`);
-const KEY_REUSED = new HttpError(422, "key_reused", "This idempotency key was already used for another message.");
-const NO_STORE = unavailable("store_unavailable", "Messages cannot be kept now. Nothing was sent. Try again soon.");
+const BAD_KEY = new HttpError(
+  400,
+  "bad_request",
+  `An idempotency key has at most ${MAX_KEY_LENGTH} characters.`,
+);
+const KEY_REUSED = new HttpError(
+  422,
+  "key_reused",
+  "This idempotency key was already used for another message.",
+);
+const NO_STORE = unavailable(
+  "store_unavailable",
+  "Messages cannot be kept now. Nothing was sent. Try again soon.",
+);
 
 /** Makes an idempotency key for the form in a page. */
 export function pageKey(): string {

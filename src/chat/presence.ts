@@ -146,7 +146,8 @@ export class Presence {
   #sweep(): void {
     const now = performance.now();
     for (const member of this.#expiring) {
-      if (member.isLocal && member.pollCount === 0 && member.presentUntil <= now) this.leave(member, "timeout");
+      if (member.isLocal && member.pollCount === 0 && member.presentUntil <= now)
+        this.leave(member, "timeout");
       if (member.leaveNoticeAt > now) continue;
       member.leaveNoticeAt = Number.POSITIVE_INFINITY;
       if (!member.isLocal) this.#expiring.delete(member);

@@ -4,7 +4,7 @@
  */
 import { type Batch, compareIds, Feed, type FinishReason, type Id } from "../feed/index.js";
 import type { Session } from "../store/cluster.js";
-import type { Message, Receive, Snapshot, Store } from "../store/store.js";
+import type { Message, Snapshot, Store } from "../store/store.js";
 import { type LegacyStart, loadLegacy, openLegacy } from "./legacy-cursors.js";
 import type { Member, MemberPoll } from "./member.js";
 import { Members } from "./members.js";
@@ -38,12 +38,18 @@ export class Room {
    * @param onError called with an error that is a fault of ours; must not throw
    */
   static async open(options: RoomOptions, onError: (error: unknown) => void): Promise<Room> {
-    const early: Parameters<Receive>[] = [];
-    let receive: Receive = (...news) => void early.push(news);
-    const snapshot = await options.store.open((...news) => receive(...news));
+    // A store may receive messages before the room is made of its snapshot.
+    const early: ((room: Room) => void)[] = [];
+    let apply = (change: (room: Room) => void): void => {
+      early.push(change);
+    };
+    const snapshot = await options.store.open(
+      (message) => apply((room) => room.#receive(message)),
+      (snapshot) => apply((room) => room.feed.reset(toFeed(snapshot))),
+    );
     const room = new Room(options, snapshot, onError);
-    receive = (...news) => room.#receive(...news);
-    for (const news of early) receive(...news);
+    apply = (change) => change(room);
+    for (const change of early) apply(change);
     return room;
   }
 
@@ -157,10 +163,9 @@ export class Room {
     }
   }
 
-  /** Receives a message that is kept. @param missedUpTo messages up to this id were missed */
-  #receive(message: Message, missedUpTo?: Id): void {
+  /** Receives a message that is kept. */
+  #receive(message: Message): void {
     const { feed } = this;
-    if (missedUpTo !== undefined) feed.reset({ lastPrunedId: missedUpTo, events: [] });
     const before = feed.lastId;
     feed.push(message, message.id);
     this.counts.messages++;

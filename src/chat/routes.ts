@@ -28,7 +28,9 @@ export function refuseForeign(handler: Handler): Handler {
 
 /** Answers `GET /`. */
 export function home(auth: Auth): Handler {
-  const toRoom = withPage(auth, "", (request, { name }) => redirect(303, roomPath(name), auth.renew(request)));
+  const toRoom = withPage(auth, "", (request, { name }) =>
+    redirect(303, roomPath(name), auth.renew(request)),
+  );
   // Mounted at `/chat` and asked for without the last slash: relative links would lead outside.
   return (request) => (request.base === "./" ? toRoom(request) : redirect(308, request.base));
 }
@@ -39,7 +41,12 @@ export function chatroomSlash(request: Request): HttpResponse {
 }
 
 /** Answers `GET /who`. */
-export function who({ members }: Room, auth: Auth, request: Request, session: Session | undefined): HttpResponse {
+export function who(
+  { members }: Room,
+  auth: Auth,
+  request: Request,
+  session: Session | undefined,
+): HttpResponse {
   const { names } = members.presence;
   const headers = session ? auth.renew(request) : {};
   return json(200, { count: names.length, users: names.slice(0, MAX_LISTED_NAMES) }, headers);

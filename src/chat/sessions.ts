@@ -1,7 +1,8 @@
 /** Our own log-in: a session is a signed cookie, and a name that its owner has not lost since. */
+
+import { setCookie, sign, unsign } from "../http/cookie.js";
 import type { Request } from "../http/request.js";
 import { HttpError } from "../http/response.js";
-import { setCookie, sign, unsign } from "../http/cookie.js";
 import type { Session } from "../store/cluster.js";
 import type { Auth } from "./auth.js";
 import { makeFormKey, randomId, readFormKey } from "./form-key.js";
@@ -31,12 +32,12 @@ export class Sessions implements Auth {
   readonly noSession = new HttpError(401, "no_session", "Log in first.");
   readonly loginPath = "login";
   readonly #members: Members;
-  readonly #secrets: Secrets;
+  readonly #secrets: () => Secrets;
   // A poll brings the same cookie as the one before it; an HMAC each time was a fifth of a poll's cost.
   readonly #verified = new Map<string, SignedSession>();
 
-  /** @param secrets the first one signs, all are valid */
-  constructor(members: Members, secrets: Secrets) {
+  /** @param secrets returns the secrets: the first one signs, all are valid */
+  constructor(members: Members, secrets: () => Secrets) {
     this.#members = members;
     this.#secrets = secrets;
   }
@@ -46,13 +47,13 @@ export class Sessions implements Auth {
    * @param formKey the key of the form that was sent; one that is not ours counts for nothing
    */
   create({ name, key }: Name, formKey = ""): Session {
-    const form = readFormKey(formKey, this.#secrets) ?? randomId();
+    const form = readFormKey(formKey, this.#secrets()) ?? randomId();
     return { name, key, id: form + randomId(), since: Date.now() };
   }
 
   /** Returns the key for a log-in form. @param sent that of a form that is shown again, which stays if it is valid */
   formKey(sent = ""): string {
-    return readFormKey(sent, this.#secrets) === undefined ? makeFormKey(this.#secrets) : sent;
+    return readFormKey(sent, this.#secrets()) === undefined ? makeFormKey(this.#secrets()) : sent;
   }
 
   authenticate(request: Request): Session | undefined | Promise<Session | undefined> {
@@ -65,7 +66,7 @@ export class Sessions implements Auth {
 
   /** Returns the `Set-Cookie` value for a session. */
   cookie({ name, id, since }: Session, request: Request): string {
-    const value = sign(JSON.stringify([name, id, since, Date.now()]), this.#secrets[0]);
+    const value = sign(JSON.stringify([name, id, since, Date.now()]), this.#secrets()[0]);
     return setCookie(request.cookieName(COOKIE), value, { maxAge: MAX_AGE_S, secure: request.isSecure });
   }
 
@@ -93,7 +94,7 @@ export class Sessions implements Auth {
   }
 
   #verify(cookie: string): SignedSession | undefined {
-    const text = cookie.length <= MAX_COOKIE_LENGTH ? unsign(cookie, this.#secrets) : undefined;
+    const text = cookie.length <= MAX_COOKIE_LENGTH ? unsign(cookie, this.#secrets()) : undefined;
     const session = text === undefined ? undefined : parse(text);
     if (!session) return undefined;
     if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear();

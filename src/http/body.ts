@@ -53,7 +53,9 @@ function parsedByHost(req: IncomingMessage): object | string | Buffer | null | u
 }
 
 async function readBytes(req: IncomingMessage, limit: number): Promise<Buffer> {
-  const tooLarge = new HttpError(413, "too_large", `A body has at most ${limit} bytes.`, { Connection: "close" });
+  const tooLarge = new HttpError(413, "too_large", `A body has at most ${limit} bytes.`, {
+    Connection: "close",
+  });
   if (Number(req.headers["content-length"]) > LINGER_BYTES) throw tooLarge;
   if (req.destroyed) throw CUT_OFF;
   return new Promise((resolve, reject) => {

@@ -4,8 +4,8 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { HttpError, type HttpResponse, json, type Result, send } from "./response.js";
 import { Request, type RequestOptions } from "./request.js";
+import { HttpError, type HttpResponse, json, type Result, send } from "./response.js";
 
 /** Answers a request. An `HttpError` is sent as such; any other error is a fault of ours, and a 500. */
 export type Handler = (request: Request) => Result | Promise<Result>;
@@ -146,7 +146,11 @@ export class Router {
     // After the head of a reply, only closing the connection tells that it failed.
     if (request.res.headersSent) request.res.destroy();
     // Plain JSON, because the code that makes pages may be what failed.
-    else this.#send(request, json(500, { error: { code: "internal", message: "Something went wrong on our side." } }));
+    else
+      this.#send(
+        request,
+        json(500, { error: { code: "internal", message: "Something went wrong on our side." } }),
+      );
   }
 
   #send({ res }: Request, response: HttpResponse): void {

@@ -8,8 +8,8 @@ import { extname, join } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompress, gzip } from "node:zlib";
 import { parseAccept } from "./accept.js";
-import type { HttpResponse } from "./response.js";
 import type { Request } from "./request.js";
+import type { HttpResponse } from "./response.js";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",

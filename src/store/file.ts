@@ -10,14 +10,14 @@
 import { mkdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setImmediate } from "node:timers/promises";
+import { type Id, nextId } from "../feed/id.js";
 import { Journal } from "./file/journal.js";
 import type { Entry } from "./file/line.js";
 import { type Lock, lock } from "./file/lock.js";
 import { syncFolder } from "./file/log.js";
 import { keepSecrets, type Secrets } from "./file/secret.js";
-import { type Id, nextId } from "../feed/id.js";
 import { IdempotencyKeys } from "./idempotency.js";
-import { type NewMessage, type Snapshot, type Message, type Store, StoreUnavailable } from "./store.js";
+import { type Message, type NewMessage, type Snapshot, type Store, StoreUnavailable } from "./store.js";
 
 /** How long after a failed write the next one is tried, in milliseconds; twice as long each time, up to `RETRY_MAX`. */
 const RETRY_MIN = 250;

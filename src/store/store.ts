@@ -35,8 +35,11 @@ export interface Snapshot {
   readonly messages: readonly Message[];
 }
 
-/** Is told of a newly kept message; with a `floor`, messages between the last one and that id were missed. */
-export type Receive = (message: Message, missedUpTo?: Id) => void;
+/** Called with each newly kept message, in order. Must not throw. */
+export type Receive = (message: Message) => void;
+
+/** Called if messages were lost or missed: what is kept now replaces everything before. Must not throw. */
+export type Reset = (snapshot: Snapshot) => void;
 
 /** A store of messages. */
 export interface Store {
@@ -50,7 +53,7 @@ export interface Store {
    * Opens the store, once. From then on `receive` is called for each newly kept message, in order.
    * Rejects with an `Error` whose message tells a person what to do.
    */
-  open(receive: Receive): Promise<Snapshot>;
+  open(receive: Receive, reset: Reset): Promise<Snapshot>;
   /**
    * Keeps a message and gives it back once it is kept and was received. A draft whose user and key are those of a
    * kept message gives that one back instead, also while the first is still on its way.
