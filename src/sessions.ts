@@ -131,7 +131,7 @@ export class Sessions {
       if (refusal) return refusal;
       return request.form().then((form) => {
         if (!form || isRefusal(form)) return form;
-        return this.authenticate((again) => answer(again, form))(request);
+        return this.authenticate(() => answer(request, form))(request);
       });
     });
   }
