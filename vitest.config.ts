@@ -18,7 +18,9 @@ export default defineConfig({
         test: {
           ...shared,
           name: "wire on files",
-          include: ["test/wire/{contract,delivery,ended,errors,http,impostors,keys,login-key,plain,presence,sessions}.test.ts"],
+          include: [
+            "test/wire/{contract,delivery,ended,errors,http,impostors,keys,login-key,plain,presence,sessions}.test.ts",
+          ],
           env: { STORE: "file" },
         },
       },
@@ -26,7 +28,9 @@ export default defineConfig({
         test: {
           ...shared,
           name: "wire on Redis",
-          include: ["test/wire/{contract,delivery,ended,errors,http,impostors,keys,login-key,plain,presence,sessions}.test.ts"],
+          include: [
+            "test/wire/{contract,delivery,ended,errors,http,impostors,keys,login-key,plain,presence,sessions}.test.ts",
+          ],
           env: { STORE: "redis" },
           globalSetup: "test/wire/redis-setup.ts",
         },

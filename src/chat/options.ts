@@ -16,10 +16,10 @@ export interface ChatOptions {
   readonly path?: string;
   /**
    * Behind a log-in of the host's: the name of who sends a request, or undefined for nobody, who gets a 401. Then the
-   * chat has no log-in page, no log-out and no cookie. It is asked at every request, so it should be quick. A name that
-   * breaks the rules for names is a fault of the host's: 500, and a line in the log. Nor does the chat mind if two people
-   * have one name. A poll that is held when somebody logs out at the host goes on to its end, a minute at the most.
-   * Default: the chat's own log-in.
+   * chat has no log-in page, no log-out and no cookie. It is asked at every request, and again when the body of a POST has
+   * arrived, so it should be quick. A name that breaks the rules for names is a fault of the host's: 500, and a line in the
+   * log. Nor does the chat mind if two people have one name. A poll that is held when somebody logs out at the host goes on
+   * to its end, a minute at the most. Default: the chat's own log-in.
    */
   // A method, so that it may take the request of the host's framework.
   identify?(req: IncomingMessage): Identified | PromiseLike<Identified>;
