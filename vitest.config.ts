@@ -18,7 +18,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: "wire on files",
-          include: ["test/wire/{contract,delivery,errors,http,impostors,plain,presence,sessions}.test.ts"],
+          include: ["test/wire/{contract,delivery,errors,http,impostors,plain,plain-cookie,presence,sessions}.test.ts"],
           env: { STORE: "file" },
         },
       },
@@ -26,7 +26,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: "wire on Redis",
-          include: ["test/wire/{contract,delivery,errors,http,impostors,plain,presence,sessions}.test.ts"],
+          include: ["test/wire/{contract,delivery,errors,http,impostors,plain,plain-cookie,presence,sessions}.test.ts"],
           env: { STORE: "redis" },
           globalSetup: "test/wire/redis-setup.ts",
         },
