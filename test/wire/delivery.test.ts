@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Running, startChat, until } from "./chat.js";
 import { Person, texts } from "./person.js";
 
@@ -10,78 +10,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await running.close();
   expect(running.log).toEqual([]);
-});
-
-describe("a message arrives exactly once, in order", () => {
-  test("when it is posted during a poll, and the poll is answered with it", async () => {
-    const [ann, bob] = [await Person.login(running.url, "ann"), await Person.login(running.url, "bob")];
-    const poll = bob.batch("since=now&wait=60");
-    await until(() => running.chat.waiting === 1);
-    const id = await ann.post("hello");
-    const batch = await poll;
-    expect(texts(batch)).toEqual(["hello"]);
-    expect(batch.cursor).toBe(id);
-    expect(batch.messages.at(-1)).toMatchObject({ id, user: "ann", text: "hello" });
-    expect(batch.present).toBe(1);
-    expect(await bob.batch(`since=${batch.cursor}&wait=0`)).toMatchObject({ cursor: id, messages: [] });
-  });
-
-  test("when it is posted between two polls", async () => {
-    const [ann, bob] = [await Person.login(running.url, "ann"), await Person.login(running.url, "bob")];
-    const { cursor } = await bob.batch("since=now&wait=0");
-    await ann.post("one");
-    await ann.post("two");
-    const batch = await bob.batch(`since=${cursor}&wait=60`);
-    expect(texts(batch)).toEqual(["one", "two"]);
-    expect(batch.gap).toBeUndefined();
-  });
-
-  test("when it was posted before the first poll, with since=0", async () => {
-    const [ann, bob] = [await Person.login(running.url, "ann"), await Person.login(running.url, "bob")];
-    await ann.post("early");
-    expect(texts(await bob.batch("since=0&wait=60"))).toEqual(["early"]);
-  });
-
-  test("and not at all, with since=now, when it was posted before", async () => {
-    const ann = await Person.login(running.url, "ann");
-    await ann.post("early");
-    expect(texts(await ann.batch("since=now&wait=0"))).toEqual([]);
-  });
-
-  test("to every page of a person, since each has its own cursor", async () => {
-    const ann = await Person.login(running.url, "ann");
-    const polls = [ann.batch("since=now&wait=60&client=a"), ann.batch("since=now&wait=60&client=b")];
-    await until(() => running.chat.waiting === 2);
-    await ann.post("both");
-    expect((await Promise.all(polls)).map(texts)).toEqual([["both"], ["both"]]);
-  });
-
-  test("also when the reply that carried it was thrown away", async () => {
-    const ann = await Person.login(running.url, "ann");
-    const { cursor } = await ann.batch("since=now&wait=0");
-    const gone = new AbortController();
-    const poll = ann.poll(`since=${cursor}&wait=60`, { signal: gone.signal });
-    await until(() => running.chat.waiting === 1);
-    gone.abort();
-    await expect(poll).rejects.toThrow();
-    await ann.post("still there");
-    expect(texts(await ann.batch(`since=${cursor}&wait=60`))).toEqual(["still there"]);
-  });
-
-  test("with all of Unicode in it, however the body is encoded", async () => {
-    const ann = await Person.login(running.url, "安 🦊 آن");
-    const text = '你好 🧑‍🚀 مرحبا "\\ \u2028 <b>&amp;</b>\n\tnext';
-    const put = `put_post/${encodeURIComponent(ann.name)}`;
-    await ann.post(text);
-    await ann.ask(put, {
-      method: "POST",
-      headers: { "Content-Type": "application/json; charset=UTF-8" },
-      body: JSON.stringify({ message: text }),
-    });
-    const batch = await ann.batch("since=0");
-    expect(texts(batch)).toEqual([text, text]);
-    expect(batch.messages.at(-1)?.user).toBe(ann.name);
-  });
 });
 
 test("200 clients that come and go see one sequence of 2,000 messages from 8 posters", async () => {

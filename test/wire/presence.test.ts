@@ -45,14 +45,6 @@ describe("who is here", () => {
     expect(await who()).toEqual({ count: 3, users: ["ann", "bob", "cat"] });
   });
 
-  test("comes with every reply", async () => {
-    const bob = await Person.login(running.url, "bob");
-    const poll = ann.batch("since=now&wait=60&client=a");
-    await until(() => running.chat.waiting === 1);
-    expect((await bob.batch("since=now&wait=0")).present).toBe(2);
-    expect((await poll).present).toBe(2);
-  });
-
   test("is who polls on, however long, and not who went away longer than the grace time ago, which is told", async () => {
     const brief = await startChat({ grace: 50 });
     const [cat, bob] = [await Person.login(brief.url, "cat"), await Person.login(brief.url, "bob")];
@@ -90,18 +82,6 @@ describe("who is here", () => {
     const ofBob = async () => (await told()).filter((notice) => notice.startsWith("bob"));
     while ((await ofBob()).length < 2);
     expect(await ofBob()).toEqual(["bob join", "bob leave"]);
-  });
-});
-
-describe("a name", () => {
-  test("is held while its owner is present, and free when they have gone", async () => {
-    void ann.poll("since=now&wait=60").catch(() => undefined);
-    await until(() => running.chat.waiting === 1);
-    await expect(Person.login(running.url, "ANN")).rejects.toThrow("409");
-    await ann.ask("leave/ann", { method: "POST" });
-    const other = await Person.login(running.url, "ANN");
-    expect((await ann.poll("since=now&wait=0")).status).toBe(401);
-    expect((await other.poll("since=now&wait=0")).status).toBe(200);
   });
 });
 
