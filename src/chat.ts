@@ -79,7 +79,7 @@ export async function createChat(options: ChatOptions = {}): Promise<Chat> {
       return new Follower(room.followers, since === "now" ? room.newest(0).cursor : since, signal);
     },
     get present() {
-      return [...room.people.who()];
+      return room.people.who();
     },
     get waiting() {
       return room.waiting;
@@ -169,7 +169,7 @@ class Routes {
   }
 
   #who(request: Request): Outcome {
-    const users = this.#room.people.who().slice(0, NAMES_TOLD);
+    const users = this.#room.people.who(NAMES_TOLD);
     return json(200, { count: this.#room.people.count, users }, this.#sessions.renew(request));
   }
 

@@ -9,8 +9,9 @@ import { parseName } from "./room/text.js";
 import type { Sessions } from "./sessions.js";
 import { StoreUnavailable } from "./store/store.js";
 
-/** How many messages are in the page's HTML. */
+/** How many messages and how many names are in the page's HTML. */
 const MESSAGES_IN_PAGE = 100;
+const NAMES_IN_PAGE = 100;
 
 const TAKEN = refuse(409, "name_taken", "Somebody else has this name now.");
 const FULL = unavailable("too_many_waiters", "Too many people are here. Try again soon.", 30);
@@ -90,7 +91,8 @@ export class Doors {
     const still = request.query()?.get("still") !== undefined;
     const view = {
       user: session.name,
-      who: this.#room.people.who(),
+      present: this.#room.people.count,
+      names: this.#room.people.who(NAMES_IN_PAGE),
       still,
       ...this.#room.newest(MESSAGES_IN_PAGE),
     };

@@ -11,9 +11,6 @@ import { type Strings, stringsFor } from "./strings.js";
 /** Where the pages and their styles are: beside `dist/` and `src/` alike. */
 export const STATIC = new URL("../static/", import.meta.url);
 
-/** So many names are in the page. */
-const NAMES_IN_PAGE = 100;
-
 /**
  * How the page stays fresh without scripts. It takes the whole page, since frames are forbidden, and with it, in all
  * browsers but Firefox, what is typed. So there is a link to a page that does without.
@@ -27,8 +24,10 @@ export interface RoomView {
   readonly messages: readonly Message[];
   /** Where to read on from. */
   readonly cursor: string;
-  /** Who is here, in order. */
-  readonly who: readonly string[];
+  /** How many people are here. */
+  readonly present: number;
+  /** The first of their names, in order. */
+  readonly names: readonly string[];
   /** Whether the page stays as it is, for who writes without scripts. */
   readonly still: boolean;
 }
@@ -66,7 +65,10 @@ export class Pages {
   }
 
   /** The room. */
-  chatroom(accepted: string | undefined, { user, messages, cursor, who, still }: RoomView): string {
+  chatroom(
+    accepted: string | undefined,
+    { user, messages, cursor, present, names, still }: RoomView,
+  ): string {
     const { lang, page, script, errors } = stringsFor(accepted);
     // In a script element only "<" could end the element.
     const strings = JSON.stringify({ ...script, errors }).replaceAll("<", "\\u003c");
@@ -76,12 +78,12 @@ export class Pages {
       user,
       cursor,
       segment: encodeURIComponent(user),
-      here: page.here.replace("{n}", `${who.length}`),
+      here: page.here.replace("{n}", `${present}`),
       strings: { html: strings },
       exit: { html: this.#hosted ? "" : exit(page.logOut) },
       refresh: { html: still ? "" : RENEW },
       note: still ? page.still : page.renewing,
-      names: { html: who.slice(0, NAMES_IN_PAGE).map(nameItem).join("\n") },
+      names: { html: names.map(nameItem).join("\n") },
       messages: { html: messages.map((message) => item(message, user, script)).join("\n") },
     });
   }

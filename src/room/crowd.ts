@@ -4,15 +4,19 @@
  */
 import type { Leaving, Neighbours } from "../store/neighbours.js";
 import type { Presence } from "./presence.js";
+import { SortedNames } from "./sorted.js";
+import type { Waiter } from "./waiters.js";
+
+/** What it needs to know of who is here on this process. */
+type Local = Pick<Presence<Waiter>, "has" | "held" | "here">;
 
 export class Crowd {
   readonly #neighbours: Neighbours;
-  readonly #presence: Presence;
-  #here = new Set<string>();
-  #sorted: readonly string[] | undefined;
+  readonly #presence: Local;
+  #here = new SortedNames();
 
   /** @param presence who is here on this process */
-  constructor(neighbours: Neighbours, presence: Presence) {
+  constructor(neighbours: Neighbours, presence: Local) {
     this.#neighbours = neighbours;
     this.#presence = presence;
   }
@@ -27,49 +31,39 @@ export class Crowd {
     return this.#here.has(user);
   }
 
-  /** The names of who is here, in order. */
-  names(): readonly string[] {
-    this.#sorted ??= [...this.#here].sort();
-    return this.#sorted;
+  /** Returns the names of the people here in order, at most `count` of them. */
+  names(count: number): string[] {
+    return this.#here.first(count);
   }
 
   /** Somebody was away, from here, and has come. @param left for how many milliseconds; undefined: a poll is held */
   arrived(user: string, left: number | undefined): void {
-    this.#add(user);
+    this.#here.add(user);
     this.#neighbours.arrived(user, left);
   }
 
   /** Somebody goes. Resolves when the others can know. */
   leave(user: string, client: string | undefined, how: Leaving): Promise<void> {
-    this.#change(this.#here.delete(user));
+    this.#here.delete(user);
     this.#neighbours.left(user, client, how);
     return this.#neighbours.told();
   }
 
   /** All who are here, as the others know; our own are too. */
   met(here: Iterable<string>): void {
-    this.#here = new Set(here);
+    this.#here = new SortedNames();
+    for (const user of here) this.#here.add(user);
     for (const [user] of this.#presence.here()) this.#here.add(user);
-    this.#change(true);
   }
 
   /** Somebody is here, as is heard. Who has left since we told of it ourselves is not. */
   came(user: string, isOwn: boolean): void {
-    if (!isOwn || this.#presence.has(user)) this.#add(user);
+    if (!isOwn || this.#presence.has(user)) this.#here.add(user);
   }
 
   went(user: string): void {
     // Gone elsewhere; but not from here.
     if (this.#presence.held(user) > 0) this.#neighbours.arrived(user, undefined);
-    else this.#change(this.#here.delete(user));
-  }
-
-  #add(user: string): void {
-    this.#change(!this.#here.has(user));
-    this.#here.add(user);
-  }
-
-  #change(changed: boolean): void {
-    if (changed) this.#sorted = undefined;
+    else this.#here.delete(user);
   }
 }

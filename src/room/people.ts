@@ -9,6 +9,7 @@ import { Crowd } from "./crowd.js";
 import { Names, type NamesOptions, type Session } from "./names.js";
 import { Notices } from "./notices.js";
 import { Presence } from "./presence.js";
+import type { Waiter } from "./waiters.js";
 
 export interface PeopleOptions extends Pick<NamesOptions, "maxNames" | "grace" | "forgotten"> {
   readonly store: Store;
@@ -19,13 +20,13 @@ export interface PeopleOptions extends Pick<NamesOptions, "maxNames" | "grace" |
 export class People {
   readonly names: Names;
   /** Who is here on this process. */
-  readonly presence: Presence;
+  readonly presence: Presence<Waiter>;
   readonly #options: PeopleOptions;
   readonly #neighbours: Neighbours | undefined;
   readonly #notices: Notices;
   readonly #crowd: Crowd | undefined;
   /** Who is here, on this process or on any. */
-  readonly #here: Crowd | Presence;
+  readonly #here: Crowd | Presence<Waiter>;
   readonly #startedAt = Date.now();
   readonly #started = performance.now();
 
@@ -49,9 +50,9 @@ export class People {
     return this.#here.count;
   }
 
-  /** The names of who is here, in order. */
-  who(): readonly string[] {
-    return this.#here.names();
+  /** Returns the names of the people here in order, at most `count` of them. Default: all. */
+  who(count = Number.POSITIVE_INFINITY): string[] {
+    return this.#here.names(count);
   }
 
   /** Takes part among the neighbours, if there are any. */

@@ -9,12 +9,13 @@
  * All that happens per poll is one look-up, when it is held; it keeps the person for when it is let go.
  */
 import { Deadlines, type Waiting } from "./deadlines.js";
+import { SortedNames } from "./sorted.js";
 
 /** Somebody who is here. */
-export class Person implements Waiting {
+export class Person<P> implements Waiting {
   readonly user: string;
-  /** How many polls are held. */
-  polls = 0;
+  /** Their held polls, the oldest first. A list, since most people hold one or two. */
+  readonly polls: P[] = [];
   /** When they will be away, while they have none held: a tick, as for every deadline. */
   due = 0;
   tick: number | undefined;
@@ -26,22 +27,22 @@ export class Person implements Waiting {
 
   /** Whether the grace time is running. */
   get isWaiting(): boolean {
-    return this.isHere && this.polls === 0;
+    return this.isHere && this.polls.length === 0;
   }
 }
 
 /** A poll, as far as presence goes. */
-export interface Polling {
+export interface Polling<P> {
   readonly user: string;
   /** Whose it is, once it is held. */
-  person: Person | undefined;
+  person: Person<P> | undefined;
 }
 
-export class Presence {
-  readonly #people = new Map<string, Person>();
+export class Presence<P extends Polling<P>> {
+  readonly #people = new Map<string, Person<P>>();
+  readonly #names = new SortedNames();
   readonly #grace: number;
-  readonly #leaving: Deadlines<Person>;
-  #sorted: readonly string[] | undefined;
+  readonly #leaving: Deadlines<Person<P>>;
 
   /**
    * @param grace milliseconds after the last poll or page view that a person is still here
@@ -65,21 +66,25 @@ export class Presence {
     return this.#people.has(user);
   }
 
-  /** The names of who is here, in order. */
-  names(): readonly string[] {
-    this.#sorted ??= [...this.#people.keys()].sort();
-    return this.#sorted;
+  /** Returns the names of the people here in order, at most `count` of them. */
+  names(count: number): string[] {
+    return this.#names.first(count);
+  }
+
+  /** The polls that somebody has held, the oldest first: the list itself, which changes as they are let go. */
+  polls(user: string): readonly P[] {
+    return this.#people.get(user)?.polls ?? [];
   }
 
   /** How many polls somebody has held. */
   held(user: string): number {
-    return this.#people.get(user)?.polls ?? 0;
+    return this.polls(user).length;
   }
 
-  /** Who has most polls held, and how many. Looks at everybody: for when there is no room for more. */
-  heaviest(): [user: string, polls: number] {
-    let heaviest: [string, number] = ["", 0];
-    for (const { user, polls } of this.#people.values()) if (polls > heaviest[1]) heaviest = [user, polls];
+  /** The polls of who has most of them held. Looks at everybody: for when there is no room for more. */
+  heaviest(): readonly P[] {
+    let heaviest: readonly P[] = [];
+    for (const { polls } of this.#people.values()) if (polls.length > heaviest.length) heaviest = polls;
     return heaviest;
   }
 
@@ -94,22 +99,25 @@ export class Presence {
   touch(user: string): boolean {
     const known = this.#people.get(user);
     const person = known ?? this.#add(user);
-    if (person.polls === 0) this.#leaving.set(person, this.#grace);
+    if (person.polls.length === 0) this.#leaving.set(person, this.#grace);
     return known === undefined;
   }
 
   /** A poll is held. True when its person was away. */
-  hold(poll: Polling): boolean {
+  hold(poll: P): boolean {
     const known = this.#people.get(poll.user);
-    poll.person = known ?? this.#add(poll.user);
-    poll.person.polls++;
+    const person = known ?? this.#add(poll.user);
+    person.polls.push(poll);
+    poll.person = person;
     return known === undefined;
   }
 
   /** A poll that was held is let go. */
-  release({ person }: Polling): void {
+  release(poll: P): void {
+    const { person } = poll;
     if (!person) return;
-    person.polls--;
+    if (person.polls.length === 1) person.polls.pop();
+    else person.polls.splice(person.polls.indexOf(poll), 1);
     // Who left meanwhile has no grace time.
     if (person.isWaiting) this.#leaving.set(person, this.#grace);
   }
@@ -119,7 +127,7 @@ export class Presence {
     const person = this.#people.get(user);
     if (!person) return false;
     person.isHere = false;
-    this.#sorted = undefined;
+    this.#names.delete(user);
     return this.#people.delete(user);
   }
 
@@ -128,10 +136,10 @@ export class Presence {
     this.#leaving.stop();
   }
 
-  #add(user: string): Person {
-    const person = new Person(user);
+  #add(user: string): Person<P> {
+    const person = new Person<P>(user);
     this.#people.set(user, person);
-    this.#sorted = undefined;
+    this.#names.add(user);
     return person;
   }
 }

@@ -32,7 +32,7 @@ export class Room {
   readonly #backlog: Backlog;
   readonly #answers: Answers;
   readonly #waiters: Waiters;
-  readonly #presence: Presence;
+  readonly #presence: Presence<Waiter>;
   #draining = false;
 
   /** Opens the store and the room with it. Rejects when the store cannot be opened. */
@@ -58,7 +58,7 @@ export class Room {
     this.people = new People({
       ...options,
       forgotten: (user) => this.plain.close(user),
-      letGo: (user, client) => this.#waiters.release(user, client),
+      letGo: (user, client) => this.#waiters.cancel(this.#presence.polls(user), client),
     });
     this.#presence = this.people.presence;
     this.plain = new PlainReaders(this.#backlog.end, neighbours);
@@ -107,7 +107,9 @@ export class Room {
     this.#backlog.push(message);
     this.#answers.forget();
     // That they came is no news to those who came.
-    if (message.kind === "join") this.#waiters.passOver(message.user, before, message.id);
+    if (message.kind === "join") {
+      this.#waiters.passOver(this.#presence.polls(message.user), before, message.id);
+    }
     this.#waiters.wake();
     this.followers.wake();
     this.counts.messages++;
@@ -145,9 +147,9 @@ export class Room {
     const own = this.#presence.held(user);
     if (own >= maxWaitersPerUser) return false;
     if (this.#waiters.size < maxWaiters) return true;
-    const [heaviest, polls] = this.#presence.heaviest();
-    if (polls <= own + 1) return false;
-    this.#waiters.releaseOldest(heaviest);
+    const heaviest = this.#presence.heaviest();
+    if (heaviest.length <= own + 1) return false;
+    this.#waiters.cancel(heaviest.slice(0, 1));
     return true;
   }
 
@@ -179,7 +181,7 @@ export class Room {
    * that is so on every process.
    */
   async leave(user: string, client?: string): Promise<void> {
-    this.#waiters.release(user, client);
+    this.#waiters.cancel(this.#presence.polls(user), client);
     if (this.#presence.held(user) === 0) await this.people.leave(user, client, "good-bye");
   }
 
@@ -191,7 +193,7 @@ export class Room {
     const user = session.name;
     this.people.names.end(session);
     this.plain.close(user);
-    this.#waiters.release(user);
+    this.#waiters.cancel(this.#presence.polls(user));
     await this.people.leave(user, undefined, "log-out");
   }
 

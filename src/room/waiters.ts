@@ -19,7 +19,7 @@ import { Rounds } from "./rounds.js";
  * One poll. Who asks brings it, with the way to answer it; there may be ten thousand at once, so it is one object
  * and no closures.
  */
-export abstract class Waiter implements Polling {
+export abstract class Waiter implements Polling<Waiter> {
   readonly user: string;
   /** What was last seen; `"now"` is made a cursor when the poll reaches the room. */
   cursor: Cursor | "now";
@@ -27,11 +27,9 @@ export abstract class Waiter implements Polling {
   wait: number;
   /** The page that polls: a newer poll of the same page and user supersedes this one. Undefined: nothing does. */
   readonly client: string | undefined;
-  person: Person | undefined;
+  person: Person<Waiter> | undefined;
   /** Where it is held, or is to be. */
   place: Place | undefined;
-  /** Which of all that were ever held it is. */
-  turn = 0;
 
   constructor(user: string, cursor: Cursor | "now", wait: number, client?: string) {
     this.user = user;
@@ -84,7 +82,6 @@ export class Waiters {
   // A place may still stand in the deadlines, so it is used again instead of left there.
   readonly #spare: Place[] = [];
   #size = 0;
-  #turns = 0;
   #sweepAt = FEW_PLACES;
   // Who came behind. A broadcast makes everybody late, and is one flag instead of one entry each.
   #late = new Set<Waiter>();
@@ -114,7 +111,6 @@ export class Waiters {
     const place = waiter.place ?? this.#newPlace(waiter);
     waiter.place = place;
     place.waiter = waiter;
-    waiter.turn = this.#turns++;
     this.#size++;
     this.#deadlines.set(place, waiter.wait);
     if (!this.#options.isBehind(waiter)) return;
@@ -153,22 +149,17 @@ export class Waiters {
     if (older) this.settle(older, "superseded");
   }
 
-  /** Lets the polls of a user go who goes away: that of one client, or all. */
-  release(user: string, client?: string): void {
-    const one = client !== undefined && this.#places.get(keyOf(user, client))?.waiter;
-    if (one) this.settle(one, "left");
-    else if (client === undefined) for (const waiter of this.#of(user)) this.settle(waiter, "left");
+  /** Cancels polls: those of one client, or without a client all. */
+  cancel(polls: readonly Waiter[], client?: string): void {
+    // A copy, since a poll that is cancelled leaves the list.
+    for (const poll of [...polls]) {
+      if (client === undefined || poll.client === client) this.settle(poll, "left");
+    }
   }
 
-  /** Lets the poll go that a user has had held for longest. */
-  releaseOldest(user: string): void {
-    const [oldest] = this.#of(user).sort((a, b) => a.turn - b.turn);
-    if (oldest) this.settle(oldest, "left");
-  }
-
-  /** Moves a user's own polls from one cursor to the next, past a message that is no news to them. */
-  passOver(user: string, from: Cursor, to: Cursor): void {
-    for (const waiter of this.#of(user)) if (waiter.cursor === from) waiter.cursor = to;
+  /** Moves polls from one cursor to the next, past a message that is no news to them. */
+  passOver(polls: readonly Waiter[], from: Cursor, to: Cursor): void {
+    for (const poll of polls) if (poll.cursor === from) poll.cursor = to;
   }
 
   /** Lets everybody go, so that the process can stop. */
@@ -192,11 +183,6 @@ export class Waiters {
   #sweep(): void {
     for (const place of this.#places.values()) if (!place.waiter) this.#places.delete(place.key);
     this.#sweepAt = Math.max(FEW_PLACES, 2 * this.#places.size);
-  }
-
-  // Looks at everybody: for what happens once a visit, not once a message.
-  #of(user: string): Waiter[] {
-    return this.#all().filter((waiter) => waiter.user === user);
   }
 
   #all(): Waiter[] {
