@@ -14,10 +14,8 @@ const MAX_AGE = 30 * 24 * 3600;
 /** A cookie older than this is renewed when there is an occasion, in seconds: a day. */
 const RENEW_AGE = 24 * 3600;
 
-/** So many `Cookie` headers are remembered as good. Forged ones are not, so strangers cannot fill this. */
+/** How many cookies are remembered as good. Forged ones are not, so strangers cannot fill this. */
 const VERIFIED = 20_000;
-/** Longer ones are not remembered: what else is in the header is up to the caller. */
-const VERIFIED_LENGTH = 512;
 
 /** What is in a cookie: the session, and when it was signed. */
 export interface Signed extends Session {
@@ -44,7 +42,7 @@ export class Sessions {
   /** The `Set-Cookie` value for a session. */
   cookie({ name, id, since }: Session, request: Request): string {
     const value = sign(JSON.stringify([name, id, since, Date.now()]), this.#secrets[0]);
-    return setCookie(COOKIE, value, { maxAge: MAX_AGE, secure: request.isSecure });
+    return setCookie(request.cookieName(COOKIE), value, { maxAge: MAX_AGE, secure: request.isSecure });
   }
 
   /**
@@ -59,28 +57,27 @@ export class Sessions {
 
   /** The `Set-Cookie` value that takes the cookie away. */
   noCookie(request: Request): string {
-    return setCookie(COOKIE, "", { maxAge: 0, secure: request.isSecure });
+    return setCookie(request.cookieName(COOKIE), "", { maxAge: 0, secure: request.isSecure });
   }
 
   /** The caller's session, or undefined when there is none, it is not ours, or it has ended. */
   of(request: Request): Signed | undefined {
-    const header = request.req.headers.cookie;
-    if (header === undefined) return undefined;
-    const session = this.#verified.get(header) ?? this.#verify(header, request);
+    // A chat above this one on the same host may have a cookie of the same name.
+    const sessions = request
+      .cookies(COOKIE)
+      .map((cookie) => this.#verified.get(cookie) ?? this.#verify(cookie));
+    const session = sessions.find((session) => session !== undefined);
     if (!session || Date.now() - session.signedAt > MAX_AGE * 1000) return undefined;
     return this.#room.people.names.has(session) ? session : undefined;
   }
 
-  #verify(header: string, request: Request): Signed | undefined {
-    // A chat above this one on the same host may have a cookie of the same name.
-    const text = request
-      .cookies(COOKIE)
-      .map((cookie) => unsign(cookie, this.#secrets))
-      .find((text) => text !== undefined);
+  #verify(cookie: string): Signed | undefined {
+    const text = unsign(cookie, this.#secrets);
     const session = text === undefined ? undefined : parse(text);
     if (!session) return undefined;
     if (this.#verified.size >= VERIFIED) this.#verified.clear();
-    if (header.length <= VERIFIED_LENGTH) this.#verified.set(header, session);
+    // A copy: a slice would keep the whole header in memory.
+    this.#verified.set(Buffer.from(cookie).toString(), session);
     return session;
   }
 

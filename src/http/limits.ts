@@ -1,4 +1,5 @@
 /** Bounds on how often a stranger may ask: token buckets, and by which part of an address strangers are told apart. */
+import { isIP, SocketAddress } from "node:net";
 
 /** Callers that are remembered at once. A stranger can invent more; then those who used least are forgotten. */
 const CALLERS = 10_000;
@@ -49,14 +50,23 @@ export class Rate {
 }
 
 /**
- * The part of an address that one household can be told by: of IPv6 the first 64 bits, since the rest is free to choose
- * (RFC 4291, 2.5.4), of IPv4 all.
+ * Returns the canonical form of an address: lower case, the longest run of zeros cut out, an IPv4-mapped address as IPv4,
+ * without zone and port. Undefined for any other text. Ports are common in `X-Forwarded-For` (Azure).
+ */
+export function canonicalAddress(text: string): string | undefined {
+  const [, bracketed, beforePort] = /^\[(.*)\](?::\d+)?$|^([^:]*):\d+$/.exec(text) ?? [];
+  const address = bracketed ?? beforePort ?? text;
+  if (isIP(address) !== 6) return isIP(address) === 4 ? address : undefined;
+  return new SocketAddress({ address, family: "ipv6" }).address.replace(/^::ffff:(?=\d+\.)/, "");
+}
+
+/**
+ * The part of a canonical address that one household can be told by: of IPv6 the first 64 bits, since the rest is free to
+ * choose (RFC 4291, 2.5.4), of IPv4 all.
  */
 export function neighbourhood(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined) return mapped;
   if (!address.includes(":")) return address;
-  const [head = "", tail = ""] = address.split("::").map((half) => half.replace(/%.*/, ""));
+  const [head = "", tail = ""] = address.split("::");
   const left = head === "" ? [] : head.split(":");
   const right = tail === "" ? [] : tail.split(":");
   const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");

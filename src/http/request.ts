@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { quality } from "./accept.js";
 import { readForm } from "./body.js";
 import { type Fields, parseForm } from "./form.js";
+import { canonicalAddress } from "./limits.js";
 import type { Refusal } from "./reply.js";
 
 export interface RequestOptions {
@@ -45,12 +46,14 @@ export class Request {
 
   /** Whether the caller's connection is TLS. */
   get isSecure(): boolean {
-    return (this.#forwarded("proto") ?? ("encrypted" in this.req.socket ? "https" : "http")) === "https";
+    const proto = this.#forwarded("proto") ?? ("encrypted" in this.req.socket ? "https" : "http");
+    return proto.toLowerCase() === "https";
   }
 
-  /** The caller's address. */
+  /** The caller's address in its canonical form. It is that of the connection if the proxy names none. */
   get address(): string {
-    return this.#forwarded("for") ?? this.req.socket.remoteAddress ?? "";
+    const { remoteAddress = "" } = this.req.socket;
+    return canonicalAddress(this.#forwarded("for") ?? "") ?? canonicalAddress(remoteAddress) ?? "";
   }
 
   /** The way from here to the root, as a relative link. */
@@ -74,8 +77,7 @@ export class Request {
     const site = this.req.headers["sec-fetch-site"];
     if (site !== undefined) return site !== "same-origin" && site !== "none";
     const { origin } = this.req.headers;
-    const host = this.#forwarded("host") ?? this.req.headers.host;
-    return origin !== undefined && origin.replace(/^https?:\/\//, "") !== host;
+    return origin !== undefined && !isOriginOf(origin, this.#host);
   }
 
   /** The query's fields, or undefined when it is malformed. */
@@ -83,11 +85,21 @@ export class Request {
     return parseForm(this.#search);
   }
 
-  /** The values of all cookies with a name: those of the most specific path first (RFC 6265, 5.4). */
+  /**
+   * The name of a cookie of ours. It contains the port that the caller asked for, unless that is a default port, since a
+   * browser sends the cookies of a host to all its ports (RFC 6265, 8.5).
+   */
+  cookieName(name: string): string {
+    const [, port = "80"] = /:(\d{1,5})$/.exec(this.#host) ?? [];
+    return port === "80" || port === "443" ? name : `${name}-${port}`;
+  }
+
+  /** The values of all cookies of ours with a name: those of the most specific path first (RFC 6265, 5.4). */
   cookies(name: string): string[] {
+    const full = this.cookieName(name);
     return (this.req.headers.cookie?.split(";") ?? []).flatMap((pair) => {
       const equals = pair.indexOf("=");
-      return equals >= 0 && pair.slice(0, equals).trim() === name ? [pair.slice(equals + 1).trim()] : [];
+      return equals >= 0 && pair.slice(0, equals).trim() === full ? [pair.slice(equals + 1).trim()] : [];
     });
   }
 
@@ -109,6 +121,11 @@ export class Request {
     return readForm(this.req, this.#options.bodyLimit);
   }
 
+  /** The host that the caller asked for, and its port; empty if the caller does not say. */
+  get #host(): string {
+    return this.#forwarded("host") ?? this.req.headers.host ?? "";
+  }
+
   #forwarded(what: "for" | "proto" | "host"): string | undefined {
     if (!this.#options.trustProxy) return undefined;
     const header = this.req.headers[`x-forwarded-${what}`];
@@ -122,6 +139,13 @@ function originForm(target: string): string {
   const absolute = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1];
   if (absolute === undefined) return target;
   return absolute.startsWith("/") ? absolute : `/${absolute}`;
+}
+
+/** Whether an origin is that of a host, whose default port may be written out. */
+function isOriginOf(origin: string, host: string): boolean {
+  const [scheme = ""] = /^https?:/.exec(origin) ?? [];
+  const url = `${scheme}//${host}`;
+  return URL.canParse(url) && new URL(url).origin === origin;
 }
 
 /** What a path is below a mount: `/` for the mount itself, `""` for what is elsewhere. */

@@ -1,7 +1,7 @@
 /** Pages of other sites, which make a browser send what its user did not ask for. */
 import { describe, expect, test } from "vitest";
 import { chatPerTest } from "./chat.js";
-import { code, FORM, Person } from "./person.js";
+import { code, FORM, HOST, Person } from "./person.js";
 
 const start = chatPerTest();
 
@@ -15,6 +15,12 @@ describe("another site", () => {
     ["cross-site under our own origin", { "Sec-Fetch-Site": "cross-site", Origin: "http://HOST" }],
     ["another origin", { Origin: "https://evil.example" }],
     ["an origin that begins like ours", { Origin: "http://HOST.evil.example" }],
+    ["an origin with our host for its user", { Origin: "http://HOST@evil.example" }],
+    ["our host without a scheme", { Origin: "HOST" }],
+    ["another scheme", { Origin: "ftp://HOST" }],
+    ["another default port", { Origin: "https://a", Host: "a:80" }],
+    ["the port of another scheme", { Origin: "http://a", Host: "a:443" }],
+    ["a host that is none", { Origin: "http://a", Host: "a:b" }],
     ["an origin that ends like ours", { Origin: "http://evil-HOST" }],
     ["another port", { Origin: "http://127.0.0.1:1" }],
     ["no origin to speak of", { Origin: "null" }],
@@ -24,10 +30,7 @@ describe("another site", () => {
   test.each(foreign)("that is %s gets no post through, on any route", async (_, headers) => {
     const { url } = await start();
     const ann = await Person.login(url, "ann");
-    const filled = Object.entries(headers).map(([name, value]) => [
-      name,
-      value.replace("HOST", new URL(url).host),
-    ]);
+    const filled = Object.entries(headers).map(([name, value]) => [name, value.replace("HOST", HOST)]);
     for (const path of posts) {
       const body = "name=eve&message=forged";
       const reply = await ann.ask(path, {
@@ -47,9 +50,12 @@ describe("another site", () => {
       {},
       { "Sec-Fetch-Site": "same-origin" },
       { "Sec-Fetch-Site": "none" },
-      { Origin: url },
+      { Origin: `http://${HOST}` },
       { Origin: "https://chat.example", "X-Forwarded-Host": "chat.example" },
       { Origin: "https://chat.example", "X-Forwarded-Host": "evil.example, chat.example" },
+      { Origin: "https://chat.example", "X-Forwarded-Host": "chat.example:443" },
+      { Origin: "http://chat.example", "X-Forwarded-Host": "CHAT.example:80" },
+      { Origin: "http://[::1]", "X-Forwarded-Host": "[::1]:80" },
     ]) {
       expect((await ann.say("mine", headers)).status).toBe(200);
     }

@@ -24,10 +24,16 @@ export interface Ask {
   readonly signal?: AbortSignal;
 }
 
+/**
+ * Without a port, since the port is part of a cookie's name: so a cookie is good for several processes, as behind a
+ * balancer, and for requests by the byte.
+ */
+export const HOST = "127.0.0.1";
+
 /** One request, one reply; redirects are not followed. */
 export function ask(url: string, { body, ...options }: Ask = {}): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const req = http.request(url, options, (res) => {
+    const req = http.request(url, { ...options, headers: { Host: HOST, ...options.headers } }, (res) => {
       const chunks: Buffer[] = [];
       res.on("data", (chunk: Buffer) => chunks.push(chunk));
       res.on("error", reject);
