@@ -91,7 +91,7 @@ export class Request {
    */
   cookieName(name: string): string {
     const [, port = "80"] = /:(\d{1,5})$/.exec(this.#host) ?? [];
-    return port === "80" || port === "443" ? name : `${name}-${port}`;
+    return port === "80" || port === "443" ? name : `${name}_${port}`;
   }
 
   /** The values of all cookies of ours with a name: those of the most specific path first (RFC 6265, 5.4). */

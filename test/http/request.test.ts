@@ -51,7 +51,7 @@ describe("a cookie", () => {
   });
 
   test("has the port of the host in its name", async () => {
-    const headers = { Host: "a:81", Cookie: "holdline=1; holdline-81=2; holdline-80=3" };
+    const headers = { Host: "a:81", Cookie: "holdline=1; holdline_81=2; holdline_80=3" };
     expect(await seen((request) => request.cookies("holdline"), "/", { headers })).toEqual(["2"]);
   });
 

@@ -30,6 +30,11 @@ export interface Ask {
  */
 export const HOST = "127.0.0.1";
 
+/** The session's cookie as a client has it that sends the port, like a browser. */
+export function cookieAt(url: string, { cookie }: Person): string {
+  return cookie.replace("=", `_${new URL(url).port}=`);
+}
+
 /** One request, one reply; redirects are not followed. */
 export function ask(url: string, { body, ...options }: Ask = {}): Promise<Reply> {
   return new Promise((resolve, reject) => {

@@ -120,8 +120,8 @@ describe("two servers on one host", () => {
   });
 
   test.each([
-    ["chat.test:5000", "holdline-5000"],
-    ["[::1]:5000", "holdline-5000"],
+    ["chat.test:5000", "holdline_5000"],
+    ["[::1]:5000", "holdline_5000"],
     ["chat.test", "holdline"],
     ["chat.test:80", "holdline"],
     ["chat.test:443", "holdline"],
@@ -142,8 +142,8 @@ describe("two servers on one host", () => {
       const { url } = await start({ trustProxy });
       return (await login(url, "ann", proxied)).headers["set-cookie"]?.[0]?.split("=")[0];
     };
-    expect(await nameOf(true)).toBe("holdline-8443");
-    expect(await nameOf(false)).toBe("holdline-5000");
+    expect(await nameOf(true)).toBe("holdline_8443");
+    expect(await nameOf(false)).toBe("holdline_5000");
   });
 });
 
