@@ -94,6 +94,11 @@ export async function createChat(options: ChatOptions = {}): Promise<Chat> {
 
 const FOREIGN = refuse(403, "foreign_origin", "This came from another site.");
 
+/** Refuses what a page of another site made a browser send, cookie and all. */
+function fromHere(handler: Handler): Handler {
+  return (request) => (request.isForeign() ? FOREIGN : handler(request));
+}
+
 class Routes {
   readonly router: Router;
   readonly metrics: Metrics | undefined;
@@ -128,9 +133,8 @@ class Routes {
     this.router.on("GET", pattern, handler);
   }
 
-  /** A page elsewhere may make a browser send a POST, cookie and all; it gets no further than this. */
   #post(pattern: string, handler: Handler): void {
-    this.router.on("POST", pattern, (request) => (request.isForeign() ? FOREIGN : handler(request)));
+    this.router.on("POST", pattern, fromHere(handler));
   }
 
   /** Our own log-in. */
@@ -150,7 +154,7 @@ class Routes {
     this.#get("/chatroom/:user", (request) => doors.chatroomSlash(request));
     get("/chatroom/:user/", (request) => doors.chatroom(request));
     this.#post("/put_post/:user", this.metrics?.posts(post) ?? post);
-    this.#get("/get_post/:user", poll);
+    this.#get("/get_post/:user", fromHere(poll));
     this.#post("/get_post/:user", poll);
     get("/who", (request) => this.#who(request));
     this.#post("/leave/:user", leave);

@@ -87,7 +87,8 @@ export class Doors {
     const session = this.#sessions.of(request);
     if (!session) return redirect(303, "../../login");
     if (request.params.user !== session.name) return redirect(303, `../../${chatroomOf(session.name)}`);
-    if (!request.isHead) this.#room.view(session.name);
+    // A link of another site leads to the page, but nobody is present by it and no cursor moves.
+    if (!request.isHead && !request.isForeign()) this.#room.view(session.name);
     const still = request.query()?.get("still") !== undefined;
     const view = {
       user: session.name,

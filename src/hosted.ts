@@ -46,7 +46,7 @@ export class HostSessions extends Sessions {
     if ("rule" in name) throw new RangeError(`identify gave a name that will not do: ${name.rule}`);
     const session = { ...name, id: "host", since: 0, signedAt: Number.POSITIVE_INFINITY };
     // The register has no say here, but forgets for us those who were here long ago.
-    this.#room.people.names.has(session);
+    if (!request.isHead) this.#room.people.names.has(session);
     this.#callers.set(request, session);
     return handler(request);
   }

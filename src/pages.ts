@@ -106,7 +106,7 @@ export class Pages {
 }
 
 function exit(words: string): string {
-  return `<form method="post" action="../../logout"><button class="quiet">${words}</button></form>`;
+  return `<form method="post" action="../../logout?page"><button class="quiet">${words}</button></form>`;
 }
 
 /** For who comes to the log-in form and is logged in. */

@@ -5,7 +5,7 @@
  */
 import type { ServerResponse } from "node:http";
 import type { Fields } from "./http/form.js";
-import { HELD, isRefusal, json, type Outcome, refuse } from "./http/reply.js";
+import { HELD, isRefusal, json, NOSNIFF, type Outcome, refuse } from "./http/reply.js";
 import type { Request } from "./http/request.js";
 import type { Handler } from "./http/router.js";
 import { unavailable } from "./replies.js";
@@ -20,6 +20,8 @@ import type { Sessions } from "./sessions.js";
 const WAIT = 10;
 /** The longest wait, in seconds. */
 const MAX_WAIT = 60;
+
+const HEADERS = { "Content-Type": "application/json", "Cache-Control": "no-store", ...NOSNIFF };
 
 const FULL = unavailable("too_many_waiters", "Too many people are waiting. Try again soon.", 2);
 
@@ -49,8 +51,8 @@ function poll(room: Room, request: Request, session: Session, fields: Fields): O
   const client = fields.get("client");
   if (client !== undefined && !isClient(client)) return BAD_CLIENT;
   const { name } = session;
-  // Who asks for the head only is not told what there is, so it neither waits nor supersedes.
-  if (request.isHead) return ask(room, request, new Poll(room, request, name, since, 0));
+  // The head of what a GET would get now. Nobody is present by it.
+  if (request.isHead) return { status: 200, headers: HEADERS, body: room.look(since).json };
   // Other requests may be waiting behind it (protocol.md).
   const ms = request.wasQueued ? 0 : Number(wait) * 1000;
   return ask(room, request, new Poll(room, request, name, since, ms, client));
@@ -145,11 +147,7 @@ function reply(
   if (res.destroyed || res.headersSent) return;
   if (room.draining) res.shouldKeepAlive = false;
   room.counts.bytes += bytes;
-  res.writeHead(200, {
-    "Content-Type": "application/json",
-    "Cache-Control": "no-store",
-    "Content-Length": bytes,
-  });
+  res.writeHead(200, { ...HEADERS, "Content-Length": bytes });
   const { socket } = res;
   // `end(body)` would hand the socket two pieces, the second one empty. As one piece it is 5% of a delivery less.
   socket?.cork();

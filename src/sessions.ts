@@ -50,7 +50,7 @@ export class Sessions {
    * path belongs to the folder it was set in, and we do not know the path we are mounted at.
    */
   renew(request: Request): { readonly "Set-Cookie"?: string } {
-    const session = this.of(request);
+    const session = request.isHead ? undefined : this.of(request);
     if (!session || Date.now() - session.signedAt < RENEW_AGE * 1000) return {};
     return { "Set-Cookie": this.cookie(session, request) };
   }
@@ -68,7 +68,8 @@ export class Sessions {
       .map((cookie) => this.#verified.get(cookie) ?? this.#verify(cookie));
     const session = sessions.find((session) => session !== undefined);
     if (!session || Date.now() - session.signedAt > MAX_AGE * 1000) return undefined;
-    return this.#room.people.names.has(session) ? session : undefined;
+    const { names } = this.#room.people;
+    return (request.isHead ? names.mayHave(session) : names.has(session)) ? session : undefined;
   }
 
   #verify(cookie: string): Signed | undefined {

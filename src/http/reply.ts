@@ -43,12 +43,7 @@ export function refuse(status: number, code: string, message: string, headers: H
 export function json(status: number, value: unknown, headers: HeaderMap = {}): Reply {
   return {
     status,
-    headers: {
-      "Content-Type": "application/json",
-      "Cache-Control": "no-store",
-      "X-Content-Type-Options": "nosniff",
-      ...headers,
-    },
+    headers: { "Content-Type": "application/json", "Cache-Control": "no-store", ...headers },
     body: JSON.stringify(value),
   };
 }
@@ -61,7 +56,6 @@ const GUARDS = {
   "Content-Security-Policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-  "X-Content-Type-Options": "nosniff",
   "Referrer-Policy": "same-origin",
   "Cross-Origin-Opener-Policy": "same-origin",
 };
@@ -84,6 +78,9 @@ export function redirect(status: 303 | 308, location: string, headers: HeaderMap
   return { status, headers: { Location: location, "Cache-Control": "no-store", ...headers } };
 }
 
+/** On every reply: no browser takes a reply for another type than the one it says, or says nothing of. */
+export const NOSNIFF = { "X-Content-Type-Options": "nosniff" };
+
 /** Sends a reply, unless one was sent or nobody is there to read it. Gives how long its body is, in bytes. */
 export function send(res: ServerResponse<IncomingMessage>, reply: Reply): number {
   if (res.headersSent || res.destroyed) return 0;
@@ -91,7 +88,7 @@ export function send(res: ServerResponse<IncomingMessage>, reply: Reply): number
   // Without a length the body would go out in chunks, which costs more and tells less.
   const bodiless = status === 204 || status === 304;
   const bytes = Buffer.byteLength(body);
-  res.writeHead(status, bodiless ? headers : { ...headers, "Content-Length": bytes });
+  res.writeHead(status, { ...NOSNIFF, ...headers, ...(!bodiless && { "Content-Length": bytes }) });
   res.end(body);
   return bytes;
 }

@@ -103,8 +103,12 @@ export class Request {
     });
   }
 
-  /** Whether the caller would rather see a page than JSON: a browser that navigates, not a script or `curl`. */
+  /**
+   * Whether the caller would rather see a page than JSON: a browser that navigates, not a script or `curl`. Our own forms
+   * say `?page`, since some browsers accept anything alike (links2, NetSurf).
+   */
   prefersHtml(): boolean {
+    if (this.query()?.get("page") !== undefined) return true;
     const accept = this.req.headers.accept ?? "*/*";
     const [html, json] = [quality(accept, "text/html"), quality(accept, "application/json")];
     // w3m would have text/html and application/* alike: what it names is what it can show.

@@ -27,6 +27,8 @@ export interface RouterOptions extends RequestOptions {
 }
 
 const NOT_FOUND = refuse(404, "not_found", "There is nothing here.");
+/** RFC 9112, 3.2. */
+const BAD_HOST = refuse(400, "bad_request", "A request has one Host.", { Connection: "close" });
 
 /** The most requests of one connection that wait for the reply to an earlier one. One more closes the connection. */
 const MAX_QUEUED = 16;
@@ -64,11 +66,12 @@ export class Router {
    */
   handle(req: IncomingMessage, res: ServerResponse<IncomingMessage>, next?: () => void): void {
     const request = new Request(req, res, this.#options);
-    const found = this.#find(request);
+    let found = this.#find(request);
     if (next && "code" in found) {
       next();
       return;
     }
+    if (!hasOneHost(req)) found = BAD_HOST;
     // Node drops what comes after a request to upgrade; a connection that lost something must not go on.
     if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
     if (res.socket === null) this.#queue(request, found);
@@ -155,6 +158,16 @@ export class Router {
     const bytes = send(res, reply);
     this.#options.sent?.(bytes);
   }
+}
+
+/** Node merges two Host headers, and a proxy may have believed the other one. HTTP/1.0 needs none, and HTTP/2 has none. */
+function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === 4 && name.toLowerCase() === "host") hosts++;
+  }
+  return hosts === 1 || (hosts === 0 && httpVersion !== "1.1");
 }
 
 /** What stands between the slashes, decoded, or undefined when it is no path or its percent-encoding is broken. */

@@ -63,12 +63,7 @@ function serveBytes(bytes: Buffer, type: string): StaticFile["serve"] {
       codings.find(([name]) => accepted.some(({ value }) => value === name)) ?? IDENTITY;
     // A strong tag is of one representation, so each coding has its own (RFC 9110, 8.8.3.3).
     const etag = `"${hash}-${coding}"`;
-    const headers = {
-      "Cache-Control": "no-cache",
-      ETag: etag,
-      Vary: "Accept-Encoding",
-      "X-Content-Type-Options": "nosniff",
-    };
+    const headers = { "Cache-Control": "no-cache", ETag: etag, Vary: "Accept-Encoding" };
     if (isFresh(request.req.headers["if-none-match"], etag)) return { status: 304, headers };
     const body = bodies.get(coding) ?? encode(bytes);
     bodies.set(coding, body);

@@ -47,11 +47,16 @@ export class Names {
     return this.#own(session) ? "yours" : "full";
   }
 
+  /** Whether a session has its name, or would get it back. Changes nothing. */
+  mayHave({ key, id, since }: Session): boolean {
+    const owner = this.#owners.get(key);
+    return !owner || owner.id === id || since > owner.since;
+  }
+
   /** Whether a session still has its name. The first to ask after a restart gets it back. */
   has(session: Session): boolean {
-    const owner = this.#owners.get(session.key);
-    if (owner?.id === session.id) return true;
-    if (owner && session.since <= owner.since) return false;
+    if (this.#owners.get(session.key)?.id === session.id) return true;
+    if (!this.mayHave(session)) return false;
     const owns = this.#own(session);
     if (owns) this.#options.neighbours?.own(session);
     return owns;

@@ -4,8 +4,8 @@
  */
 import type { Id } from "../store/id.js";
 import type { Kept, Message, Receive } from "../store/store.js";
-import { Answers, type Ending } from "./answers.js";
-import { Backlog } from "./backlog.js";
+import { type Answer, Answers, type Ending } from "./answers.js";
+import { Backlog, type Cursor } from "./backlog.js";
 import { Counts } from "./counts.js";
 import { Followers } from "./follow.js";
 import type { Session } from "./names.js";
@@ -130,7 +130,7 @@ export class Room {
     if (atOnce) {
       this.counts.polls["at-once"]++;
       if (!this.#draining) this.people.touch(user);
-      poll.answer(this.#answers.to(poll.cursor, this.#draining ? "drained" : "time-out"), "time-out");
+      poll.answer(this.look(poll.cursor), "time-out");
       return "answered";
     }
     if (poll.cursor === "now") poll.cursor = this.#backlog.end;
@@ -138,6 +138,11 @@ export class Room {
     this.#waiters.hold(poll);
     if (wasAway) this.people.arrived(user, undefined);
     return "held";
+  }
+
+  /** Returns the answer to a poll that does not wait. Changes nothing. */
+  look(cursor: Cursor | "now"): Answer {
+    return this.#answers.to(cursor, this.#draining ? "drained" : "time-out");
   }
 
   /** Nobody keeps others out by holding many polls: in a full room, who holds most gives their oldest place up. */

@@ -1,7 +1,7 @@
 /** Pages of other sites, which make a browser send what its user did not ask for. */
 import { describe, expect, test } from "vitest";
 import { chatPerTest } from "./chat.js";
-import { code, FORM, HOST, Person } from "./person.js";
+import { code, FORM, HOST, HTML, Person } from "./person.js";
 
 const start = chatPerTest();
 
@@ -41,6 +41,31 @@ describe("another site", () => {
       expect([path, ...code(reply)]).toEqual([path, 403, "foreign_origin"]);
     }
     expect((await ann.batch("since=0&wait=0")).messages.filter(({ text }) => text !== "")).toEqual([]);
+  });
+
+  test.each(["cross-site", "same-site"])("that is %s moves no cursor, by no link", async (site) => {
+    const { url, chat } = await start();
+    const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+    await bob.post("one");
+    const headers = { ...HTML, "Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate" };
+    for (const path of [
+      "get_post/ann",
+      "get_post/ann?since=0&wait=0",
+      "get_post/ann?since=0&wait=0&client=a",
+    ]) {
+      for (const more of [{}, { Accept: "*/*" }]) {
+        const reply = await ann.ask(path, { headers: { ...headers, ...more } });
+        expect([path, reply.status, reply.headers["set-cookie"]]).toEqual([path, 403, undefined]);
+      }
+    }
+    expect(code(await ann.ask("get_post/ann", { headers: { "Sec-Fetch-Site": site } }))).toEqual([
+      403,
+      "foreign_origin",
+    ]);
+    // A link to the room leads there, and shows it.
+    expect((await ann.ask("chatroom/ann/", { headers })).status).toBe(200);
+    expect(chat.present).toEqual([]);
+    expect(await ann.plain({ headers: { "Sec-Fetch-Site": "same-origin" } })).toBe("one");
   });
 
   test("is not our own page, an address bar, a trusted proxy's host, or a caller that is no browser", async () => {
