@@ -20,15 +20,15 @@ export class HostAuth implements Auth {
 
   authenticate(request: Request): Session | undefined | Promise<Session | undefined> {
     const identified = this.#identify(request.req);
-    if (typeof identified !== "object" || identified === null) return this.#sessionOf(identified);
-    return Promise.resolve(identified).then((name) => this.#sessionOf(name));
+    if (typeof identified !== "object" || identified === null) return this.#sessionOf(identified, request);
+    return Promise.resolve(identified).then((name) => this.#sessionOf(name, request));
   }
 
   renew(): Record<string, never> {
     return {};
   }
 
-  #sessionOf(identified: Identified): Session | undefined {
+  #sessionOf(identified: Identified, { isHead }: Request): Session | undefined {
     if (identified === undefined || identified === null) return undefined;
     if (typeof identified !== "string") {
       throw new TypeError(
@@ -38,8 +38,8 @@ export class HostAuth implements Auth {
     const name = parseName(identified);
     if ("rule" in name) throw new RangeError(`identify returned a name that is not allowed: ${name.rule}`);
     const session = { ...name, id: "", since: 0 };
-    // The record bounds how many names are remembered.
-    this.#members.setOwner(session);
+    // This bounds how many names are remembered. HEAD changes nothing.
+    if (!isHead) this.#members.setOwner(session);
     return session;
   }
 }

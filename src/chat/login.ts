@@ -90,7 +90,8 @@ export class Login {
 /** Answers `GET /chatroom/:user/`. */
 export function roomPage(room: Room, pages: Pages, request: Request, session: Session): HttpResponse {
   if (request.params.user !== session.name) return redirect(303, `../../${roomPath(session.name)}`);
-  if (!request.isHead) room.members.presence.touch(room.open(session));
+  // A link of another site leads here too, but it makes nobody present and moves no cursor.
+  if (!request.isHead && !request.isForeign()) room.members.presence.touch(room.open(session));
   const { events } = room.feed.readBefore("now", PAGE_MESSAGES);
   const view = {
     user: session.name,

@@ -60,12 +60,17 @@ export class Members {
    * and the result is a promise, which rejects with `StoreUnavailable`.
    */
   owns(session: Session): boolean | Promise<boolean> {
-    const member = this.#records.get(session.key);
-    if (member?.sessionId === session.id) return true;
-    if (member && session.since <= member.since) return false;
+    if (this.#records.get(session.key)?.sessionId === session.id) return true;
+    if (!this.mayOwn(session)) return false;
     const { cluster } = this.#options;
     if (!cluster) return this.setOwner(session);
     return cluster.verify(session).then((isValid) => isValid && this.setOwner(session));
+  }
+
+  /** Returns whether a session owns its name, or may take it again, as far as this process knows. Changes nothing. */
+  mayOwn({ key, id, since }: Session): boolean {
+    const member = this.#records.get(key);
+    return !member || member.sessionId === id || since > member.since;
   }
 
   /** Returns the record of a name. */

@@ -6,7 +6,7 @@ import type { ServerResponse } from "node:http";
 import { type Batch, type Cursor, type FinishReason, isCursor } from "../feed/index.js";
 import type { Fields } from "../http/form.js";
 import type { Request } from "../http/request.js";
-import { DEFERRED, HttpError, json, type Result } from "../http/response.js";
+import { DEFERRED, DYNAMIC, HttpError, json, type Result } from "../http/response.js";
 import type { Handler } from "../http/router.js";
 import type { Session } from "../store/cluster.js";
 import type { Message } from "../store/store.js";
@@ -19,6 +19,8 @@ import type { Room } from "./room.js";
 
 const DEFAULT_WAIT_S = 10;
 const MAX_WAIT_S = 60;
+
+const HEADERS = { "Content-Type": "application/json", ...DYNAMIC };
 
 const FULL = unavailable("too_many_waiters", "Too many people are waiting. Try again soon.", 2);
 const BAD_QUERY = new HttpError(400, "bad_request", "The query is malformed.");
@@ -160,12 +162,7 @@ function reply(room: Room, res: ServerResponse, body: string | Buffer, cookie?: 
   const bytes = Buffer.byteLength(body);
   room.counts.bytes += bytes;
   if (cookie !== undefined) res.setHeader("Set-Cookie", cookie);
-  res.writeHead(200, {
-    "Content-Type": "application/json",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Length": bytes,
-  });
+  res.writeHead(200, { ...HEADERS, "Content-Length": bytes });
   // `end(body)` makes two writes, and the second is empty. As one piece a delivery costs 5% less.
   const { socket } = res;
   socket?.cork();

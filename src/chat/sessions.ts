@@ -59,6 +59,7 @@ export class Sessions implements Auth {
   authenticate(request: Request): Session | undefined | Promise<Session | undefined> {
     const session = this.#read(request);
     if (!session) return undefined;
+    if (request.isHead) return this.#members.mayOwn(session) ? session : undefined;
     const owns = this.#members.owns(session);
     if (typeof owns === "boolean") return owns ? session : undefined;
     return owns.then((owns) => (owns ? session : undefined));

@@ -36,7 +36,7 @@ export class HttpError extends Error {
 }
 
 /** The headers of every dynamic response. */
-const DYNAMIC = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
+export const DYNAMIC = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
 
 /** Returns a JSON response. */
 export function json(status: number, value: unknown, headers: HeaderMap = {}): HttpResponse {

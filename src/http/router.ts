@@ -27,6 +27,8 @@ export interface RouterOptions extends RequestOptions {
 }
 
 const NOT_FOUND = new HttpError(404, "not_found", "Page not found.");
+/** RFC 9112, section 3.2. */
+const BAD_HOST = new HttpError(400, "bad_request", "A request has one Host.", { Connection: "close" });
 const BAD_PATH = new HttpError(400, "bad_request", "The path is malformed.");
 
 /** The most requests of one connection that wait for the reply to an earlier one. One more closes the connection. */
@@ -65,11 +67,12 @@ export class Router {
    */
   handle(req: IncomingMessage, res: ServerResponse<IncomingMessage>, next?: () => void): void {
     const request = new Request(req, res, this.#options);
-    const found = this.#find(request);
+    let found = this.#find(request);
     if (next && found instanceof HttpError) {
       next();
       return;
     }
+    if (!hasOneHost(req)) found = BAD_HOST;
     // Node drops what comes after a request to upgrade; a connection that lost something must not go on.
     if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
     if (res.socket === null) this.#queue(request, found);
@@ -158,6 +161,16 @@ export class Router {
     const bytes = send(res, response);
     this.#options.onSent?.(bytes);
   }
+}
+
+/** Node merges two Host headers, and a proxy may use the other one. HTTP/1.0 needs none, and HTTP/2 has none. */
+function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === 4 && name.toLowerCase() === "host") hosts++;
+  }
+  return hosts === 1 || (hosts === 0 && httpVersion !== "1.1");
 }
 
 /** What stands between the slashes, decoded, or undefined when it is no path or its percent-encoding is broken. */

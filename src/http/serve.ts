@@ -92,11 +92,16 @@ function bounded(handler: RequestListener, options: ServeOptions): Server {
     keepAliveTimeout: 0,
     // Node's default looks every 30 seconds, which would make a timeout of ten one of forty.
     connectionsCheckingInterval: 2_000,
+    // Node would send a bare 400.
+    requireHostHeader: false,
   };
-  const server = createServer(limits, (req, res) => {
+  const listener: RequestListener = (req, res) => {
     readNothing(req);
     handler(req, res);
-  });
+  };
+  const server = createServer(limits, listener);
+  // An expectation that we do not know is ignored (RFC 9110, 10.1.1); Node would send a bare 417.
+  server.on("checkExpectation", listener);
   server.maxConnections = options.maxConnections ?? 12_000;
   server.timeout = options.idleTimeout ?? 75_000;
   return server;
@@ -122,7 +127,8 @@ function refuseNonsense(error: NodeJS.ErrnoException, socket: Duplex): void {
     return;
   }
   const status = STATUSES[error.code ?? ""] ?? "400 Bad Request";
-  socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  const headers = "X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: 0";
+  socket.write(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n`);
   socket.destroySoon();
 }
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { Person } from "../wire/person.js";
+import { cookieAt, Person } from "../wire/person.js";
 import { type Server, startServer } from "../wire/server.js";
 import { enter, openBrowser } from "./browser.js";
 
@@ -89,7 +89,7 @@ test("what is refused is told, with a way back", async () => {
 test("w3m shows the room as text, and posts to it", async () => {
   const eve = await Person.login(server.url, "Eve");
   const w3m = async (...rest: string[]) => {
-    const cookie = `Cookie: ${eve.cookie}`;
+    const cookie = `Cookie: ${cookieAt(server.url, eve)}`;
     return (await promisify(execFile)("w3m", ["-dump", "-cols", "200", "-header", cookie, ...rest])).stdout;
   };
   await eve.post("the first line\nand the second");

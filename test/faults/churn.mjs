@@ -7,7 +7,7 @@
  * This process and the server each need some 11,000 file descriptors: `ulimit -n 20000`.
  */
 import http from "node:http";
-import { ask, login, post, sleep, startWrapped, stop } from "./people.mjs";
+import { ask, HOST, login, post, sleep, startWrapped, stop } from "./people.mjs";
 
 const HELD = 10_000;
 const PER_SECOND = 500;
@@ -38,7 +38,7 @@ function poll(client, options) {
       host: "127.0.0.1",
       port,
       path: `/get_post/ann?since=now&wait=60&client=${client}`,
-      headers: { Cookie },
+      headers: { Cookie, Host: HOST },
       ...options,
     })
     .on("response", (res) =>

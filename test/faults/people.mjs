@@ -46,10 +46,14 @@ export async function stop({ child, log }) {
   return log.join("").trim() || "nothing";
 }
 
+/** The cookie's name contains the port of this header; here it has none, as in the requests by the byte. */
+export const HOST = "x";
+
 /** One request. */
-export function ask(port, path, { body, ...options } = {}) {
+export function ask(port, path, { body, headers, ...options } = {}) {
   return new Promise((resolve, reject) => {
-    const req = http.request({ host: "127.0.0.1", port, path, ...options }, (res) => {
+    const sent = { Host: HOST, ...headers };
+    const req = http.request({ host: "127.0.0.1", port, path, headers: sent, ...options }, (res) => {
       const chunks = [];
       res.on("data", (chunk) => chunks.push(chunk)).on("error", reject);
       res.on("end", () =>

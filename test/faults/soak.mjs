@@ -6,7 +6,7 @@
  */
 import http from "node:http";
 import { connect } from "node:net";
-import { ask, login, startWrapped, stop } from "./people.mjs";
+import { ask, HOST, login, startWrapped, stop } from "./people.mjs";
 
 const MESSAGES = Number(process.env.MESSAGES ?? 1_000_000);
 const POSTERS = 10;
@@ -53,7 +53,7 @@ async function speak(name, share) {
 }
 
 async function read(name, count) {
-  const headers = { Cookie: await login(port, name) };
+  const headers = { Cookie: await login(port, name), Host: HOST };
   const agent = new http.Agent({ keepAlive: true });
   let cursor = "now";
   while (count.seen + count.gaps * 1e9 < MESSAGES) {

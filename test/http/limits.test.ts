@@ -1,7 +1,7 @@
 /** Rates, the neighbourhood of an address, and a log that does not repeat itself; with a clock that is set by hand. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { neighbourhood, Rate } from "../../src/http/limits.js";
+import { canonicalAddress, neighbourhood, Rate } from "../../src/http/limits.js";
 import { seldom } from "../../src/http/seldom.js";
 
 beforeEach(() => {
@@ -95,13 +95,11 @@ describe("a rate", () => {
 describe("a neighbourhood", () => {
   test.each([
     ["203.0.113.7", "203.0.113.7"],
-    ["::ffff:203.0.113.7", "203.0.113.7"],
-    ["::FFFF:203.0.113.7", "203.0.113.7"],
     ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2"],
     ["2001:db8:1:2::6", "2001:db8:1:2"],
     ["2001:db8::6", "2001:db8:0:0"],
     ["2001:db8:1:2::", "2001:db8:1:2"],
-    ["fe80::1%eth0", "fe80:0:0:0"],
+    ["1::2:3:4:5:6", "1:0:0:2"],
     ["::1", "0:0:0:0"],
     ["::", "0:0:0:0"],
     ["", ""],
@@ -134,6 +132,48 @@ describe("a neighbourhood", () => {
       "%".repeat(16_000),
     ]) {
       expect(typeof neighbourhood(odd)).toBe("string");
+    }
+  });
+});
+
+describe("the canonical form", () => {
+  test.each([
+    ["203.0.113.7", "203.0.113.7"],
+    ["203.0.113.7:40001", "203.0.113.7"],
+    ["[203.0.113.7]:1", "203.0.113.7"],
+    ["::FFFF:203.0.113.7", "203.0.113.7"],
+    ["[::ffff:cb00:7107]:443", "203.0.113.7"],
+    ["2001:DB8:0::0001", "2001:db8::1"],
+    ["[2001:0db8:0:0:0:0:0:1]", "2001:db8::1"],
+    ["FE80::1%eth0", "fe80::1"],
+    ["[fe80::1%2]:80", "fe80::1"],
+    ["1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"],
+    ["::", "::"],
+  ])("of %s is %s", (text, expected) => {
+    expect(canonicalAddress(text)).toBe(expected);
+  });
+
+  test.each([
+    "",
+    "a",
+    "1.2.3",
+    "01.2.3.4",
+    "1.2.3.4:",
+    "1.2.3.4:x",
+    ":1",
+    "[]",
+    "[]:1",
+    "[::1",
+    "::1]",
+    "1::2::3",
+  ])("of %j is none", (text) => {
+    expect(canonicalAddress(text)).toBeUndefined();
+  });
+
+  test("of a long text that is no address is none", () => {
+    for (const odd of [":", "%", "[", "]", "]:1", "1", "1.", "::"]) {
+      expect(canonicalAddress(odd.repeat(16_000))).toBeUndefined();
+      expect(canonicalAddress(`[${odd.repeat(16_000)}`)).toBeUndefined();
     }
   });
 });

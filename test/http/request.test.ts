@@ -43,11 +43,16 @@ describe("the target", () => {
 
 describe("a cookie", () => {
   const cookie = (header: string) =>
-    seen((request) => request.cookies("holdline"), "/", { headers: { Cookie: header } });
+    seen((request) => request.cookies("holdline"), "/", { headers: { Host: "a", Cookie: header } });
 
   test("is found among others, blanks or not, and keeps what comes after the first =", async () => {
     expect(await cookie("a=1; holdline=x=y; b=2")).toEqual(["x=y"]);
     expect(await cookie("a=1;holdline= x ;b=2")).toEqual(["x"]);
+  });
+
+  test("has the port of the host in its name", async () => {
+    const headers = { Host: "a:81", Cookie: "holdline=1; holdline_81=2; holdline_80=3" };
+    expect(await seen((request) => request.cookies("holdline"), "/", { headers })).toEqual(["2"]);
   });
 
   test("of several with one name comes in their order", async () => {

@@ -19,13 +19,13 @@ test("who has left does not come back when we hear late what we told ourselves, 
   const crowd = new Crowd(silent, presence);
   presence.hold({ user: "bob", person: undefined });
   crowd.arrived("bob", undefined);
-  expect(crowd.names()).toEqual(["bob"]);
+  expect(crowd.names(10)).toEqual(["bob"]);
   presence.leave("bob");
   await crowd.leave("bob", undefined, "log-out");
   crowd.came("bob", true);
-  expect(crowd.names()).toEqual([]);
+  expect(crowd.names(10)).toEqual([]);
   crowd.came("bob", false);
-  expect(crowd.names()).toEqual(["bob"]);
+  expect(crowd.names(10)).toEqual(["bob"]);
   crowd.went("bob");
   expect([crowd.count, crowd.has("bob")]).toEqual([0, false]);
 });
@@ -37,6 +37,6 @@ test("who is still here is here again when what we told is heard after others sa
   crowd.arrived("bob", 30_000);
   crowd.went("bob");
   crowd.came("bob", true);
-  expect(crowd.names()).toEqual(["bob"]);
+  expect(crowd.names(10)).toEqual(["bob"]);
   presence.stop();
 });

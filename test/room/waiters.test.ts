@@ -138,54 +138,36 @@ test("a page is one of one user: the same client id of another is another page",
   hold("bob", "page");
   hold("bob page", "page");
   expect(waiters.size).toBe(3);
-  waiters.release("bob", "page");
-  waiters.release("page", "bob");
-  expect(told).toEqual(["bob left"]);
+  hold("bob", "page");
+  expect(told).toEqual(["bob superseded"]);
 });
 
 test("names and clients like __proto__ are names and clients", () => {
   hold("__proto__", "constructor");
   hold("constructor", "__proto__");
   expect(waiters.size).toBe(2);
-  waiters.release("__proto__", "constructor");
-  expect(told).toEqual(["__proto__ left"]);
+  hold("__proto__", "constructor");
+  expect(told).toEqual(["__proto__ superseded"]);
 });
 
 test("polls that do not say whose page they are do not get in each other's way", () => {
-  hold("ann");
-  hold("ann");
-  waiters.release("ann", "page");
+  waiters.cancel([hold("ann"), hold("ann")], "page");
   expect([told, waiters.size]).toEqual([[], 2]);
 });
 
-test("without a client all polls of a user go, and nobody else's", () => {
-  hold("ann", "one");
-  hold("ann", "two");
-  hold("ann");
+test("of some polls those of one client are cancelled, or without a client all, and no others", () => {
+  const polls = [hold("ann", "one"), hold("ann", "two"), hold("ann")];
   hold("anna", "one");
-  waiters.release("ann");
-  expect(told).toEqual(["ann left", "ann left", "ann left"]);
-  expect(waiters.size).toBe(1);
-});
-
-test("the oldest poll of a user can be let go, and only that one", () => {
-  hold("bob");
-  const first = hold("ann", "one");
-  hold("ann");
-  waiters.settle(first, "superseded");
-  hold("ann", "one");
-  told = [];
-  waiters.releaseOldest("ann");
-  waiters.releaseOldest("nobody");
-  expect([told, waiters.size]).toEqual([["ann left"], 2]);
-  waiters.release("ann", "one");
-  expect(told).toEqual(["ann left", "ann left"]);
+  waiters.cancel(polls, "two");
+  expect([told, waiters.size]).toEqual([["ann left"], 3]);
+  waiters.cancel(polls);
+  expect([told, waiters.size]).toEqual([["ann left", "ann left", "ann left"], 1]);
 });
 
 test("who skips a message stays held through its round, and is woken by the next", () => {
-  hold("ann");
+  const ann = hold("ann");
   hold("bob");
-  waiters.passOver("ann", "5-0", "6-0");
+  waiters.passOver([ann], "5-0", "6-0");
   message("6-0");
   turn();
   expect(told).toEqual(["bob message"]);
@@ -196,7 +178,7 @@ test("who skips a message stays held through its round, and is woken by the next
 
 test("who has not seen what came before a message does not skip it", () => {
   const late = hold("ann", undefined, "4-0");
-  waiters.passOver("ann", "5-0", "6-0");
+  waiters.passOver([late], "5-0", "6-0");
   expect(late.cursor).toBe("4-0");
 });
 

@@ -1,6 +1,7 @@
 import http from "node:http";
-import { brotliDecompressSync, gunzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { syncBuiltinESMExports } from "node:module";
+import zlib, { brotliDecompressSync, gunzipSync } from "node:zlib";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Running, startChat } from "./chat.js";
 import { ask, HTML, Person, texts } from "./person.js";
 import { hear } from "./raw.js";
@@ -77,6 +78,28 @@ describe("static files", () => {
     expect(brotliDecompressSync(small).equals(source)).toBe(true);
     expect(gunzipSync(other).equals(source)).toBe(true);
     expect(brotli.headers.vary).toBe("Accept-Encoding");
+  });
+
+  describe("compressed", () => {
+    afterEach(() => {
+      vi.restoreAllMocks();
+      syncBuiltinESMExports();
+    });
+
+    test("never hold the event loop up, neither at the start nor at a request, and once for many requests", async () => {
+      const sync = [vi.spyOn(zlib, "brotliCompressSync"), vi.spyOn(zlib, "gzipSync")];
+      const brotli = vi.spyOn(zlib, "brotliCompress");
+      syncBuiltinESMExports();
+      const other = await startChat();
+      expect(brotli).not.toHaveBeenCalled();
+      const get = () => ask(`${other.url}/client/longpoll.js`, { headers: { "Accept-Encoding": "br" } });
+      const replies = await Promise.all([get(), get(), get()]);
+      expect(replies.map(({ headers }) => headers["content-encoding"])).toEqual(["br", "br", "br"]);
+      await get();
+      expect(brotli).toHaveBeenCalledTimes(1);
+      for (const spy of sync) expect(spy).not.toHaveBeenCalled();
+      await other.close();
+    });
   });
 
   test("outside the folder are never served", async () => {

@@ -24,10 +24,21 @@ export interface Ask {
   readonly signal?: AbortSignal;
 }
 
+/**
+ * Without a port, since the port is part of a cookie's name: so a cookie is good for several processes, as behind a
+ * balancer, and for requests by the byte.
+ */
+export const HOST = "127.0.0.1";
+
+/** The session's cookie as a client has it that sends the port, like a browser. */
+export function cookieAt(url: string, { cookie }: Person): string {
+  return cookie.replace("=", `_${new URL(url).port}=`);
+}
+
 /** One request, one reply; redirects are not followed. */
 export function ask(url: string, { body, ...options }: Ask = {}): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const req = http.request(url, options, (res) => {
+    const req = http.request(url, { ...options, headers: { Host: HOST, ...options.headers } }, (res) => {
       const chunks: Buffer[] = [];
       res.on("data", (chunk: Buffer) => chunks.push(chunk));
       res.on("error", reject);

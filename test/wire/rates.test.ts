@@ -82,6 +82,46 @@ describe("the rate", () => {
     expect(await from("2001:db8:1:3::1")).toBe(303);
   });
 
+  test("of log-ins is one for all spellings of an address, with or without a port", async () => {
+    for (const spellings of [
+      [
+        "198.51.100.8:40001",
+        "198.51.100.8:40002",
+        "198.51.100.8",
+        "::ffff:198.51.100.8",
+        "[::FFFF:c633:6408]:1",
+      ],
+      ["[2001:db8::1]:443", "[2001:db8::2]", "2001:DB8:0::1", "2001:0db8:0000:0:1::", "2001:db8::1%eth0"],
+    ]) {
+      const { url } = await start({ loginRate: 0.001, trustProxy: true });
+      const from = async (hop: string) =>
+        (await login(url, "ann", { "X-Forwarded-For": `192.0.2.1, ${hop}` })).status;
+      const statuses = [];
+      for (const hop of spellings) statuses.push(await from(hop));
+      expect(statuses).toEqual([303, 429, 429, 429, 429]);
+      expect(await from("198.51.100.9:40001")).toBe(409);
+    }
+  });
+
+  test("of log-ins is the connection's own for an X-Forwarded-For that is no address", async () => {
+    const { url } = await start({ loginRate: 0.001, trustProxy: true });
+    const hops = [
+      "unknown",
+      "",
+      "198.51.100.8:x",
+      "198.51.100.8:1:2",
+      "[198.51.100.8",
+      "[]:1",
+      "1.2.3",
+      "_a",
+    ];
+    const statuses = [];
+    for (const hop of ["127.0.0.1", ...hops, "\xff", "%".repeat(8000)]) {
+      statuses.push((await login(url, "ann", { "X-Forwarded-For": hop })).status);
+    }
+    expect(statuses).toEqual([303, ...statuses.slice(1).map(() => 429)]);
+  });
+
   test("is what the program's flags say; without --trust-proxy what a stranger says of their address is nothing", async () => {
     const server = await startServer("--post-rate", "0.001", "--login-rate", "0.001");
     const ann = await Person.login(server.url, "ann");
@@ -105,6 +145,7 @@ test("the cookie is for TLS only when the caller's connection is TLS as far as a
   const trusting = await start({ trustProxy: true });
   expect(await cookie(trusting.url, "a", "https")).toMatch(/; HttpOnly; SameSite=Lax; Secure$/);
   expect(await cookie(trusting.url, "b", "http, https")).toMatch(/; Secure$/);
+  expect(await cookie(trusting.url, "e", "HTTPS")).toMatch(/; Secure$/);
   expect(await cookie(trusting.url, "c", "https, http")).toMatch(/; SameSite=Lax$/);
   expect(await cookie(trusting.url, "d", "http")).toMatch(/; SameSite=Lax$/);
   const wary = await start();

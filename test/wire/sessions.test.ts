@@ -1,8 +1,10 @@
 /** Sessions over the wire: until when a cookie is good, how it is renewed, and under which secret. */
+import crypto from "node:crypto";
+import { syncBuiltinESMExports } from "node:module";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type ChatOptions, MemoryStore } from "../../src/index.js";
 import { chatPerTest } from "./chat.js";
-import { ask, Person } from "./person.js";
+import { ask, login, Person, type Reply } from "./person.js";
 import { sign } from "./sign.js";
 
 const DAY = 24 * 3600 * 1000;
@@ -79,6 +81,95 @@ describe("a cookie is renewed", () => {
     vi.setSystemTime(Date.now() + 31 * DAY);
     for (const path of ["", "who"]) expect((await ann.ask(path)).headers["set-cookie"]).toBeUndefined();
     expect((await ask(`${url}/who`)).headers["set-cookie"]).toBeUndefined();
+  });
+});
+
+describe("two servers on one host", () => {
+  /** What a browser keeps of its cookies: it tells them apart by their names, and not by ports. */
+  class Jar {
+    readonly #cookies = new Map<string, string>();
+
+    take({ headers }: Reply): void {
+      for (const cookie of headers["set-cookie"] ?? []) {
+        const [, name = "", value = "", age = ""] = /^([^=]+)=([^;]*); Max-Age=(\d+)/.exec(cookie) ?? [];
+        if (age === "0") this.#cookies.delete(name);
+        else this.#cookies.set(name, value);
+      }
+    }
+
+    get Cookie(): string {
+      return [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+    }
+  }
+
+  const home = async (url: string, headers: Record<string, string>) =>
+    (await ask(`${url}/`, { headers })).headers.location;
+
+  test("have a session each in one browser, and a log-out of one leaves the other alone", async () => {
+    const [one, other] = [await start(), await start()];
+    const jar = new Jar();
+    const sent = (url: string) => ({ Cookie: jar.Cookie, Host: new URL(url).host });
+    jar.take(await login(one.url, "ann", sent(one.url)));
+    jar.take(await login(other.url, "bob", sent(other.url)));
+    expect(await home(one.url, sent(one.url))).toBe("chatroom/ann/");
+    expect(await home(other.url, sent(other.url))).toBe("chatroom/bob/");
+    jar.take(await ask(`${one.url}/logout`, { method: "POST", headers: sent(one.url) }));
+    expect(await home(one.url, sent(one.url))).toBe("login");
+    expect(await home(other.url, sent(other.url))).toBe("chatroom/bob/");
+  });
+
+  test.each([
+    ["chat.test:5000", "holdline_5000"],
+    ["[::1]:5000", "holdline_5000"],
+    ["chat.test", "holdline"],
+    ["chat.test:80", "holdline"],
+    ["chat.test:443", "holdline"],
+    ["[::1]", "holdline"],
+    ["chat.test:x", "holdline"],
+  ])("that callers know as %s call the cookie %s", async (Host, name) => {
+    const { url } = await start();
+    const [cookie = ""] = (await login(url, "ann", { Host })).headers["set-cookie"] ?? [];
+    expect(cookie.split("=")[0]).toBe(name);
+    const Cookie = `${cookie.split(";")[0]}`;
+    expect(await home(url, { Host, Cookie })).toBe("chatroom/ann/");
+    expect(await home(url, { Host: "chat.test:1", Cookie })).toBe("login");
+  });
+
+  test("behind a trusted proxy have the port that the browser asked for, and else that of Host", async () => {
+    const proxied = { Host: "10.0.0.1:5000", "X-Forwarded-Host": "a.test:1, chat.test:8443" };
+    const nameOf = async (trustProxy: boolean) => {
+      const { url } = await start({ trustProxy });
+      return (await login(url, "ann", proxied)).headers["set-cookie"]?.[0]?.split("=")[0];
+    };
+    expect(await nameOf(true)).toBe("holdline_8443");
+    expect(await nameOf(false)).toBe("holdline_5000");
+  });
+});
+
+describe("a cookie that is good", () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+    syncBuiltinESMExports();
+  });
+
+  test("is verified once, whatever other cookies and forged ones come with it", async () => {
+    const { url } = await start();
+    const ann = await Person.login(url, "ann");
+    const [name = "", value = ""] = ann.cookie.split("=");
+    const status = async (Cookie: string) =>
+      (await ann.poll("since=now&wait=0", { headers: { Cookie } })).status;
+    expect(await status(ann.cookie)).toBe(200);
+    const hmac = vi.spyOn(crypto, "createHmac");
+    syncBuiltinESMExports();
+    for (const other of ["a=1", "a=2", `b=${"x".repeat(2000)}`]) {
+      expect(await status(`${other}; ${ann.cookie}`)).toBe(200);
+      expect(await status(`${ann.cookie}; ${other}`)).toBe(200);
+    }
+    expect(hmac).not.toHaveBeenCalled();
+    // Another spelling of its signature would be another cookie to remember.
+    for (const spelling of [`${value}!`, `${value}=`, `${value.replace(".", ".!")}`]) {
+      expect([spelling, await status(`${name}=${spelling}`)]).toEqual([spelling, 401]);
+    }
   });
 });
 
