@@ -1,7 +1,7 @@
 /** When the poll tries again: fake timers and a fake fetch. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { retryAfter } from "../../src/client/backoff.js";
-import { longPoll, type State } from "../../src/client/longpoll.js";
+import { longPoll, type State } from "../../src/client/index.js";
 import { type Answers, enter, holds, message, never, refused, reply } from "./fake-room.js";
 
 const second = 1000;
@@ -134,7 +134,7 @@ describe("a poll that outlives its wait", () => {
       });
       return new Response(body);
     };
-    const { asked } = start(hung, { slack: 3 });
+    const { asked } = start(hung, { timeoutSlack: 3 });
     await pass(3 * second);
     expect(asked.length).toBe(2);
   });
@@ -144,8 +144,8 @@ test.each([
   { wait: 0 },
   { wait: 61 },
   { wait: Number.NaN },
-  { slack: 0.001 },
-  { slack: Number.POSITIVE_INFINITY },
+  { timeoutSlack: 0.001 },
+  { timeoutSlack: Number.POSITIVE_INFINITY },
 ])("%o is no option", (wrong) => {
   expect(() => longPoll({ base: "/", user: "ann", ...wrong })).toThrow(RangeError);
 });

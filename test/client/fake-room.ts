@@ -6,7 +6,7 @@ import {
   longPoll,
   type Message,
   type State,
-} from "../../src/client/longpoll.js";
+} from "../../src/client/index.js";
 
 /** Fake timers for each test, a jitter of one half, and a signal that ends what the test began. */
 export function fakeTime(): { readonly signal: () => AbortSignal; readonly abort: () => void } {

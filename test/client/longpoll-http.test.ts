@@ -3,7 +3,7 @@ import { EventEmitter, once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type LongPollOptions, longPoll, type State } from "../../src/client/longpoll.js";
+import { type LongPollOptions, longPoll, type State } from "../../src/client/index.js";
 import { type Fault, Room } from "./small-room.js";
 
 let stop: AbortController;
@@ -130,7 +130,7 @@ test("a server that takes the request and says nothing is given up, and asked ag
     if (hung++ > 1) good();
   };
   const { base } = await listen(room.handler);
-  expect(await read(1, { base, user: "ann", since: "0", slack: 1 })).toEqual(["hello"]);
+  expect(await read(1, { base, user: "ann", since: "0", timeoutSlack: 1 })).toEqual(["hello"]);
   expect(hung).toBe(3);
 });
 

@@ -1,7 +1,7 @@
 /** Posting, alone: fake timers and a fake fetch. */
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { longPoll, SendError } from "../../src/client/longpoll.js";
+import { longPoll, SendError } from "../../src/client/index.js";
 import { refused } from "./fake-room.js";
 
 const second = 1000;

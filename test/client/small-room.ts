@@ -1,6 +1,6 @@
 /** A room over real HTTP whose answers can be spoiled. */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import type { Message } from "../../src/client/longpoll.js";
+import type { Message } from "../../src/client/index.js";
 
 /** What becomes of one answer: `good` sends it as it should be. */
 export type Fault = (req: IncomingMessage, res: ServerResponse, good: () => void) => void;

@@ -1,5 +1,5 @@
 /** A browser with several tabs, and the room they poll: locks, channel and server are played by this file. */
-import type { Message } from "../../src/client/longpoll.js";
+import type { Message } from "../../src/client/index.js";
 import { SharedPoll, type SharedPollOptions } from "../../src/client/tabs.js";
 import { reply } from "./fake-room.js";
 

@@ -59,7 +59,7 @@ test("whatever comes and goes, every tab that is left has seen the same, in orde
         else if (one.do === "open") add();
         else if (one.do === "settle") await settle();
         else if (tab) {
-          if (one.do === "greet") tab.poll.greet();
+          if (one.do === "greet") tab.poll.ping();
           else if (one.do === "hide" || one.do === "show") tab.visible = one.do === "show";
           else if (one.do === "rest") {
             tab.poll.stop();

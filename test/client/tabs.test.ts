@@ -146,13 +146,13 @@ describe("a tab that is looked at", () => {
     world.say("a");
     await settle();
     const asked = world.asked.length;
-    tab.poll.greet();
+    tab.poll.ping();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(world.asked.length).toBe(asked + 1);
     expect(tab.states.at(-1)).toBe("no_session");
     world.refusal = undefined;
     world.say("b");
-    tab.poll.greet();
+    tab.poll.ping();
     await settle();
     expect(tab.states.at(-1)).toBe("live");
     expect(tab.texts).toEqual(["a", "b"]);
@@ -164,7 +164,7 @@ describe("a tab that is looked at", () => {
     world.say("a");
     await settle();
     const asked = world.asked.length;
-    tab.poll.greet();
+    tab.poll.ping();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(world.asked.length).toBe(asked);
   });
@@ -172,7 +172,7 @@ describe("a tab that is looked at", () => {
   test("takes the lead from a hidden one", async () => {
     const [first, second] = [await open(), await open()];
     first.visible = false;
-    second.poll.greet();
+    second.poll.ping();
     await settle();
     expect(second.leads).toBe(true);
     world.say("a");
@@ -189,7 +189,7 @@ describe("a tab that is looked at", () => {
     const [first, second] = [await open(), await open()];
     const [channel] = world.channels;
     if (channel) channel.onmessage = null;
-    second.poll.greet();
+    second.poll.ping();
     await vi.advanceTimersByTimeAsync(1999);
     expect(second.leads).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
@@ -199,7 +199,7 @@ describe("a tab that is looked at", () => {
 
   test("leaves the lead to another that is looked at", async () => {
     const [first, second] = [await open(), await open()];
-    second.poll.greet();
+    second.poll.ping();
     await vi.advanceTimersByTimeAsync(10_000);
     expect(first.leads).toBe(true);
     expect(second.leads).toBe(false);
@@ -208,7 +208,7 @@ describe("a tab that is looked at", () => {
   test("waits its turn while it is hidden", async () => {
     const [first, second] = [await open(), await open()];
     first.visible = second.visible = false;
-    second.poll.greet();
+    second.poll.ping();
     await vi.advanceTimersByTimeAsync(10_000);
     expect(first.leads).toBe(true);
   });

@@ -1,7 +1,7 @@
 /** What cuts a wait short, and what ends it all: fake timers and a fake fetch. */
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { longPoll } from "../../src/client/longpoll.js";
+import { longPoll } from "../../src/client/index.js";
 import { type Answers, enter, holds, message, refused, reply } from "./fake-room.js";
 
 const second = 1000;

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Batch, longPoll } from "../../src/client/longpoll.js";
+import { type Batch, longPoll } from "../../src/client/index.js";
 import { ask, code, FORM, HTML } from "../wire/person.js";
 
 const fileOf = (host: string) => fileURLToPath(new URL(`${host}.mjs`, import.meta.url));
