@@ -11,8 +11,8 @@ const MAX_PAUSE_MS = 30_000;
 const MIN_PAUSE_MS = 250;
 /** Longest delay that a server can ask for. A wrong `Retry-After` must not silence a page for a day. */
 const MAX_DELAY_MS = 300_000;
-/** Shortest time between two wake-ups that act: a storm of events must not become a storm of requests. */
-const WAKE_INTERVAL_MS = 2000;
+/** How long an attempt or pause runs before a wake-up ends it: a storm of events must not cause a storm of requests. */
+const MIN_RUN_MS = 1000;
 /** How often the clock is read, and the jump beyond that which shows that the machine slept. */
 const CLOCK_INTERVAL_MS = 2000;
 const SLEEP_MS = 10_000;
@@ -20,8 +20,6 @@ const SLEEP_MS = 10_000;
 const CONNECTIONS = 6;
 /** Timeout of an attempt whose connection may be dead. */
 const SUSPECT_TIMEOUT_MS = 2500;
-/** Age at which an attempt counts as stuck once the server is known to be reachable. */
-const STUCK_MS = 1000;
 const WAKE_EVENTS = ["online", "offline", "pageshow", "visibilitychange"];
 
 /** Returns a delay that a server asked for, in ms: 0 for anything that is not a delay, at most five minutes. */
@@ -50,10 +48,9 @@ export class Backoff {
   /** Ends the attempt or pause that is running. */
   #finish: (() => void) | undefined;
   #isAttempt = false;
-  #startedAt = 0;
-  #earliestEnd = 0;
+  /** When a wake-up may end it. */
+  #earliest = 0;
   #end = 0;
-  #wokenAt = Number.NEGATIVE_INFINITY;
   #clockReadAt = Date.now();
 
   /** Waits for the wake-up events of `events`. The signal ends the running attempt or pause, and with it the loop. */
@@ -65,7 +62,7 @@ export class Backoff {
     for (const name of WAKE_EVENTS) this.#events?.addEventListener(name, this);
     // The timers of a hidden tab may run once a minute. That looks like sleep too, and costs it one more poll.
     this.#clock = setInterval(() => {
-      if (Date.now() - this.#clockReadAt > CLOCK_INTERVAL_MS + SLEEP_MS) this.#wake(true);
+      if (Date.now() - this.#clockReadAt > CLOCK_INTERVAL_MS + SLEEP_MS) this.wake(true);
       this.#clockReadAt = Date.now();
     }, CLOCK_INTERVAL_MS);
     if (signal?.aborted) this.stop();
@@ -87,7 +84,7 @@ export class Backoff {
   }
 
   /**
-   * Runs an attempt and returns its result, or undefined if it was cut: by the timeout, a wake-up, `retry` or `stop`.
+   * Runs an attempt and returns its result, or undefined if it was cut: by the timeout, a wake-up or `stop`.
    * A cut says nothing about the server, so the caller may try again at once.
    */
   async attempt<T>(timeoutMs: number, run: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
@@ -107,7 +104,7 @@ export class Backoff {
     }
   }
 
-  /** Waits `ms`. A wake-up or `retry` ends the wait sooner, but not before `minDelay` ms. */
+  /** Waits `ms`. A wake-up ends the wait sooner, but not before `minDelay` ms. */
   async pause(ms: number, minDelay: number): Promise<void> {
     await new Promise<void>((resolve) => this.#begin(resolve, ms, minDelay));
     this.#done();
@@ -129,11 +126,15 @@ export class Backoff {
     this.#suspects = CONNECTIONS;
   }
 
-  /** Ends a pause, and an attempt that is stuck: the server has just answered another request. */
-  retry(): void {
+  /** Tries again soon, because the world has changed. @param isCut whether a running attempt is most likely dead */
+  wake(isCut: boolean): void {
+    // One awakening has several signs; the clock must not act as a second one.
+    if (isCut) this.#clockReadAt = Date.now();
+    if (!this.#finish || (this.#isAttempt && !isCut)) return;
+    // Earlier failures say nothing about now, and the first attempt may come before the network is ready.
     this.#failures = 0;
     this.suspect();
-    this.#endBy(this.#isAttempt ? this.#startedAt + STUCK_MS : this.#earliestEnd);
+    this.#endBy(this.#earliest);
   }
 
   /** Receives the wake-up events and the end of the signal. */
@@ -141,33 +142,20 @@ export class Backoff {
     const { type } = event;
     if (type === "abort") this.stop();
     else if (type === "visibilitychange") {
-      if (typeof document === "undefined" || document.visibilityState === "visible") this.#wake(false);
+      if (typeof document === "undefined" || document.visibilityState === "visible") this.wake(false);
     } else {
       // Offline too: a poll may stay held on a cut line, and another attempt tells whether the server can be reached.
       // A page from the back/forward cache holds a dead poll; a page that is only shown may hold a good one.
-      this.#wake(type !== "pageshow" || ("persisted" in event && event.persisted === true));
+      this.wake(type !== "pageshow" || ("persisted" in event && event.persisted === true));
     }
   }
 
-  /** @param isCut whether connections are most likely dead, so that a running attempt is cut too */
-  #wake(isCut: boolean): void {
-    // One awakening has several signs; the clock must not act as a second one.
-    if (isCut) this.#clockReadAt = Date.now();
-    if (!this.#finish || (this.#isAttempt && !isCut)) return;
-    // Earlier failures say nothing about now, and the first attempt may come before the network is ready.
-    this.#failures = 0;
-    this.suspect();
-    const end = Math.max(performance.now(), this.#wokenAt + WAKE_INTERVAL_MS, this.#earliestEnd);
-    if (end < this.#end) this.#wokenAt = end;
-    this.#endBy(end);
-  }
-
   #begin(finish: () => void, ms: number, minDelay: number): void {
+    const now = performance.now();
     this.#finish = finish;
-    this.#startedAt = performance.now();
-    this.#earliestEnd = this.#startedAt + minDelay;
+    this.#earliest = now + Math.max(minDelay, MIN_RUN_MS);
     this.#end = Number.POSITIVE_INFINITY;
-    this.#endBy(this.#stopped ? 0 : this.#startedAt + ms);
+    this.#endBy(this.#stopped ? 0 : now + ms);
   }
 
   /** Moves the end of what is running forward. */

@@ -15,8 +15,8 @@ export interface Piece {
 const END =
   "\\s<>\"'`\\p{C}\\p{Pi}\\p{Pf}،؛؟۔।॥\\u3000-\\u303f\\uff00-\\uffef" +
   "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}";
-/** In a path, unlike in a host, an apostrophe before a letter or digit belongs to the address. */
-const ADDRESS = new RegExp(`https?://[^${END}/]+(?:/(?:[^${END}]|['’](?=[\\p{L}\\p{N}]))*)?`, "giu");
+/** In a path, unlike in a host, an apostrophe before a letter, digit or `_` belongs to the address. */
+const ADDRESS = new RegExp(`https?://[^${END}/]+(?:/(?:[^${END}]|['’](?=[\\p{L}\\p{N}_]))*)?`, "giu");
 /** Characters that mostly belong to the sentence around the address. */
 const TAIL = ".,;:!?*_~…'’";
 const BRACKETS = ["()", "[]", "{}"] as const;

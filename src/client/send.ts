@@ -61,7 +61,7 @@ export class Sender {
 
   /** Tries again at once, because the poll is live: the server can be reached. */
   retry(): void {
-    this.#backoff?.retry();
+    this.#backoff?.wake(true);
   }
 
   async #post(post: Init, endsAt: number, signal: AbortSignal | undefined): Promise<string> {
