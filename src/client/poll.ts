@@ -66,7 +66,7 @@ class Poll<T> {
   #due = 0;
   #wait: number;
   #lengthenAt = 0;
-  /** Whether held polls fail however short they are. Then an answered probe does not reset the backoff. */
+  /** Whether held polls are refused, so that a shorter wait does not help and an answered probe does not reset the backoff. */
   #refusesHeld = false;
 
   constructor(url: string, settings: Settings, decode: Decode<T>) {
