@@ -63,7 +63,7 @@ test.each([
   expect(links(text)).toEqual([]);
 });
 
-test("two links in a line are two", () => {
+test("two links in a line are separate links", () => {
   expect(links("http://a.test/ https://b.test/")).toEqual(["http://a.test/", "https://b.test/"]);
 });
 
@@ -104,7 +104,7 @@ test("the pieces, joined, are the text, and a link leads to http or https", () =
   );
 });
 
-test("a long text of brackets and stops takes no long time", () => {
+test("a long text of brackets and full stops takes linear time", () => {
   // Would run into the test's time limit if the time grew with the square.
   for (const end of [")", ".", ".)", "https://", "(", "'", "/'s", "/'"])
     linkify(`https://a${end.repeat(200_000)}`);

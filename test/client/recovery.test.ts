@@ -71,7 +71,7 @@ describe("a pending message leaves within a second of the poll being live again"
     expect((times.posted[0] ?? 0) - (times.live[0] ?? 0)).toBeLessThanOrEqual(second);
   });
 
-  test("after a sleep that left the connection of its try dead", async () => {
+  test("after a sleep that left its connection dead", async () => {
     let dead = false;
     let posts = 0;
     const { times, send } = room((kind, signal) => {
@@ -92,7 +92,7 @@ describe("a pending message leaves within a second of the poll being live again"
   });
 });
 
-test("a 429 is waited for, although the poll becomes live", async () => {
+test("a post waits for the Retry-After of a 429, although the poll becomes live", async () => {
   let down = true;
   const { times, send } = room((kind) => {
     if (kind === "poll") return down ? Promise.reject(new TypeError("fetch failed")) : undefined;
@@ -150,7 +150,7 @@ describe("a proxy that ends held polls after 5 s", () => {
     expect(asked.at(-1)?.query.get("wait")).toBe("25");
   });
 
-  test("gets shorter ones too if it drops them without a word", async () => {
+  test("gets shorter polls too if it drops them silently", async () => {
     const { asked, states } = start((poll) =>
       Number(poll.query.get("wait")) > 10
         ? never(poll)
@@ -198,7 +198,7 @@ describe("after a wake-up", () => {
     expect(asked.length).toBe(2 + 6 + 2);
   });
 
-  test("a link that needs 4 s for each answer is live in the end", async () => {
+  test("a network that needs 4 s for each reply is live in the end", async () => {
     const events = new EventTarget();
     const slow: Answers = (poll) =>
       poll.query.get("wait") === "0"
