@@ -48,23 +48,19 @@ export function paragraph(text: string): HTMLParagraphElement {
   return p;
 }
 
-/** Texts that this tab remembers over a reload. Where storage is forbidden or full, a reload forgets them. */
+/** Texts that this tab remembers over a reload. */
 export const memory = {
   /** Returns the text under a key, or undefined. */
-  get(key: string): string | undefined {
-    try {
-      return sessionStorage.getItem(key) ?? undefined;
-    } catch {
-      return undefined; // storage is forbidden
-    }
-  },
+  get: (key: string) => tryStorage(() => sessionStorage.getItem(key)) ?? undefined,
   /** Stores a text under a key; an empty text removes it. */
-  set(key: string, text: string): void {
-    try {
-      if (text) sessionStorage.setItem(key, text);
-      else sessionStorage.removeItem(key);
-    } catch {
-      // storage is forbidden or full
-    }
-  },
+  set: (key: string, text: string) =>
+    tryStorage(() => (text ? sessionStorage.setItem(key, text) : sessionStorage.removeItem(key))),
 };
+
+function tryStorage<T>(use: () => T): T | undefined {
+  try {
+    return use();
+  } catch {
+    return undefined; // storage is forbidden or full: a reload forgets
+  }
+}

@@ -32,10 +32,9 @@ export function poll<T>(
   decode: Decode<T>,
 ): AsyncGenerator<T & Position, void> {
   const settings = { since: "now", wait: 25, timeoutSlack: 10, client: randomId(), ...options };
-  const { wait, timeoutSlack } = settings;
-  for (const [name, seconds] of Object.entries({ wait, timeoutSlack }))
-    if (!(seconds >= 1 && seconds <= 60))
-      throw new RangeError(`${name} must be 1 to 60 seconds, not ${seconds}`);
+  for (const name of ["wait", "timeoutSlack"] as const)
+    if (!(settings[name] >= 1 && settings[name] <= 60))
+      throw new RangeError(`${name} must be 1 to 60 seconds, not ${settings[name]}`);
   return run(url, settings, decode);
 }
 

@@ -7,7 +7,7 @@ export interface Result {
   /** HTTP status; 0 if there was no complete reply. */
   readonly status: number;
   /** The body as JSON; undefined if it is not JSON. */
-  readonly body: unknown;
+  readonly body?: unknown;
   /** The delay that the server asks for, in ms. */
   readonly minDelay: number;
   /** The protocol's code; `unreachable`: no reply; `bad_answer`: a reply that is not the protocol's. */
@@ -20,10 +20,9 @@ export interface Result {
 /** The result of a request that was cut. */
 export const NO_REPLY: Result = {
   status: 0,
-  body: undefined,
   minDelay: 0,
   code: "unreachable",
-  message: "no reply in time",
+  message: "no reply",
   final: false,
 };
 

@@ -75,10 +75,8 @@ export class Sender {
         const result = (await backoff.attempt(TIMEOUT_MS, ask)) ?? NO_REPLY;
         // The reason is missing in Chrome before version 98.
         if (signal?.aborted) throw signal.reason ?? new DOMException("aborted", "AbortError");
-        if (result.status === 200 && isObject<{ id: string }>(result.body)) {
-          const { id } = result.body;
-          if (typeof id === "string") return id;
-        }
+        const id = result.status === 200 && isObject<{ id: string }>(result.body) && result.body.id;
+        if (typeof id === "string") return id;
         const { status, code, message, final, minDelay } = result;
         const delay = result === NO_REPLY ? 0 : backoff.failed(minDelay);
         if (final || performance.now() + delay > endsAt) throw new SendError(code, message, !final);

@@ -15,11 +15,6 @@ export class Status {
   constructor(words: Words, base: string) {
     this.#words = words;
     this.#base = base;
-    // A held poll may take half a minute to notice.
-    addEventListener("offline", () => {
-      if (this.#line.className === "stopped") return;
-      this.show({ name: "waiting", until: 0, code: "offline", message: "" });
-    });
   }
 
   /** Shows a state. The class of the line is the state's name. */

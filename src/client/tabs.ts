@@ -37,8 +37,8 @@ export class SharedPoll {
   #client: string | undefined;
   /** From `start` to `stop`. */
   #session = new AbortController();
-  /** This tab's turn with the lock: queued for it, then polling. */
-  #turn: AbortController | undefined;
+  /** Aborting it leaves the queue for the lock, or ends the poll that holds it. */
+  #lockRequest: AbortController | undefined;
   #channel: BroadcastChannel | undefined;
   #pingTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -72,7 +72,7 @@ export class SharedPoll {
   /** Ends polling and listening, because the page closes or is suspended. */
   stop(): void {
     this.#session.abort();
-    this.#turn?.abort();
+    this.#lockRequest?.abort();
     this.#client = undefined;
     clearTimeout(this.#pingTimer);
     this.#channel?.close();
@@ -92,11 +92,11 @@ export class SharedPoll {
   }
 
   #queue(locks: LockManager, steal: boolean): void {
-    this.#turn?.abort();
+    this.#lockRequest?.abort();
     this.#client = undefined;
-    const turn = new AbortController();
-    this.#turn = turn;
-    const { signal } = turn;
+    const lockRequest = new AbortController();
+    this.#lockRequest = lockRequest;
+    const { signal } = lockRequest;
     locks
       .request(this.#options.name, steal ? { steal } : { signal }, () => this.#poll(signal))
       .catch((error: unknown) => {
