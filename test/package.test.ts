@@ -90,7 +90,7 @@ const USE = `
 import { createServer, type IncomingMessage } from "node:http";
 import express, { type Request } from "express";
 import { type Chat, type ChatOptions, createChat, FileStore, type Message, type News, serve, StoreUnavailable } from "holdline";
-import { type Batch, longPoll } from "holdline/client";
+import { type Batch, type FeedBatch, follow, longPoll, type PollOptions, type State } from "holdline/client";
 
 const options: ChatOptions = { path: "/chat", identify: (req: Request) => req.get("x-user"), metrics: true };
 const chat: Chat = await createChat(options);
@@ -107,7 +107,17 @@ for await (const news of chat.follow({ since: message.id, signal: AbortSignal.ti
 }
 const room = longPoll({ base: "http://localhost/", user: "ann" });
 for await (const batch of room.batches) console.log((batch satisfies Batch).present);
+const polling: PollOptions = { since: "0", wait: 20, timeoutSlack: 5, onState: (state: State) => console.log(state.name) };
+for await (const batch of follow(new URL("http://localhost/feed"), polling)) {
+  const { cursor, events, gap }: FeedBatch = batch;
+  const event: unknown = events[0];
+  console.log(cursor, event, gap satisfies true | undefined);
+}
 await chat.close();
+// @ts-expect-error there is no such option
+follow("/feed", { slack: 5 });
+// @ts-expect-error an event is unknown until it is checked
+for await (const { events } of follow("/feed")) console.log(events[0].progress);
 // @ts-expect-error there is no such option
 await createChat({ maxwaiters: 5 });
 // @ts-expect-error a name is needed

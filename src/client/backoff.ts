@@ -1,153 +1,177 @@
 /**
- * When to try again. A failure is waited out by exponential backoff with full jitter, so that a thousand clients do
- * not return together; what the server asked for comes first. A try or a wait is cut short when the world has changed:
- * the network is back, the page is shown again, the machine woke up. Everything ends with the signal.
- *
- * There is one wait at a time, a try or a pause, and one timer for it; a wake-up only brings its end forward.
+ * Timing of retries: exponential backoff with full jitter, so that a thousand clients do not return together. Wake-ups
+ * (network back, page shown, machine awake) cut it short. One attempt or one pause runs at a time, on one timer.
  */
+import type { RequestOptions } from "./options.js";
 
-/** The first backoff is at most this long (ms); each further one may be twice as long. */
-const FIRST = 1000;
-/** No backoff is longer than this (ms). */
-const LONGEST = 30_000;
-/** Nor shorter (ms): full jitter may draw zero, again and again. */
-const SHORTEST = 250;
-/** The longest wait a server may ask for (ms). A wrong `Retry-After` should not silence a page for a day. */
-const PATIENCE = 300_000;
-/** Wake-ups act at most this often (ms): a storm of events is no storm of requests. */
-const WAKE_GAP = 2000;
-/** How often the clock is looked at, and how far beyond that it must have moved (ms) to say that we slept. */
-const TICK = 2000;
-const JUMP = 10_000;
+/** Limit of the first pause; each further one may be twice as long. */
+const FIRST_PAUSE_MS = 1000;
+const MAX_PAUSE_MS = 30_000;
+/** Full jitter may draw zero, again and again. */
+const MIN_PAUSE_MS = 250;
+/** Longest delay that a server can ask for. A wrong `Retry-After` must not silence a page for a day. */
+const MAX_DELAY_MS = 300_000;
+/** How long an attempt or pause runs before a wake-up ends it: a storm of events must not cause a storm of requests. */
+const MIN_RUN_MS = 1000;
+/** How often the clock is read, and the jump beyond that which shows that the machine slept. */
+const CLOCK_INTERVAL_MS = 2000;
+const SLEEP_MS = 10_000;
+/** Connections that a browser keeps to one host over HTTP/1.1. After a sleep all may be dead; each costs an attempt. */
+const CONNECTIONS = 6;
+/** Timeout of an attempt whose connection may be dead. */
+const SUSPECT_TIMEOUT_MS = 2500;
+const WAKE_EVENTS = ["online", "offline", "pageshow", "visibilitychange"];
 
-/** What a server may ask for as a wait, in milliseconds: 0 for what is no wait at all, at most five minutes. */
-export function patience(ms: unknown): number {
-  return typeof ms === "number" && ms > 0 ? Math.min(ms, PATIENCE) : 0;
+/** Returns a delay that a server asked for, in ms: 0 for anything that is not a delay, at most five minutes. */
+export function toDelay(ms: unknown): number {
+  return typeof ms === "number" && ms > 0 ? Math.min(ms, MAX_DELAY_MS) : 0;
 }
 
-/** The wait that a `Retry-After` asks for (seconds or an HTTP date), in milliseconds; 0 if it is absent or garbage. */
+/** Returns the delay in a `Retry-After` header (seconds or an HTTP date), in ms; 0 if it is absent or malformed. */
 export function retryAfter(header: string | null): number {
   const text = header?.trim() ?? "";
-  if (/^\d+$/.test(text)) return patience(Number(text) * 1000);
-  // Date.parse alone takes nearly anything for a date.
-  return text.endsWith("GMT") ? patience(Date.parse(text) - Date.now()) : 0;
+  if (/^\d+$/.test(text)) return toDelay(Number(text) * 1000);
+  // Date.parse alone accepts nearly anything as a date.
+  return text.endsWith("GMT") ? toDelay(Date.parse(text) - Date.now()) : 0;
 }
 
-/** The tries and waits of one loop. */
+/** The attempts and pauses of one loop. */
 export class Backoff {
-  readonly #life = new AbortController();
-  #clock: ReturnType<typeof setInterval> | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #events: EventTarget | undefined;
+  readonly #clock: ReturnType<typeof setInterval>;
+  #stopped = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
-  #end: (() => void) | undefined;
-  #trying = false;
-  #due = 0;
-  #soonest = 0;
-  #ticked = Date.now();
-  #wokenAt = Number.NEGATIVE_INFINITY;
+  /** The number of next attempts whose connection may be dead. */
+  #suspects = 0;
+  /** Ends the attempt or pause that is running. */
+  #finish: (() => void) | undefined;
+  #isAttempt = false;
+  /** When a wake-up may end it. */
+  #earliest = 0;
+  #end = 0;
+  #clockReadAt = Date.now();
+
+  /** Waits for the wake-up events of `events`. The signal ends the running attempt or pause, and with it the loop. */
+  constructor({ signal, events }: RequestOptions) {
+    this.#signal = signal;
+    // Node has no such function.
+    this.#events = events ?? (typeof globalThis.addEventListener === "function" ? globalThis : undefined);
+    signal?.addEventListener("abort", this);
+    for (const name of WAKE_EVENTS) this.#events?.addEventListener(name, this);
+    // The timers of a hidden tab may run once a minute. That looks like sleep too, and costs it one more poll.
+    this.#clock = setInterval(() => {
+      if (Date.now() - this.#clockReadAt > CLOCK_INTERVAL_MS + SLEEP_MS) this.wake(true);
+      this.#clockReadAt = Date.now();
+    }, CLOCK_INTERVAL_MS);
+    if (signal?.aborted) this.stop();
+  }
+
+  /** Whether the signal was aborted or `stop` was called. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Ends the running attempt or pause, and releases all timers and listeners. */
+  stop(): void {
+    this.#stopped = true;
+    clearInterval(this.#clock);
+    // Not by the `signal` option of addEventListener, which Chrome knows from version 90 on.
+    this.#signal?.removeEventListener("abort", this);
+    for (const name of WAKE_EVENTS) this.#events?.removeEventListener(name, this);
+    this.#finish?.();
+  }
 
   /**
-   * @param signal ends the try or pause in progress, and with it the loop
-   * @param events where `online`, `offline`, `pageshow` and `visibilitychange` are heard: a window, or nothing
+   * Runs an attempt and returns its result, or undefined if it was cut: by the timeout, a wake-up or `stop`.
+   * A cut says nothing about the server, so the caller may try again at once.
    */
-  constructor(signal: AbortSignal | undefined, events: EventTarget | undefined) {
-    if (signal?.aborted) {
-      this.stop();
-      return;
-    }
-    const until = { signal: this.#life.signal };
-    signal?.addEventListener("abort", () => this.stop(), until);
-    events?.addEventListener("online", () => this.#wake(true), until);
-    // A poll may stay held on a cut line. Asking again tells whether the room can be reached all the same.
-    events?.addEventListener("offline", () => this.#wake(true), until);
-    // A page out of the back/forward cache holds a dead poll; one that is only shown may hold a good one.
-    events?.addEventListener("pageshow", (e) => this.#wake("persisted" in e && e.persisted === true), until);
-    const visible = () => typeof document === "undefined" || document.visibilityState === "visible";
-    events?.addEventListener("visibilitychange", () => visible() && this.#wake(false), until);
-    // A hidden tab's timers may run once a minute. That looks like sleep too, and costs it one more poll.
-    this.#clock = setInterval(() => {
-      if (Date.now() - this.#ticked > TICK + JUMP) this.#wake(true);
-      this.#ticked = Date.now();
-    }, TICK);
-  }
-
-  /** Whether it is over: the signal came, or `stop` was called. */
-  get stopped(): boolean {
-    return this.#life.signal.aborted;
-  }
-
-  /** Ends what is in progress, and leaves no timer and no listener. */
-  stop(): void {
-    this.#life.abort();
-    clearInterval(this.#clock);
-    this.#end?.();
-  }
-
-  /** Runs one try. Its signal is aborted after `limit` milliseconds, by a wake-up, or by the end of all. */
-  async attempt<T>(limit: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async attempt<T>(timeoutMs: number, run: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+    if (this.#stopped) return undefined;
     const cut = new AbortController();
-    this.#begin(() => cut.abort(), limit, 0);
-    this.#trying = true;
+    this.#isAttempt = true;
+    const isSuspect = this.#suspects-- > 0;
+    this.#begin(() => cut.abort(), isSuspect ? Math.min(SUSPECT_TIMEOUT_MS, timeoutMs) : timeoutMs, 0);
     try {
-      return await run(cut.signal);
+      const result = await run(cut.signal);
+      if (cut.signal.aborted) return undefined;
+      this.#suspects = 0;
+      return result;
     } finally {
-      this.#trying = false;
+      this.#isAttempt = false;
       this.#done();
     }
   }
 
-  /** Waits `ms`; a wake-up may cut that short, though not to less than `least`. */
-  async pause(ms: number, least: number): Promise<void> {
-    await new Promise<void>((resolve) => this.#begin(resolve, ms, least));
+  /** Waits `ms`. A wake-up ends the wait sooner, but not before `minDelay` ms. */
+  async pause(ms: number, minDelay: number): Promise<void> {
+    await new Promise<void>((resolve) => this.#begin(resolve, ms, minDelay));
     this.#done();
   }
 
-  /** Counts a failure. Returns how long to pause (ms): the `least` that was asked for, and the jitter on top. */
-  failed(least: number): number {
-    const most = Math.min(LONGEST, FIRST * 2 ** this.#failures++);
-    return least + Math.max(SHORTEST, Math.random() * most);
+  /** Counts a failure. Returns the length of the next pause in ms: the jitter, on top of `minDelay`. */
+  failed(minDelay: number): number {
+    const limit = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++);
+    return minDelay + Math.max(MIN_PAUSE_MS, Math.random() * limit);
   }
 
-  /** Forgets the failures: it went well. */
+  /** Forgets the failures. */
   succeeded(): void {
     this.#failures = 0;
   }
 
-  /** @param restart whether a try in progress is cut too, because its connection is most likely dead */
-  #wake(restart: boolean): void {
-    // One awakening has several signs; the clock need not be the second.
-    if (restart) this.#ticked = Date.now();
-    if (!this.#end || (this.#trying && !restart)) return;
-    // What failed before says nothing of now; and the first try may come before the network is quite there.
+  /** Makes the timeouts of the next attempts short, because their connections may be dead. */
+  suspect(): void {
+    this.#suspects = CONNECTIONS;
+  }
+
+  /** Tries again soon, because the world has changed. @param isCut whether a running attempt is most likely dead */
+  wake(isCut: boolean): void {
+    // One awakening has several signs; the clock must not act as a second one.
+    if (isCut) this.#clockReadAt = Date.now();
+    if (!this.#finish || (this.#isAttempt && !isCut)) return;
+    // Earlier failures say nothing about now, and the first attempt may come before the network is ready.
     this.#failures = 0;
-    const due = Math.max(performance.now(), this.#wokenAt + WAKE_GAP, this.#soonest);
-    if (due >= this.#due) return;
-    this.#wokenAt = due;
-    this.#arm(due);
+    this.suspect();
+    this.#endBy(this.#earliest);
   }
 
-  #begin(end: () => void, ms: number, least: number): void {
-    if (this.stopped) {
-      end();
-      return;
+  /** Receives the wake-up events and the end of the signal. */
+  handleEvent(event: Event): void {
+    const { type } = event;
+    if (type === "abort") this.stop();
+    else if (type === "visibilitychange") {
+      if (typeof document === "undefined" || document.visibilityState === "visible") this.wake(false);
+    } else {
+      // Offline too: a poll may stay held on a cut line, and another attempt tells whether the server can be reached.
+      // A page from the back/forward cache holds a dead poll; a page that is only shown may hold a good one.
+      this.wake(type !== "pageshow" || ("persisted" in event && event.persisted === true));
     }
-    const now = performance.now();
-    this.#end = end;
-    this.#soonest = now + least;
-    this.#arm(now + ms);
   }
 
-  #arm(due: number): void {
+  #begin(finish: () => void, ms: number, minDelay: number): void {
+    const now = performance.now();
+    this.#finish = finish;
+    this.#earliest = now + Math.max(minDelay, MIN_RUN_MS);
+    this.#end = Number.POSITIVE_INFINITY;
+    this.#endBy(this.#stopped ? 0 : now + ms);
+  }
+
+  /** Moves the end of what is running forward. */
+  #endBy(end: number): void {
+    if (end >= this.#end) return;
     clearTimeout(this.#timer);
-    this.#due = due;
-    const left = due - performance.now();
-    // Not by a timer if it can be now: a hidden tab's timers are late.
-    if (left > 0) this.#timer = setTimeout(() => this.#end?.(), left);
-    else this.#end?.();
+    this.#end = end;
+    const left = end - performance.now();
+    // Without a timer if possible: the timers of a hidden tab are late.
+    if (left > 0) this.#timer = setTimeout(() => this.#finish?.(), left);
+    else this.#finish?.();
   }
 
   #done(): void {
     clearTimeout(this.#timer);
-    this.#end = undefined;
+    this.#finish = undefined;
+    this.#end = 0;
   }
 }

@@ -1,45 +1,44 @@
-/** The box one writes in: Enter sends, Shift+Enter makes a new line, and what is written survives a reload. */
+/** The message box: Enter sends, Shift+Enter inserts a line, and a draft survives a reload. */
 import { byId, memory, type Words } from "./dom.js";
 
-/** The longest message, in code points. */
-const LENGTH = 2000;
-/** For browsers that cannot fit a box to its text by themselves. */
+/** Longest message, in code points. */
+const MAX_LENGTH = 2000;
+/** Whether the browser fits a box to its text by itself. */
 const FITS = CSS.supports("field-sizing", "content");
 
 export class Composer {
-  readonly #form = byId("composer", HTMLFormElement);
   readonly #box = byId("message", HTMLTextAreaElement);
   readonly #memory = `draft ${location.pathname}`;
 
-  /** @param post is given what is to be said */
+  /** @param post receives each message */
   constructor(words: Words, post: (text: string) => void) {
+    const form = byId("composer", HTMLFormElement);
     const box = this.#box;
-    box.value = memory.get(this.#memory) ?? box.value;
-    this.#fit();
-    box.addEventListener("input", () => this.#changed());
-    box.addEventListener("keydown", (event) => {
-      // An input method uses Enter to choose a word; Safari says so only by the key code.
-      const composing = event.isComposing || event.keyCode === 229;
-      if (event.key !== "Enter" || event.shiftKey || composing) return;
+    const submit = (event: Event) => {
       event.preventDefault();
-      this.#form.requestSubmit();
-    });
-    this.#form.noValidate = true; // an empty box needs no telling-off, and the length is counted here
-    this.#form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      const text = sayable(box.value);
+      const text = clean(box.value);
       if (text.trim() === "") return;
       const length = [...text].length;
-      box.setCustomValidity(length > LENGTH ? words.tooLong.replace("{n}", String(length)) : "");
+      box.setCustomValidity(length > MAX_LENGTH ? words.tooLong.replace("{n}", String(length)) : "");
       if (!box.reportValidity()) return;
       box.value = "";
       this.#changed();
       box.focus();
       post(text);
+    };
+    box.value = memory.get(this.#memory) ?? box.value;
+    this.#fit();
+    box.addEventListener("input", () => this.#changed());
+    box.addEventListener("keydown", (event) => {
+      // An input method uses Enter to choose a word; Safari reports that only by the key code.
+      const isComposing = event.isComposing || event.keyCode === 229;
+      if (event.key === "Enter" && !event.shiftKey && !isComposing) submit(event);
     });
+    form.noValidate = true; // an empty box needs no warning, and the length is checked here
+    form.addEventListener("submit", submit);
   }
 
-  /** Puts the caret into the box. */
+  /** Moves the focus into the box. */
   focus(): void {
     this.#box.focus();
   }
@@ -57,8 +56,8 @@ export class Composer {
   }
 }
 
-/** As the server will keep it: control characters, which come with text pasted from a terminal, would be refused. */
-function sayable(text: string): string {
+/** Returns a text as the server keeps it. Control characters, as in text copied from a terminal, would be refused. */
+function clean(text: string): string {
   return text
     .replace(/\r\n?/g, "\n")
     .replace(/[^\P{Cc}\n\t]/gu, "")

@@ -1,18 +1,18 @@
-/** The few things every part of the page does with the document. Text goes in as text, never as HTML. */
+/** What every part of the page does with the document. Text goes in as text, never as HTML. */
 import type { Strings } from "../chat/strings.js";
 import { linkify } from "./linkify.js";
 
-/** What the script says, in the page's language; the server puts it into the page. */
+/** The script's texts in the page's language. The server puts them into the page. */
 export type Words = Strings["script"] & { readonly errors: Strings["errors"] };
 
-/** Our element with this id. Throws if the page has none of that kind: script and page are not of one version. */
+/** Returns our element with this id. @throws TypeError if there is none: script and page are of different versions */
 export function byId<T extends Element>(id: string, kind: new () => T): T {
   const element = document.getElementById(id);
   if (element instanceof kind) return element;
   throw new TypeError(`the page has no ${kind.name} #${id}`);
 }
 
-/** A new element of a class (or none, ""), with children; a string is text. */
+/** Returns a new element with a class (or none, ""), and children; a string is text. */
 export function make<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   className: string,
@@ -24,16 +24,22 @@ export function make<Name extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** What somebody said, with its links. Each line takes its direction from its own first letter. */
+/** Replaces the children of an element. Not `replaceChildren`, which Safari has from version 14 on. */
+export function fill(element: Element, ...children: (Node | string)[]): void {
+  element.textContent = "";
+  element.append(...children);
+}
+
+/** Returns a message's text with its links. Each line takes its direction from its own first letter. */
 export function paragraph(text: string): HTMLParagraphElement {
   const p = make("p", "");
   p.dir = "auto";
-  for (const { text: words, href } of linkify(text)) {
+  for (const { text: piece, href } of linkify(text)) {
     if (href === undefined) {
-      p.append(words);
+      p.append(piece);
       continue;
     }
-    const link = make("a", "", words);
+    const link = make("a", "", piece);
     link.href = href;
     link.target = "_blank";
     link.rel = "noopener noreferrer nofollow";
@@ -42,23 +48,19 @@ export function paragraph(text: string): HTMLParagraphElement {
   return p;
 }
 
-/** What this tab remembers over a reload. */
+/** Texts that this tab remembers over a reload. */
 export const memory = {
-  /** What was kept under a key, or undefined. */
-  get(key: string): string | undefined {
-    try {
-      return sessionStorage.getItem(key) ?? undefined;
-    } catch {
-      return undefined; // storage may be forbidden; then a reload forgets
-    }
-  },
-  /** Keeps a text under a key; an empty one is forgotten. */
-  set(key: string, text: string): void {
-    try {
-      if (text) sessionStorage.setItem(key, text);
-      else sessionStorage.removeItem(key);
-    } catch {
-      // forbidden or full; then a reload forgets
-    }
-  },
+  /** Returns the text under a key, or undefined. */
+  get: (key: string) => tryStorage(() => sessionStorage.getItem(key)) ?? undefined,
+  /** Stores a text under a key; an empty text removes it. */
+  set: (key: string, text: string) =>
+    tryStorage(() => (text ? sessionStorage.setItem(key, text) : sessionStorage.removeItem(key))),
 };
+
+function tryStorage<T>(use: () => T): T | undefined {
+  try {
+    return use();
+  } catch {
+    return undefined; // storage is forbidden or full: a reload forgets
+  }
+}

@@ -1,6 +1,6 @@
-/** Where the links are in a text. Pure, so that the server's pages have the same links as those made in the browser. */
+/** Finds the links in a text. Pure, so that the server's pages have the same links as the browser. */
 
-/** A piece of a text: words, or an address that may be followed. */
+/** A piece of a text: words or a link. */
 export interface Piece {
   readonly text: string;
   /** Absent for words. Only ever http or https. */
@@ -8,32 +8,35 @@ export interface Piece {
 }
 
 /**
- * An address ends at white space, at quotes and angle brackets, and at what cannot be seen (bidi and zero-width
- * characters could make it look like another). It also ends at Chinese, Japanese and Korean text, which is written
- * without spaces, so that the words behind an address are not taken for a part of it.
+ * Characters that end an address: white space, quotes, brackets and invisible characters (bidi and zero-width characters
+ * could make it look like another address); Arabic, Urdu and Indic punctuation; full-width punctuation; and Chinese,
+ * Japanese and Korean text, which follows an address without a space.
  */
-const ADDRESS =
-  /https?:\/\/[^\s<>"'`\p{C}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u3000-\u303f\uff00-\uffef“”‘’]+/giu;
-/** What mostly belongs to the sentence around. */
-const TAIL = ".,;:!?*_~…";
+const END =
+  "\\s<>\"'`\\p{C}\\p{Pi}\\p{Pf}،؛؟۔।॥\\u3000-\\u303f\\uff00-\\uffef" +
+  "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}";
+/** In a path, unlike in a host, an apostrophe before a letter, digit or `_` belongs to the address. */
+const ADDRESS = new RegExp(`https?://[^${END}/]+(?:/(?:[^${END}]|['’](?=[\\p{L}\\p{N}_]))*)?`, "giu");
+/** Characters that mostly belong to the sentence around the address. */
+const TAIL = ".,;:!?*_~…'’";
 const BRACKETS = ["()", "[]", "{}"] as const;
 
-/** Splits a text into pieces which, one after the other, are that text. */
+/** Splits a text into pieces; joined, they are the text. */
 export function linkify(text: string): Piece[] {
   const pieces: Piece[] = [];
-  let done = 0;
+  let end = 0;
   for (const { 0: found, index } of text.matchAll(ADDRESS)) {
     const address = trim(found);
     if (!isAddress(address)) continue;
-    if (index > done) pieces.push({ text: text.slice(done, index) });
+    if (index > end) pieces.push({ text: text.slice(end, index) });
     pieces.push({ text: address, href: address });
-    done = index + address.length;
+    end = index + address.length;
   }
-  if (done < text.length) pieces.push({ text: text.slice(done) });
+  if (end < text.length) pieces.push({ text: text.slice(end) });
   return pieces;
 }
 
-/** Without punctuation at the end, and without closing brackets that were opened before the address. */
+/** Removes punctuation at the end, and closing brackets that were opened before the address. */
 function trim(found: string): string {
   const count = (sign = "") => found.split(sign).length;
   const unopened = new Map(BRACKETS.map(([open, close = ""]) => [close, count(close) - count(open)]));
@@ -49,6 +52,6 @@ function isAddress(address: string): boolean {
   try {
     return /^https?:$/.test(new URL(address).protocol);
   } catch {
-    return false; // a scheme and no host: words after all
+    return false; // a scheme without a host
   }
 }

@@ -1,16 +1,13 @@
 /**
- * What was said here and is not yet in the conversation. It is shown at once, at the end and marked, until it comes
- * back by the poll in the order that holds for everybody.
- *
- * The answer to a post and the message in the poll come in either order. Has the answer come first, the message is known
- * by its id. Until it has come, a message of ours with the same text is taken for it, and ours is hidden: the
- * answer will tell whether that was right.
+ * The user's messages that are not yet in the conversation: shown at its end until the poll brings them. The reply to a
+ * post and the message in the poll come in either order. If the reply is first, the message is recognised by its id.
+ * Otherwise a message of ours with the same text hides the entry, until the reply shows whether that was right.
  */
-import { byId, make, memory, paragraph, type Words } from "./dom.js";
+import type { Message } from "./chat.js";
+import { byId, fill, make, memory, paragraph, type Words } from "./dom.js";
 import type { Log } from "./log.js";
-import type { Message } from "./longpoll.js";
-import { isObject, randomId } from "./request.js";
-import { SendError, type SendOptions } from "./send.js";
+import { isObject, parseJson, randomId } from "./request.js";
+import { SendError, type Sender } from "./send.js";
 
 /** One message on its way. */
 interface Entry {
@@ -19,15 +16,17 @@ interface Entry {
   readonly li: HTMLLIElement;
   /** Its id, once it is kept. */
   id?: string;
+  /** Whether it has failed, and may succeed later. */
+  retryable?: boolean;
 }
 
-/** What the outbox needs. */
+/** Options of an `Outbox`. */
 export interface OutboxOptions {
   readonly user: string;
   readonly words: Words;
   readonly log: Log;
-  readonly send: (text: string, options: SendOptions) => Promise<string>;
-  /** Called when the focus would be lost with a button that goes. */
+  readonly sender: Sender;
+  /** Called when a focused button is removed. */
   readonly focus: () => void;
 }
 
@@ -40,19 +39,25 @@ export class Outbox {
   constructor(options: OutboxOptions) {
     this.#options = options;
     this.#memory = `outbox ${location.pathname}`;
-    // What a reload has cut off is sent again, with its key, so that it is kept once.
-    for (const { key, text } of unsent(memory.get(this.#memory))) {
+    // Messages that a reload has cut off are sent again with the same key, so they are kept once.
+    const saved = parseJson(memory.get(this.#memory) ?? "");
+    for (const { key, text } of Array.isArray(saved) ? saved.filter(isSaved) : [])
       this.#add(text, key, options.log.hasOwn(text));
-    }
   }
 
-  /** Says something. */
+  /** Sends a message. */
   post(text: string): void {
     this.#add(text, randomId(), false);
   }
 
-  /** Tells of what the poll brought. */
-  arrived(messages: readonly Message[]): void {
+  /** Sends again what failed for want of a connection, because the poll is live. */
+  retry(): void {
+    this.#options.sender.retry();
+    for (const entry of this.#entries) if (entry.retryable) void this.#send(entry);
+  }
+
+  /** Removes the entries that the poll has brought. */
+  remove(messages: readonly Message[]): void {
     for (const { id, user, text, kind } of messages) {
       if (user !== this.#options.user || kind !== undefined) continue;
       const entries = [...this.#entries];
@@ -66,7 +71,7 @@ export class Outbox {
   }
 
   #add(text: string, key: string, hidden: boolean): void {
-    const li = make("li", "own pending");
+    const li = make("li", "");
     li.hidden = hidden;
     const entry = { key, text, li };
     this.#entries.add(entry);
@@ -76,43 +81,46 @@ export class Outbox {
   }
 
   async #send(entry: Entry): Promise<void> {
-    const { words, log, send } = this.#options;
+    const { words, log, sender } = this.#options;
+    entry.retryable = false;
     entry.li.className = "own pending";
     const sending = make("span", "quiet", words.sending);
-    entry.li.replaceChildren(sending, paragraph(entry.text));
+    fill(entry.li, sending, paragraph(entry.text));
     try {
-      entry.id = await send(entry.text, { key: entry.key });
-      if (log.has(entry.id)) {
-        this.#remove(entry);
-        return;
-      }
-      entry.li.hidden = false;
-      entry.li.classList.remove("pending");
-      sending.remove();
-      this.#save();
+      entry.id = await sender.send(entry.text, { key: entry.key });
     } catch (error) {
-      this.#failed(entry, error instanceof SendError ? error.code : "internal");
+      this.#showError(entry, error);
+      return;
     }
+    if (log.has(entry.id)) {
+      this.#remove(entry);
+      return;
+    }
+    entry.li.hidden = false;
+    entry.li.classList.remove("pending");
+    sending.remove();
+    this.#save();
   }
 
-  #failed(entry: Entry, code: string): void {
+  #showError(entry: Entry, error: unknown): void {
     const { words, focus } = this.#options;
-    const { errors } = words;
-    const again = make("button", "", words.again);
-    const drop = make("button", "quiet", words.drop);
-    again.addEventListener("click", () => {
-      focus();
-      void this.#send(entry);
-    });
-    drop.addEventListener("click", () => {
-      focus();
-      this.#remove(entry);
-    });
-    const reason = make("p", "reason", errors[code] ?? errors.unreachable ?? code);
-    reason.role = "alert";
+    const { code, retryable } = error instanceof SendError ? error : { code: "internal", retryable: false };
+    entry.retryable = retryable;
+    const button = (className: string, label: string, act: () => void) => {
+      const made = make("button", className, label);
+      made.addEventListener("click", () => {
+        focus();
+        act();
+      });
+      return made;
+    };
+    const again = button("", words.again, () => void this.#send(entry));
+    const drop = button("quiet", words.drop, () => this.#remove(entry));
+    const reason = make("p", "reason", words.errors[code] ?? words.errors.unreachable ?? code);
+    reason.setAttribute("role", "alert"); // Firefox has the property `role` from version 119 on
     entry.li.hidden = false;
     entry.li.className = "own failed";
-    entry.li.replaceChildren(paragraph(entry.text), reason, again, " ", drop);
+    fill(entry.li, paragraph(entry.text), reason, again, " ", drop);
   }
 
   #remove(entry: Entry): void {
@@ -128,13 +136,7 @@ export class Outbox {
   }
 }
 
-/** What was remembered; nothing if another version of this page remembered it otherwise. */
-function unsent(saved: string | undefined): { key: string; text: string }[] {
-  const entries: unknown = saved ? JSON.parse(saved) : [];
-  if (!Array.isArray(entries)) return [];
-  return entries.flatMap((entry: unknown) => {
-    if (!isObject<Entry>(entry)) return [];
-    const { key, text } = entry;
-    return typeof key === "string" && typeof text === "string" ? [{ key, text }] : [];
-  });
+/** Whether this is a stored message. It is not if the storage is corrupt or of another version of this page. */
+function isSaved(value: unknown): value is { readonly key: string; readonly text: string } {
+  return isObject<Entry>(value) && typeof value.key === "string" && typeof value.text === "string";
 }

@@ -1,18 +1,15 @@
-/**
- * The chat page. The server's HTML is whole without this script; here it is made live. The parts know little of each
- * other: this file tells each what concerns it.
- */
+/** The chat page: connects its parts. The server's HTML is complete without this script, which makes it live. */
+import type { Batch } from "./chat.js";
 import { Composer } from "./composer.js";
 import { byId, type Words } from "./dom.js";
 import { Log } from "./log.js";
-import type { Batch } from "./longpoll.js";
 import { Outbox } from "./outbox.js";
 import { People } from "./people.js";
-import { sender } from "./send.js";
+import { Sender } from "./send.js";
 import { Status } from "./status.js";
 import { SharedPoll } from "./tabs.js";
 
-/** The way from this page to the chat's root. */
+/** The path from this page to the chat's root. */
 const BASE = "../../";
 const TITLE = document.title;
 
@@ -27,13 +24,13 @@ const composer: Composer = new Composer(words, (text) => {
   outbox.post(text);
   log.toEnd();
 });
-const outbox = new Outbox({ user, words, log, send: sender(room), focus: () => composer.focus() });
+const outbox = new Outbox({ user, words, log, sender: new Sender(room), focus: () => composer.focus() });
 
 let unread = 0;
 
 function show({ messages, present, gap }: Batch): void {
   const fresh = log.add(messages, gap === true);
-  outbox.arrived(fresh);
+  outbox.remove(fresh);
   people.update(
     present,
     fresh.some(({ kind }) => kind !== undefined),
@@ -50,27 +47,29 @@ const poll = new SharedPoll({
   locks: navigator.locks,
   isVisible: () => !document.hidden,
   onBatch: show,
-  onState: (state) => status.show(state),
+  onState: (state) => {
+    status.show(state);
+    if (state.name === "live") outbox.retry();
+  },
 });
-
-/** The page goes away, perhaps to come back: lets others poll, and others see that nobody is here. */
-function leave(): void {
-  const { client } = poll;
-  poll.stop();
-  // Only a tab that polls knows that no other does.
-  if (client) navigator.sendBeacon(`${BASE}leave/${encodeURIComponent(user)}?client=${client}`);
-}
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   unread = 0;
   document.title = TITLE;
-  poll.greet();
+  poll.ping();
 });
-addEventListener("pagehide", leave);
+// The page closes, perhaps to come back: other tabs may poll, and other people see that nobody is here.
+addEventListener("pagehide", () => {
+  const { client } = poll;
+  poll.stop();
+  // Only the tab that polls knows that no other tab does.
+  if (client) navigator.sendBeacon(`${BASE}leave/${encodeURIComponent(user)}?client=${client}`);
+});
 addEventListener("pageshow", ({ persisted }) => persisted && poll.start());
 // A tab that the browser suspends must not keep the lock.
 document.addEventListener("freeze", () => poll.stop());
 document.addEventListener("resume", () => poll.start());
 
 poll.start();
+document.body.dataset.started = ""; // see fallback.ts

@@ -1,25 +1,26 @@
-/** Who is here: the number always, the names when one looks. */
-import { byId, make, type Words } from "./dom.js";
-import { isObject, type RoomOptions, request } from "./request.js";
+/** The people who are here: their number always, their names while the list is open. */
+import { byId, fill, make, type Words } from "./dom.js";
+import type { RoomOptions } from "./options.js";
+import { isObject, request, roomUrl } from "./request.js";
 
-/** So many names are listed; the rest is a number. */
-const LISTED = 200;
-/** While the list is open it is asked for at most this often (ms), however many come and go. */
-const PAUSE = 2000;
+/** Longest list; the rest is a number. */
+const MAX_LISTED = 200;
+/** Shortest time between two requests while the list is open, however many people join and leave. */
+const INTERVAL_MS = 2000;
+const TIMEOUT_MS = 10_000;
 
 export class People {
   readonly #details = byId("people", HTMLDetailsElement);
   readonly #words: Words;
   readonly #room: RoomOptions;
   #present = -1;
-  #stale = false;
-  #asking = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(words: Words, room: RoomOptions) {
     this.#words = words;
     this.#room = room;
     const details = this.#details;
-    details.addEventListener("toggle", () => this.#ask());
+    details.addEventListener("toggle", () => this.#refresh(0));
     details.addEventListener("keydown", ({ key }) => {
       if (key !== "Escape" || !details.open) return;
       details.open = false;
@@ -30,43 +31,44 @@ export class People {
     });
   }
 
-  /** Tells how many are here, and whether somebody came or went, which may leave the number as it was. */
+  /** Shows the number of people. @param changed whether somebody joined or left, perhaps without changing the number */
   update(present: number, changed: boolean): void {
     if (present === this.#present && !changed) return;
     this.#present = present;
-    this.#count(present);
-    this.#stale = true;
-    this.#ask();
+    this.#showCount(present);
+    this.#refresh(INTERVAL_MS);
   }
 
-  #count(present: number): void {
+  #showCount(present: number): void {
     const summary = this.#details.querySelector("summary");
     if (summary) summary.textContent = this.#words.here.replace("{n}", String(present));
   }
 
-  #ask(): void {
-    if (!this.#details.open || this.#asking) return;
-    this.#asking = true;
-    this.#stale = false;
-    void this.#fetch().finally(() => {
-      setTimeout(() => {
-        this.#asking = false;
-        if (this.#stale) this.#ask();
-      }, PAUSE);
-    });
+  /** Fetches the names after `ms`, unless that is due already. */
+  #refresh(ms: number): void {
+    if (!this.#details.open) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.#fetch();
+    }, ms);
   }
 
   async #fetch(): Promise<void> {
-    const answer = await request(this.#room, "who", { signal: AbortSignal.timeout(10_000) });
-    // Without an answer the old list stays; the connection's state is told elsewhere.
-    if (!isObject<{ users: unknown; count: unknown }>(answer?.body)) return;
-    const { users, count } = answer.body;
+    // Not `AbortSignal.timeout`, which Chrome has from version 103 on.
+    const cut = new AbortController();
+    const timer = setTimeout(() => cut.abort(), TIMEOUT_MS);
+    const { body } = await request(this.#room, roomUrl(this.#room.base, "who"), { signal: cut.signal });
+    clearTimeout(timer);
+    // Without a reply the old list stays; the status line shows the connection.
+    if (!isObject<{ users: unknown; count: unknown }>(body)) return;
+    const { users, count } = body;
     if (!Array.isArray(users) || typeof count !== "number") return;
-    this.#count(count);
-    const names = users.filter((name) => typeof name === "string").slice(0, LISTED);
+    this.#showCount(count);
+    const names = users.filter((name) => typeof name === "string").slice(0, MAX_LISTED);
     const items = names.map((name) => make("li", "", make("bdi", "", name)));
     const rest = count - names.length;
     if (rest > 0) items.push(make("li", "quiet", this.#words.more.replace("{n}", String(rest))));
-    this.#details.querySelector("ul")?.replaceChildren(...items);
+    const list = this.#details.querySelector("ul");
+    if (list) fill(list, ...items);
   }
 }

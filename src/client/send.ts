@@ -1,71 +1,90 @@
 /**
- * Posting a message so that it is kept once. The idempotency key is made before the first try and stays the same, so a
- * try whose answer got lost may be repeated: the server answers with the id of the first.
+ * Posts messages, each kept once. The idempotency key is made before the first attempt and stays the same, so an attempt
+ * without a reply may be repeated: the server answers with the id of the first.
  */
 import { Backoff } from "./backoff.js";
-import { type Answer, type Init, isObject, type RoomOptions, randomId, refusal, request } from "./request.js";
+import type { RoomOptions } from "./options.js";
+import { type Init, isObject, NO_REPLY, randomId, request, roomUrl } from "./request.js";
 
-const LOST: Answer = { status: 0, body: undefined, least: 0, message: "no answer in time" };
-/** How long one try may take (ms) before it counts as lost. */
-const TRY = 15_000;
-/** A body below this many bytes is sent even if the page closes; browsers allow 64 KiB for all such requests. */
-const KEEPALIVE = 32_768;
+const TIMEOUT_MS = 15_000;
+/** A body below this size is sent even if the page closes; browsers allow 64 KiB for all such requests. */
+const KEEPALIVE_BYTES = 32_768;
 
-/** What `send` takes besides the text. */
+/** Options of `send`. */
 export interface SendOptions {
-  /** The idempotency key. Random by default. To send a failed message again, pass the key of its first time. */
+  /** The idempotency key, random by default. To send a failed message again, pass the key of its first time. */
   readonly key?: string;
-  /** Seconds from the call after which no further try is begun, 60 by default. */
+  /** Time from the call after which no attempt begins, in seconds, default 60. */
   readonly limit?: number;
   /** Ends this send, instead of the room's signal. */
   readonly signal?: AbortSignal;
 }
 
-/** A message that was not kept; with the codes `unreachable`, `bad_answer` or one of a 5xx, not as far as we know. */
+/** A message that was not kept, or not as far as is known: see `retryable`. */
 export class SendError extends Error {
   override readonly name = "SendError";
-  /** The protocol's code, or `unreachable` (no answer), or `bad_answer` (not the protocol's). */
+  /** The protocol's code, or `unreachable` (no reply), or `bad_answer` (a reply that is not the protocol's). */
   readonly code: string;
+  /** Whether the same message, sent later with the same key, may succeed. It may even have been kept already. */
+  readonly retryable: boolean;
 
-  /** @param message what the server said, or what became of the request */
-  constructor(code: string, message: string) {
+  /** @param message the server's message, or what happened to the request */
+  constructor(code: string, message: string, retryable: boolean) {
     super(message);
     this.code = code;
+    this.retryable = retryable;
   }
 }
 
-/** Returns a `send` for the room. Sends go one after the other, so that they are kept in the order they were called. */
-export function sender(room: RoomOptions): (text: string, options?: SendOptions) => Promise<string> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (message, { key = randomId(), limit = 60, signal = room.signal } = {}) => {
+/** Posts the messages of one room, one after the other, so that they are kept in the order of the calls. */
+export class Sender {
+  readonly #room: RoomOptions;
+  #last: Promise<unknown> = Promise.resolve();
+  #backoff: Backoff | undefined;
+
+  constructor(room: RoomOptions) {
+    this.#room = room;
+  }
+
+  /** Posts a message and returns its id. Rejects with a `SendError`, or with the reason of the signal. */
+  send(message: string, options: SendOptions = {}): Promise<string> {
+    const { key = randomId(), limit = 60, signal = this.#room.signal } = options;
     const body = new URLSearchParams({ message }).toString();
     const headers = { "content-type": "application/x-www-form-urlencoded", "idempotency-key": key };
-    const post = { method: "POST", body, headers, keepalive: body.length < KEEPALIVE };
-    const giveUp = performance.now() + limit * 1000;
-    const sent = last.then(() => send(room, post, giveUp, signal));
-    // Whoever called hears of a failure; to the next one it is only the end of the wait.
-    last = sent.catch(() => undefined);
+    const post = { method: "POST", body, headers, keepalive: body.length < KEEPALIVE_BYTES };
+    const endsAt = performance.now() + limit * 1000;
+    const sent = this.#last.then(() => this.#post(post, endsAt, signal));
+    // The caller receives the failure; the next send only waits for the end.
+    this.#last = sent.catch(() => undefined);
     return sent;
-  };
-}
+  }
 
-async function send(room: RoomOptions, post: Init, giveUp: number, signal?: AbortSignal): Promise<string> {
-  const path = `put_post/${encodeURIComponent(room.user)}`;
-  const backoff = new Backoff(signal, room.events);
-  try {
-    for (;;) {
-      signal?.throwIfAborted();
-      const answer =
-        (await backoff.attempt(TRY, (cut) => request(room, path, { ...post, signal: cut }))) ?? LOST;
-      const id = answer.status === 200 && isObject<{ id: string }>(answer.body) ? answer.body.id : undefined;
-      if (typeof id === "string") return id;
-      signal?.throwIfAborted();
-      const { code, message, final } = refusal(answer);
-      const delay = backoff.failed(answer.least);
-      if (final || performance.now() + delay > giveUp) throw new SendError(code, message);
-      await backoff.pause(delay, answer.least);
+  /** Tries again at once, because the poll is live: the server can be reached. */
+  retry(): void {
+    this.#backoff?.wake(true);
+  }
+
+  async #post(post: Init, endsAt: number, signal: AbortSignal | undefined): Promise<string> {
+    const { base, user } = this.#room;
+    const url = roomUrl(base, `put_post/${encodeURIComponent(user)}`);
+    const backoff = new Backoff({ ...this.#room, ...(signal && { signal }) });
+    this.#backoff = backoff;
+    try {
+      for (;;) {
+        const ask = (cut: AbortSignal) => request(this.#room, url, { ...post, signal: cut });
+        const result = (await backoff.attempt(TIMEOUT_MS, ask)) ?? NO_REPLY;
+        // The reason is missing in Chrome before version 98.
+        if (signal?.aborted) throw signal.reason ?? new DOMException("aborted", "AbortError");
+        const id = result.status === 200 && isObject<{ id: string }>(result.body) && result.body.id;
+        if (typeof id === "string") return id;
+        const { status, code, message, final, minDelay } = result;
+        const delay = result === NO_REPLY ? 0 : backoff.failed(minDelay);
+        if (final || performance.now() + delay > endsAt) throw new SendError(code, message, !final);
+        // The `Retry-After` of a 503 ends with the outage; that of a 429 does not.
+        await backoff.pause(delay, status === 429 ? minDelay : 0);
+      }
+    } finally {
+      backoff.stop();
     }
-  } finally {
-    backoff.stop();
   }
 }

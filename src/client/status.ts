@@ -1,9 +1,9 @@
-/** How the connection is, in words, and what to do about it. */
-import { byId, make, type Words } from "./dom.js";
-import type { State } from "./longpoll.js";
+/** The line that shows the state of the connection, and what the user can do about it. */
+import { byId, fill, make, type Words } from "./dom.js";
+import type { State, StopReason } from "./options.js";
 
-/** What lasts no longer than this (ms) is not worth a word: it would only be noise for who listens to the page. */
-const PATIENCE = 800;
+/** A shorter "connecting" is not shown: a screen reader would read each one aloud. */
+const SHOW_AFTER_MS = 800;
 
 export class Status {
   readonly #line = byId("status", HTMLElement);
@@ -11,54 +11,45 @@ export class Status {
   readonly #base: string;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param base the way from the page to the chat's root */
+  /** @param base the path from the page to the chat's root */
   constructor(words: Words, base: string) {
     this.#words = words;
     this.#base = base;
-    // A held poll may take half a minute to find out.
-    addEventListener("offline", () => {
-      if (this.#line.className === "stopped") return;
-      this.show({ name: "waiting", until: 0, code: "offline", message: "" });
-    });
   }
 
   /** Shows a state. The class of the line is the state's name. */
   show(state: State): void {
     clearTimeout(this.#timer);
     const show = () => {
-      const line = make("span", "", ...this.#say(state));
+      const line = make("span", "", ...this.#describe(state));
       this.#line.className = state.name;
-      // The same words again would be read out again.
-      if (this.#line.textContent !== line.textContent) this.#line.replaceChildren(line);
+      // An unchanged text would be read aloud again.
+      if (this.#line.textContent !== line.textContent) fill(this.#line, line);
     };
-    if (state.name === "connecting") this.#timer = setTimeout(show, PATIENCE);
+    if (state.name === "connecting") this.#timer = setTimeout(show, SHOW_AFTER_MS);
     else show();
   }
 
-  #say(state: State): (Node | string)[] {
+  #describe(state: State): (Node | string)[] {
     const words = this.#words;
-    switch (state.name) {
-      case "connecting":
-      case "live":
-        return [words[state.name]];
-      case "waiting":
-        return [this.#trouble(state.code)];
-      case "stopped":
-        return state.reason === "aborted" ? [] : [words[state.reason], " ", this.#remedy(state.reason)];
-    }
+    if (state.name === "waiting") return this.#trouble(state.code);
+    if (state.name !== "stopped") return [words[state.name]];
+    return state.reason === "aborted" ? [] : [words[state.reason], " ", this.#remedy(state.reason)];
   }
 
-  #trouble(code: string): string {
+  #trouble(code: string): (Node | string)[] {
     const { offline, restarting, errors, lost } = this.#words;
-    if (!navigator.onLine) return offline;
-    if (code === "draining") return restarting;
-    return (code === "too_many_waiters" ? errors[code] : undefined) ?? lost;
+    if (!navigator.onLine) return [offline];
+    if (code === "draining") return [restarting];
+    // A firewall or the log-in page of a Wi-Fi shows itself when the page is loaded again.
+    if (code === "bad_answer") return [lost, " ", this.#remedy("refused")];
+    return [(code === "too_many_waiters" ? errors[code] : undefined) ?? lost];
   }
 
-  #remedy(reason: "superseded" | "no_session" | "not_you" | "refused"): Node {
+  #remedy(reason: StopReason): Node {
     const { logIn, reload } = this.#words;
     const link = make("a", "", reason === "no_session" ? logIn : reload);
-    // The chat's root leads everybody to where they may be.
+    // The chat's root redirects to a page that the user may see.
     link.href = reason === "no_session" || reason === "not_you" ? this.#base : "./";
     return link;
   }

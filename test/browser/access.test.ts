@@ -67,7 +67,9 @@ describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
     await shows(page, "my own");
     await page.click("summary");
     await page.waitForSelector("#people li");
-    await page.route("**/put_post/**", (route) => route.fulfill({ status: 413, body: "" }));
+    await page.route("**/put_post/**", (route) =>
+      route.fulfill({ status: 413, json: { error: { code: "too_large", message: "no" } } }),
+    );
     await say(page, "refused");
     await page.waitForSelector(".failed");
     expect(await violations(page)).toEqual([]);

@@ -39,6 +39,7 @@ describe("the conversation", () => {
     await ben.post("see https://example.com/a_(b)?c=1&d=2, ok?\n<b>not bold</b> & 'so' on");
     await ben.post("  spaces  and\n\nan empty line");
     await say(ann, "مرحبا 你好 👩‍👩‍👧");
+    await shows(ann, "مرحبا 你好 👩‍👩‍👧");
     await ben.post("the last");
     await shows(ann, "the last");
     const look = () =>

@@ -125,7 +125,9 @@ describe("what one says", () => {
 
   test("and is refused, can be deleted, and one writes on", async () => {
     ann = await join(browser, server.url, name);
-    await ann.route("**/put_post/**", (route) => route.fulfill({ status: 413, body: "no" }));
+    await ann.route("**/put_post/**", (route) =>
+      route.fulfill({ status: 413, json: { error: { code: "too_large", message: "no" } } }),
+    );
     await say(ann, "never mind");
     await ann.click("text=Delete");
     expect(await outbox(ann)).toBe(0);

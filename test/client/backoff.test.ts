@@ -1,7 +1,7 @@
-/** When the poll tries again: fake timers and a fake fetch. */
+/** The timing of retries: fake timers and a fake fetch. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { retryAfter } from "../../src/client/backoff.js";
-import { longPoll, type State } from "../../src/client/longpoll.js";
+import { longPoll, type State } from "../../src/client/index.js";
 import { type Answers, enter, holds, message, never, refused, reply } from "./fake-room.js";
 
 const second = 1000;
@@ -24,7 +24,7 @@ const start = (answers: Answers, options = {}) => enter(answers, { signal: stop.
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 const away: Answers = () => Promise.reject(new TypeError("fetch failed"));
 
-/** The pauses (ms) that the page was told of, when they were told the moment they began. */
+/** Collects the lengths of the pauses in ms. */
 function pauses() {
   const told: number[] = [];
   const onState = (state: State) => {
@@ -41,7 +41,7 @@ describe("the backoff", () => {
     expect(told).toEqual([1, 2, 4, 8, 16, 30, 30, 30].map((s) => s * second));
   });
 
-  test("is drawn evenly from all of that: full jitter, though never next to nothing", async () => {
+  test("is drawn at random from zero to its limit, but is at least 250 ms", async () => {
     vi.spyOn(Math, "random").mockReturnValueOnce(0).mockReturnValueOnce(0.5).mockReturnValueOnce(0.25);
     const { told, onState } = pauses();
     start(away, { onState });
@@ -49,7 +49,7 @@ describe("the backoff", () => {
     expect(told.slice(0, 3)).toEqual([250, 1000, 1000]);
   });
 
-  test("begins anew after a success", async () => {
+  test("restarts after a success", async () => {
     const { told, onState } = pauses();
     start((poll, n) => (n === 4 || n === 5 ? reply(`${n}-0`, [message(`${n}-0`)]) : away(poll, n)), {
       onState,
@@ -58,7 +58,7 @@ describe("the backoff", () => {
     expect(told.slice(0, 4)).toEqual([1, 2, 4, 1].map((s) => s * second));
   });
 
-  test("does not begin anew after a probe that says nothing new", async () => {
+  test("does not restart after a probe while held polls are refused", async () => {
     const { told, onState } = pauses();
     const full: Answers = (poll) =>
       poll.query.get("wait") === "0" ? reply("1-0") : refused(503, "too_many_waiters");
@@ -67,7 +67,7 @@ describe("the backoff", () => {
     expect(told.slice(0, 4)).toEqual([1, 2, 4, 8].map((s) => s * second));
   });
 
-  test("says what is wrong", async () => {
+  test("reports its reason", async () => {
     const { states } = start((_, n) => (n === 1 ? refused(503, "draining") : away(_, n)));
     await pass(2 * second);
     expect(states.filter(({ name }) => name === "waiting")).toMatchObject([
@@ -76,14 +76,14 @@ describe("the backoff", () => {
     ]);
   });
 
-  test("comes on top of Retry-After, so that not all return at the same moment", async () => {
+  test("is added to Retry-After, so that clients do not return together", async () => {
     const { told, onState } = pauses();
     start(() => refused(503, "too_many_waiters", { "retry-after": "7" }), { onState });
     await pass(0);
     expect(told).toEqual([8 * second]);
   });
 
-  test("is not added to a drain's retry", async () => {
+  test("is not added to a draining server's retry", async () => {
     const { told, onState } = pauses();
     const draining = () =>
       new Promise<Response>((r) => setTimeout(() => r(reply("1-0", [], { retry: 1234 })), 3000));
@@ -113,12 +113,12 @@ test.each([
   ["Fri, 01 Jan 2100 00:00:00 GMT", 300_000],
   ["Tue, 99 Foo 2030 GMT", 0],
   ["in 2099", 0],
-])("Retry-After: %s is %d ms", (header, ms) => {
+])("Retry-After: %s means %d ms", (header, ms) => {
   expect(retryAfter(header)).toBe(ms);
 });
 
 describe("a poll that outlives its wait", () => {
-  test("is aborted after the slack and asked again at once from the same cursor", async () => {
+  test("is cut after the timeout slack and repeated at once from the same cursor", async () => {
     const { asked } = start(holds);
     await pass(35 * second - 1);
     expect(asked.map(({ signal }) => signal.aborted)).toEqual([false, false]);
@@ -127,14 +127,14 @@ describe("a poll that outlives its wait", () => {
     expect(asked.map(({ query }) => query.get("since"))).toEqual(["now", "1-0", "1-0", "1-0"]);
   });
 
-  test("is aborted too when only its body hangs", async () => {
+  test("is cut too when only its body hangs", async () => {
     const hung: Answers = ({ signal }) => {
       const body = new ReadableStream({
         start: (c) => signal.addEventListener("abort", () => c.error("cut")),
       });
       return new Response(body);
     };
-    const { asked } = start(hung, { slack: 3 });
+    const { asked } = start(hung, { timeoutSlack: 3 });
     await pass(3 * second);
     expect(asked.length).toBe(2);
   });
@@ -144,8 +144,8 @@ test.each([
   { wait: 0 },
   { wait: 61 },
   { wait: Number.NaN },
-  { slack: 0.001 },
-  { slack: Number.POSITIVE_INFINITY },
-])("%o is no option", (wrong) => {
+  { timeoutSlack: 0.001 },
+  { timeoutSlack: Number.POSITIVE_INFINITY },
+])("the options %o throw a RangeError", (wrong) => {
   expect(() => longPoll({ base: "/", user: "ann", ...wrong })).toThrow(RangeError);
 });

@@ -1,4 +1,4 @@
-/** A room made of a fake `fetch`, and a consumer that writes down what it is handed. */
+/** A room made of a fake `fetch`, and a consumer that records what it receives. */
 import { afterEach, beforeEach, vi } from "vitest";
 import {
   type Batch,
@@ -6,7 +6,7 @@ import {
   longPoll,
   type Message,
   type State,
-} from "../../src/client/longpoll.js";
+} from "../../src/client/index.js";
 
 /** Fake timers for each test, a jitter of one half, and a signal that ends what the test began. */
 export function fakeTime(): { readonly signal: () => AbortSignal; readonly abort: () => void } {
@@ -34,7 +34,7 @@ export function message(id: Message["id"], text = `text of ${id}`): Message {
   return { id, user: "ann", text, at: 1 };
 }
 
-/** A good answer. */
+/** Returns a good reply. */
 export function reply(cursor: string, messages: readonly Message[] = [], more: object = {}): Response {
   return Response.json({ cursor, present: 1, messages, ...more });
 }
@@ -43,17 +43,17 @@ export function refused(status: number, code: string, headers: Record<string, st
   return Response.json({ error: { code, message: `said: ${code}` } }, { status, headers });
 }
 
-/** An answer that never comes; the poll ends when it is aborted. */
+/** Never replies; the poll ends when it is aborted. */
 export function never({ signal }: Asked): Promise<Response> {
   return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 }
 
-/** Answers a probe (`wait=0`) at once, as a good room does, and holds any other poll for ever. */
+/** Replies to a probe (`wait=0`) at once, and holds any other poll without end. */
 export function holds(asked: Asked): Response | Promise<Response> {
   return asked.query.get("wait") === "0" ? reply("1-0") : never(asked);
 }
 
-/** Starts a poll of a room that answers as told. */
+/** Starts a poll of a room that gives these answers. */
 export function enter(answers: Answers, options: Partial<LongPollOptions> = {}) {
   const asked: Asked[] = [];
   const batches: Batch[] = [];

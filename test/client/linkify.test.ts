@@ -1,4 +1,4 @@
-/** Where the links are in a text, and where there must be none. */
+/** The links in a text, and texts without links. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { linkify } from "../../src/client/linkify.js";
@@ -21,7 +21,30 @@ test.each([
   ["https://example.com/ü/путь", "https://example.com/ü/путь"],
   ["https://example.com/\u202Egpj.exe", "https://example.com/"],
   ["https://exa\u200Bmple.com", "https://exa"],
-])("in %j there is %j", (text, link) => {
+  ["https://en.wikipedia.org/wiki/Moore's_law", "https://en.wikipedia.org/wiki/Moore's_law"],
+  ["https://en.wikipedia.org/wiki/Moore’s_law.", "https://en.wikipedia.org/wiki/Moore’s_law"],
+  ["https://en.wikipedia.org/wiki/Rock_'n'_Roll?", "https://en.wikipedia.org/wiki/Rock_'n'_Roll"],
+  ["'https://example.com/a'", "https://example.com/a"],
+  ["‘https://example.com/a’", "https://example.com/a"],
+  ["['https://example.com/a','b']", "https://example.com/a"],
+  ["https://example.com's page", "https://example.com"],
+  ["‘https://example.com/a’这个", "https://example.com/a"],
+  ["«https://example.com/a»", "https://example.com/a"],
+  ["« https://example.com/a »", "https://example.com/a"],
+  ["‹https://example.com/a›", "https://example.com/a"],
+  ["»https://example.com/a«", "https://example.com/a"],
+  ["„https://example.com/a“", "https://example.com/a"],
+  ["https://example.com/a، ثم", "https://example.com/a"],
+  ["هل https://example.com/a؟", "https://example.com/a"],
+  ["https://example.com/a؛ https", "https://example.com/a"],
+  ["https://example.com/a۔", "https://example.com/a"],
+  ["यह https://example.com/a। फिर", "https://example.com/a"],
+  ["https://example.com/a॥", "https://example.com/a"],
+  ["https://example.com/a！", "https://example.com/a"],
+  ["https://example.com/a，b", "https://example.com/a"],
+  ["（https://example.com/a）", "https://example.com/a"],
+  ["「https://example.com/a」", "https://example.com/a"],
+])("in %j the link is %j", (text, link) => {
   expect(links(text)).toEqual([link]);
 });
 
@@ -36,15 +59,15 @@ test.each([
   "https://[",
   "example.com",
   "",
-])("in %j there is none", (text) => {
+])("in %j there is no link", (text) => {
   expect(links(text)).toEqual([]);
 });
 
-test("two links in a line are two", () => {
+test("two links in a line are separate links", () => {
   expect(links("http://a.test/ https://b.test/")).toEqual(["http://a.test/", "https://b.test/"]);
 });
 
-test("the pieces are the text, and a link leads to http or https", () => {
+test("the pieces, joined, are the text, and a link leads to http or https", () => {
   const piece = fc.constantFrom(
     "http://",
     "https://",
@@ -58,6 +81,14 @@ test("the pieces are the text, and a link leads to http or https", () => {
     "中",
     "<",
     '"',
+    "'",
+    "’",
+    "»",
+    "؟",
+    "।",
+    "！",
+    "/",
+    "s",
     "\u202E",
   );
   const text = fc.oneof(
@@ -73,7 +104,8 @@ test("the pieces are the text, and a link leads to http or https", () => {
   );
 });
 
-test("a long text of brackets and stops takes no long time", () => {
+test("a long text of brackets and full stops takes linear time", () => {
   // Would run into the test's time limit if the time grew with the square.
-  for (const end of [")", ".", ".)", "https://", "("]) linkify(`https://a${end.repeat(200_000)}`);
+  for (const end of [")", ".", ".)", "https://", "(", "'", "/'s", "/'"])
+    linkify(`https://a${end.repeat(200_000)}`);
 });

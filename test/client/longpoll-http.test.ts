@@ -1,9 +1,9 @@
-/** The client against real servers that do what networks do: reset, cut in half, redirect, hang, go away and come back. */
+/** The client against real servers that reset, cut, redirect and delay connections, stop, and start again. */
 import { EventEmitter, once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type LongPollOptions, longPoll, type State } from "../../src/client/longpoll.js";
+import { type LongPollOptions, longPoll, type State } from "../../src/client/index.js";
 import { type Fault, Room } from "./small-room.js";
 
 let stop: AbortController;
@@ -50,7 +50,7 @@ async function read(count: number, options: LongPollOptions, texts: string[] = [
   return texts;
 }
 
-test("whatever befalls the connections, each message is kept once and arrives once, in order", async () => {
+test("each message is kept once and arrives once, in order, although connections fail in many ways", async () => {
   const room = new Room();
   const faults: Fault[] = [
     (_req, _res, good) => good(),
@@ -80,7 +80,7 @@ test("whatever befalls the connections, each message is kept once and arrives on
   expect(turn).toBeGreaterThan(texts.length * 2);
 });
 
-test("a server that stops and starts again is found again, and what was said meanwhile comes once", async () => {
+test("a client reconnects to a restarted server and receives what it missed once", async () => {
   const room = new Room();
   const { server, base, port } = await listen(room.handler);
   const states: State["name"][] = [];
@@ -104,7 +104,7 @@ test("a server that stops and starts again is found again, and what was said mea
   expect(states.at(-1)).toBe("live");
 });
 
-test("what is said to a first held poll whose answer gets lost is not missed by since=now", async () => {
+test("a message in a lost first reply is not missed by since=now", async () => {
   const room = new Room();
   room.post("of old", "0");
   let polls = 0;
@@ -122,7 +122,7 @@ test("what is said to a first held poll whose answer gets lost is not missed by 
   expect(await reader).toEqual(["new"]);
 });
 
-test("a server that takes the request and says nothing is given up, and asked again", async () => {
+test("a request without a reply times out and is repeated", async () => {
   const room = new Room();
   room.post("hello", "1");
   let hung = 0;
@@ -130,7 +130,7 @@ test("a server that takes the request and says nothing is given up, and asked ag
     if (hung++ > 1) good();
   };
   const { base } = await listen(room.handler);
-  expect(await read(1, { base, user: "ann", since: "0", slack: 1 })).toEqual(["hello"]);
+  expect(await read(1, { base, user: "ann", since: "0", timeoutSlack: 1 })).toEqual(["hello"]);
   expect(hung).toBe(3);
 });
 
@@ -153,7 +153,7 @@ test("the signal closes the connection of a held poll", async () => {
   expect(await reader).toEqual([]);
 });
 
-test("a Node caller's cookie and a name of any script reach the server", async () => {
+test("the cookie of a Node client and a name in any script reach the server", async () => {
   const asked: (string | undefined)[] = [];
   const { base } = await listen((req, res) => {
     asked.push(req.url?.split("?")[0], req.headers.cookie, req.headers.accept);

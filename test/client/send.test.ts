@@ -1,7 +1,7 @@
-/** Posting, alone: fake timers and a fake fetch. */
+/** Posts: fake timers and a fake fetch. */
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { longPoll, SendError } from "../../src/client/longpoll.js";
+import { longPoll, SendError } from "../../src/client/index.js";
 import { refused } from "./fake-room.js";
 
 const second = 1000;
@@ -24,7 +24,7 @@ const kept = (id = "1-0") => Response.json({ id });
 const hang = (signal: AbortSignal) =>
   new Promise<Response>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 
-/** A room that answers posts as told, and writes them down. */
+/** A room that gives these answers to posts, and records the posts. */
 function enter(answers: (n: number, signal: AbortSignal) => Response | Promise<Response>, more = {}) {
   const posts: { url: string; init: RequestInit; key: string | null; text: string | null }[] = [];
   const fetch: typeof globalThis.fetch = async (url, init) => {
@@ -36,10 +36,10 @@ function enter(answers: (n: number, signal: AbortSignal) => Response | Promise<R
   return { posts, room: longPoll({ base: "../../", user: "ann", fetch, signal: stop.signal, ...more }) };
 }
 
-/** What became of a send; a rejection is a value here, so that it is never unhandled. */
+/** The result of a send. A rejection is a value here, so that it is never unhandled. */
 const outcome = (sent: Promise<string>) => sent.catch((error: unknown) => error);
 
-test("a message is posted as a form with a key, and answered with its id", async () => {
+test("a message is posted as a form with a key, and send returns its id", async () => {
   const { posts, room } = enter(() => kept("5-3"), { user: "李/?", headers: { cookie: "session=x" } });
   expect(await room.send("a&b=c\n你好")).toBe("5-3");
   expect(posts.length).toBe(1);
@@ -74,7 +74,7 @@ const lost: [string, () => Response | Promise<Response>][] = [
   ["204", () => new Response(null, { status: 204 })],
 ];
 
-test.each(lost)("after a lost answer it is tried again with the same key: %s", async (_, answer) => {
+test.each(lost)("a post without a good reply is repeated with the same key: %s", async (_, answer) => {
   const { posts, room } = enter((n) => (n < 4 ? answer() : kept()));
   const sent = room.send("hello");
   await pass(8 * second);
@@ -83,18 +83,21 @@ test.each(lost)("after a lost answer it is tried again with the same key: %s", a
   expect(new Set(posts.map(({ key }) => key)).size).toBe(1);
 });
 
-test.each(lost)("and again, though not for ever nor in a tight loop: %s", async (_, answer) => {
-  vi.spyOn(Math, "random").mockReturnValue(0.5);
-  const { posts, room } = enter(answer);
-  const sent = outcome(room.send("hello"));
-  await pass(60 * second);
-  expect(await sent).toBeInstanceOf(SendError);
-  expect(posts.length).toBeGreaterThan(5);
-  expect(posts.length).toBeLessThan(12);
-  expect(vi.getTimerCount()).toBe(0);
-});
+test.each(lost)(
+  "a post that always fails is repeated a few times, and then rejects: %s",
+  async (_, answer) => {
+    vi.spyOn(Math, "random").mockReturnValue(0.5);
+    const { posts, room } = enter(answer);
+    const sent = outcome(room.send("hello"));
+    await pass(60 * second);
+    expect(await sent).toBeInstanceOf(SendError);
+    expect(posts.length).toBeGreaterThan(5);
+    expect(posts.length).toBeLessThan(12);
+    expect(vi.getTimerCount()).toBe(0);
+  },
+);
 
-test("Retry-After is heeded, and a limit that it would pass ends the send", async () => {
+test("a send waits for Retry-After, and rejects if that is beyond its limit", async () => {
   const { posts, room } = enter(() => refused(429, "slow_down", { "retry-after": "20" }));
   const sent = outcome(room.send("hello", { limit: 30 }));
   await pass(20 * second - 1);
@@ -104,7 +107,7 @@ test("Retry-After is heeded, and a limit that it would pass ends the send", asyn
   expect(await sent).toMatchObject({ name: "SendError", code: "slow_down", message: "said: slow_down" });
 });
 
-test("a try that hangs is cut, and tried again", async () => {
+test("an attempt that hangs times out and is repeated", async () => {
   const { posts, room } = enter((n, signal) => (n === 1 ? hang(signal) : kept()));
   const sent = room.send("hello");
   await pass(17 * second);
@@ -112,7 +115,7 @@ test("a try that hangs is cut, and tried again", async () => {
   expect(posts[0]?.init.signal?.aborted).toBe(true);
 });
 
-test("coming online cuts its backoff short", async () => {
+test("an online event ends the pause of a send", async () => {
   vi.spyOn(Math, "random").mockReturnValue(1);
   const events = new EventTarget();
   const { room } = enter((n) => (n < 5 ? Promise.reject(new TypeError("offline")) : kept()), { events });
@@ -123,7 +126,7 @@ test("coming online cuts its backoff short", async () => {
   expect(await sent).toBe("1-0");
 });
 
-test("though not sooner than the server asked for", async () => {
+test("an online event does not end the Retry-After of a 429", async () => {
   const events = new EventTarget();
   const { posts, room } = enter(() => refused(429, "slow_down", { "retry-after": "20" }), { events });
   const sent = outcome(room.send("hello", { limit: 30 }));
@@ -144,7 +147,7 @@ test.each([
   [403, "not_you"],
   [403, "foreign_origin"],
   [404, "not_found"],
-])("a refusal is final: %d %s", async (status, code) => {
+])("an error in the protocol's format is final: %d %s", async (status, code) => {
   const { posts, room } = enter(() => refused(status, code));
   expect(await outcome(room.send("hello"))).toMatchObject({
     name: "SendError",
@@ -155,14 +158,14 @@ test.each([
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("a failed message can be sent again with the key of its first time", async () => {
+test("a failed message is sent again with the key of its first time", async () => {
   const { posts, room } = enter((n) => (n === 1 ? Promise.reject(new TypeError("offline")) : kept()));
   expect(await outcome(room.send("hello", { key: "k", limit: 0 }))).toMatchObject({ code: "unreachable" });
   expect(await room.send("hello", { key: "k" })).toBe("1-0");
   expect(posts.map(({ key }) => key)).toEqual(["k", "k"]);
 });
 
-test("sends go in the order of their calls, and past one that fails", async () => {
+test("sends keep the order of their calls, and continue after a failure", async () => {
   const { posts, room } = enter((n) =>
     n === 1 ? refused(503, "draining") : n === 3 ? refused(422, "bad_message") : kept(),
   );
@@ -172,13 +175,13 @@ test("sends go in the order of their calls, and past one that fails", async () =
   expect(posts.map(({ text }) => text)).toEqual(["a", "a", "b", "c"]);
 });
 
-test("a body too large to outlive the page goes without keepalive", async () => {
+test("a body too large for keepalive is sent without it", async () => {
   const { posts, room } = enter(() => kept());
   await room.send("x".repeat(40_000));
   expect(posts[0]?.init.keepalive).toBe(false);
 });
 
-test("a signal during the last try is still the reason", async () => {
+test("a signal during the last attempt is the reason of the rejection", async () => {
   const { room } = enter((_, signal) => hang(signal));
   const sent = outcome(room.send("hello", { limit: 0 }));
   await pass(second);

@@ -1,11 +1,11 @@
-/** A room over real HTTP whose answers can be spoiled. */
+/** A room over real HTTP whose replies can be replaced by faults. */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import type { Message } from "../../src/client/longpoll.js";
+import type { Message } from "../../src/client/index.js";
 
-/** What becomes of one answer: `good` sends it as it should be. */
+/** Handles one reply; `good` sends the right one. */
 export type Fault = (req: IncomingMessage, res: ServerResponse, good: () => void) => void;
 
-/** As much of a room as the client can tell: it keeps, it holds, it knows keys. `fault` comes before each answer. */
+/** The part of a room that the client sees: messages, held polls, idempotency keys. `fault` handles each reply. */
 export class Room {
   readonly messages: Message[] = [];
   readonly #keys = new Map<string, string>();

@@ -1,20 +1,20 @@
-/** A browser with several tabs, and the room they poll: locks, channel and server are played by this file. */
-import type { Message } from "../../src/client/longpoll.js";
+/** A browser with several tabs and the room that they poll, with fake locks, channels and server. */
+import type { Message } from "../../src/client/index.js";
 import { SharedPoll, type SharedPollOptions } from "../../src/client/tabs.js";
 import { reply } from "./fake-room.js";
 
-/** What the room keeps, and who waits for more. */
+/** The room: its messages and its held polls. */
 export class World {
   readonly messages: Message[] = [];
   /** The `since` and the `wait` of each poll. */
   readonly asked: { readonly since: string; readonly wait: string; readonly client: string }[] = [];
-  /** What all polls are answered with, once it is set. */
+  /** The reply to all polls, once it is set. */
   refusal: (() => Response) | undefined;
   readonly channels = new Set<FakeChannel>();
   readonly locks = new FakeLocks();
   readonly #waiters = new Set<() => void>();
 
-  /** How many polls are held. */
+  /** The number of held polls. */
   get waiting(): number {
     return this.#waiters.size;
   }
@@ -87,7 +87,7 @@ export class Tab {
   }
 }
 
-/** Delivers to the others, later, what one says. Stands in for the global `BroadcastChannel`. */
+/** Returns a replacement of the global `BroadcastChannel`, which delivers to the other tabs in a later microtask. */
 export function channelsOf(world: World) {
   return class extends FakeChannel {
     constructor(_name: string) {
@@ -98,7 +98,7 @@ export function channelsOf(world: World) {
 
 class FakeChannel {
   onmessage: ((event: { data: unknown }) => void) | null = null;
-  /** Whether what is said is lost on this one, as it is on a tab that is suspended. */
+  /** Whether messages to this tab are lost, as to a suspended tab. */
   deaf = false;
   readonly #world: World;
 
@@ -125,7 +125,7 @@ interface Request {
   readonly reject: (reason: unknown) => void;
 }
 
-/** As much of Web Locks as we use: one lock, a queue, a way out of it, and theft. */
+/** The part of Web Locks that the client uses: one lock, a queue, leaving it, and stealing. */
 class FakeLocks implements LockManager {
   #holder: Request | undefined;
   #queue: Request[] = [];

@@ -1,4 +1,4 @@
-/** One poll for all tabs, whatever happens in whatever order: random lives of tabs, in the world of tabs-world.ts. */
+/** One poll for all tabs: random events in random order, in the world of tabs-world.ts. */
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { channelsOf, type Tab, World } from "./tabs-world.js";
@@ -22,7 +22,7 @@ const settle = () => vi.advanceTimersByTimeAsync(0);
 
 type Step =
   | { readonly do: "say" | "open" | "settle" }
-  | { readonly do: "close" | "greet" | "hide" | "show" | "deaf" | "rest"; readonly tab: number };
+  | { readonly do: "close" | "ping" | "hide" | "show" | "deaf" | "rest"; readonly tab: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom<Step>({ do: "say" }, { do: "settle" }) },
@@ -32,7 +32,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constantFrom(
         "close" as const,
-        "greet" as const,
+        "ping" as const,
         "hide" as const,
         "show" as const,
         "deaf" as const,
@@ -43,7 +43,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-test("whatever comes and goes, every tab that is left has seen the same, in order and once", async () => {
+test("after any events, every open tab has received every message once and in order", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       begin();
@@ -59,7 +59,7 @@ test("whatever comes and goes, every tab that is left has seen the same, in orde
         else if (one.do === "open") add();
         else if (one.do === "settle") await settle();
         else if (tab) {
-          if (one.do === "greet") tab.poll.greet();
+          if (one.do === "ping") tab.poll.ping();
           else if (one.do === "hide" || one.do === "show") tab.visible = one.do === "show";
           else if (one.do === "rest") {
             tab.poll.stop();
@@ -74,7 +74,7 @@ test("whatever comes and goes, every tab that is left has seen the same, in orde
         }
       }
       for (const channel of world.channels) channel.deaf = false;
-      // A leader that everybody hears, and a last word: then nobody lacks anything.
+      // When all tabs receive again, one more message brings each tab up to date.
       await vi.advanceTimersByTimeAsync(5000);
       world.say("the last word");
       await vi.advanceTimersByTimeAsync(5000);

@@ -1,4 +1,4 @@
-/** One poll for all tabs: with fake locks, a fake channel and a fake server, so that every order of events can be had. */
+/** One poll for all tabs: fake locks, a fake channel and a fake server, so that any order of events can be tested. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { refused, reply } from "./fake-room.js";
 import { channelsOf, type Tab, World } from "./tabs-world.js";
@@ -29,7 +29,7 @@ const settle = () => vi.advanceTimersByTimeAsync(0);
 const leaders = () => tabs.filter((tab) => tab.leads);
 
 describe("with several tabs", () => {
-  test("one polls and all hear of everything, in order and once", async () => {
+  test("one tab polls, and every tab receives every message once and in order", async () => {
     for (let n = 0; n < 10; n++) await open();
     for (let n = 0; n < 30; n++) {
       world.say(`${n}`);
@@ -41,7 +41,7 @@ describe("with several tabs", () => {
     for (const tab of tabs) expect(tab.texts).toEqual(Array.from({ length: 30 }, (_, n) => `${n}`));
   });
 
-  test("the next one takes over from where it is when the first goes", async () => {
+  test("the next tab polls from its own cursor when the first closes", async () => {
     const [first, second, third] = [await open(), await open(), await open()];
     world.say("a");
     await settle();
@@ -54,7 +54,7 @@ describe("with several tabs", () => {
     expect(world.waiting).toBe(1);
   });
 
-  test("one that comes back from a rest catches up", async () => {
+  test("a tab that was suspended catches up", async () => {
     const [first, second] = [await open(), await open()];
     second.poll.stop();
     world.say("meanwhile");
@@ -66,7 +66,7 @@ describe("with several tabs", () => {
     expect(world.waiting).toBe(1);
   });
 
-  test("one that has missed something asks the server for it, once", async () => {
+  test("a tab that has missed a message asks the server for it once", async () => {
     const [, second] = [await open(), await open()];
     const channel = [...world.channels][1];
     if (channel) channel.deaf = true;
@@ -78,12 +78,12 @@ describe("with several tabs", () => {
     world.say("heard");
     await settle();
     expect(second.texts).toEqual(["missed", "heard"]);
-    // The leader's next poll, and the one question.
+    // The leader's next poll, and the one request.
     expect(world.asked.map(({ since, wait }) => `${since} ${wait}`).sort()).toEqual(["0-0 0", "2-0 25"]);
     expect(world.waiting).toBe(1);
   });
 
-  test("a page that is older than the leader's last word is brought up to it", async () => {
+  test("a page that is older than the leader's cursor catches up", async () => {
     await open();
     world.say("a");
     await settle();
@@ -91,7 +91,7 @@ describe("with several tabs", () => {
     expect(old.texts).toEqual(["a"]);
   });
 
-  test("a page that is newer than the leader's last word sees nothing twice", async () => {
+  test("a page that is newer than the leader's cursor receives nothing twice", async () => {
     world.say("a");
     world.say("b");
     await open({ since: "0-0" });
@@ -101,7 +101,7 @@ describe("with several tabs", () => {
     expect(fresh.texts).toEqual(["c"]);
   });
 
-  test("a gap that the leader met is not believed by one that stands elsewhere", async () => {
+  test("a gap after another cursor is not reported in this tab", async () => {
     const [, second] = [await open(), await open()];
     world.say("a");
     await settle();
@@ -116,7 +116,7 @@ describe("with several tabs", () => {
     expect(second.texts).toEqual(["a", "b"]);
   });
 
-  test("all tell how the connection is", async () => {
+  test("every tab receives the state of the poll", async () => {
     const [first, second] = [await open(), await open()];
     expect(first.states.at(-1)).toBe("live");
     expect(second.states.at(-1)).toBe("live");
@@ -127,7 +127,7 @@ describe("with several tabs", () => {
     expect(second.states.at(-1)).toBe("waiting");
   });
 
-  test("a refusal ends all of them, and none asks again", async () => {
+  test("a final error stops all tabs", async () => {
     for (let n = 0; n < 5; n++) await open();
     world.refusal = () => refused(401, "no_session");
     world.say("a");
@@ -139,20 +139,20 @@ describe("with several tabs", () => {
   });
 });
 
-describe("a tab that is looked at", () => {
-  test("asks again after a log-out, once each time, and goes on when another tab has logged in", async () => {
+describe("a visible tab", () => {
+  test("polls once after a log-out, and continues when another tab has logged in", async () => {
     const tab = await open();
     world.refusal = () => refused(401, "no_session");
     world.say("a");
     await settle();
     const asked = world.asked.length;
-    tab.poll.greet();
+    tab.poll.ping();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(world.asked.length).toBe(asked + 1);
     expect(tab.states.at(-1)).toBe("no_session");
     world.refusal = undefined;
     world.say("b");
-    tab.poll.greet();
+    tab.poll.ping();
     await settle();
     expect(tab.states.at(-1)).toBe("live");
     expect(tab.texts).toEqual(["a", "b"]);
@@ -164,15 +164,15 @@ describe("a tab that is looked at", () => {
     world.say("a");
     await settle();
     const asked = world.asked.length;
-    tab.poll.greet();
+    tab.poll.ping();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(world.asked.length).toBe(asked);
   });
 
-  test("takes the lead from a hidden one", async () => {
+  test("becomes the leader instead of a hidden one", async () => {
     const [first, second] = [await open(), await open()];
     first.visible = false;
-    second.poll.greet();
+    second.poll.ping();
     await settle();
     expect(second.leads).toBe(true);
     world.say("a");
@@ -185,11 +185,11 @@ describe("a tab that is looked at", () => {
     expect(first.leads).toBe(true);
   });
 
-  test("takes the lead from one that does not answer", async () => {
+  test("becomes the leader instead of one that does not answer", async () => {
     const [first, second] = [await open(), await open()];
     const [channel] = world.channels;
     if (channel) channel.onmessage = null;
-    second.poll.greet();
+    second.poll.ping();
     await vi.advanceTimersByTimeAsync(1999);
     expect(second.leads).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
@@ -197,24 +197,24 @@ describe("a tab that is looked at", () => {
     expect(first.leads).toBe(false);
   });
 
-  test("leaves the lead to another that is looked at", async () => {
+  test("leaves the lead to another visible tab", async () => {
     const [first, second] = [await open(), await open()];
-    second.poll.greet();
+    second.poll.ping();
     await vi.advanceTimersByTimeAsync(10_000);
     expect(first.leads).toBe(true);
     expect(second.leads).toBe(false);
   });
 
-  test("waits its turn while it is hidden", async () => {
+  test("stays in the queue while it is hidden", async () => {
     const [first, second] = [await open(), await open()];
     first.visible = second.visible = false;
-    second.poll.greet();
+    second.poll.ping();
     await vi.advanceTimersByTimeAsync(10_000);
     expect(first.leads).toBe(true);
   });
 });
 
-describe("where a browser has no", () => {
+describe("in a browser without", () => {
   test("locks, each tab polls for itself", async () => {
     const [first, second] = [await open({ locks: undefined }), await open({ locks: undefined })];
     world.say("a");
@@ -233,7 +233,7 @@ describe("where a browser has no", () => {
   });
 });
 
-test("after a stop, nothing is left: no poll, no timer, no listener", async () => {
+test("a stop leaves no poll, no timer and no listener", async () => {
   const tab = await open();
   tab.poll.stop();
   await settle();
@@ -242,7 +242,7 @@ test("after a stop, nothing is left: no poll, no timer, no listener", async () =
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("a server that knows another history is followed by all tabs", async () => {
+test("a tab that takes over reports the gap of a server with another history", async () => {
   world.say("a");
   world.say("b");
   const [first, second] = [await open(), await open()];

@@ -1,7 +1,7 @@
-/** What cuts a wait short, and what ends it all: fake timers and a fake fetch. */
+/** Wake-ups and the signal: fake timers and a fake fetch. */
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { longPoll } from "../../src/client/longpoll.js";
+import { longPoll } from "../../src/client/index.js";
 import { type Answers, enter, holds, message, refused, reply } from "./fake-room.js";
 
 const second = 1000;
@@ -30,7 +30,7 @@ const away: Answers = () => Promise.reject(new TypeError("fetch failed"));
 const listeners = () => names.flatMap((name) => getEventListeners(events, name));
 const shown = (persisted: boolean) => Object.assign(new Event("pageshow"), { persisted });
 
-describe("tried again at once", () => {
+describe("a poll is repeated at once", () => {
   const wakes: [string, () => Event][] = [
     ["online", () => new Event("online")],
     ["offline", () => new Event("offline")],
@@ -38,7 +38,7 @@ describe("tried again at once", () => {
     ["pageshow from the back/forward cache", () => shown(true)],
     ["becoming visible", () => new Event("visibilitychange")],
   ];
-  test.each(wakes)("during a backoff: %s", async (_, event) => {
+  test.each(wakes)("after a wake-up during a pause: %s", async (_, event) => {
     const { asked } = start(away);
     await pass(20 * second); // into the wait of 16 s
     const before = asked.length;
@@ -49,7 +49,7 @@ describe("tried again at once", () => {
     expect(asked.length).toBe(before + 2);
   });
 
-  test.each(wakes)("while a poll is held, only if it is most likely dead: %s", async (name, event) => {
+  test.each(wakes)("after a wake-up while it is held, if it is most likely dead: %s", async (name, event) => {
     const { asked } = start(holds);
     await pass(5 * second);
     events.dispatchEvent(event());
@@ -59,7 +59,7 @@ describe("tried again at once", () => {
     expect(asked.length).toBe(dead ? 4 : 2);
   });
 
-  test("not on becoming hidden", async () => {
+  test("but not when the page becomes hidden", async () => {
     vi.stubGlobal("document", { visibilityState: "hidden" });
     const { asked } = start(away);
     await pass(20 * second);
@@ -69,7 +69,7 @@ describe("tried again at once", () => {
     expect(asked.length).toBe(before);
   });
 
-  test("on waking from sleep: the hung poll is cut", async () => {
+  test("when the machine wakes up: the hung poll is cut", async () => {
     const { asked } = start(holds);
     await pass(5 * second);
     vi.setSystemTime(Date.now() + 3_600_000);
@@ -80,7 +80,7 @@ describe("tried again at once", () => {
     expect(asked.length).toBe(4);
   });
 
-  test("once, when waking shows in the page and then in the clock", async () => {
+  test("once, when both the page and the clock show a wake-up", async () => {
     const { asked } = start(holds);
     await pass(5 * second);
     vi.setSystemTime(Date.now() + 3_600_000);
@@ -89,7 +89,7 @@ describe("tried again at once", () => {
     expect(asked.length).toBe(4);
   });
 
-  test("not when the clock was set back, nor for a timer a little late", async () => {
+  test("but not when the clock is set back or a timer is a little late", async () => {
     const { asked } = start(holds);
     await pass(second);
     vi.setSystemTime(Date.now() - 3_600_000);
@@ -99,7 +99,7 @@ describe("tried again at once", () => {
     expect(asked.length).toBe(2);
   });
 
-  test("but not sooner than the server asked for", async () => {
+  test("but not before the Retry-After of the server", async () => {
     const { asked } = start(() => refused(429, "slow_down", { "retry-after": "20" }));
     await pass(5 * second);
     events.dispatchEvent(new Event("online"));
@@ -114,24 +114,24 @@ describe("tried again at once", () => {
     ["a good server", holds],
     ["a server that asks for nothing", () => refused(503, "draining", { "retry-after": "0" })],
   ];
-  test.each(storms)("not for each event of a storm: %s", async (_, answers) => {
+  test.each(storms)("but not for each event of a storm: %s", async (_, answers) => {
     const { asked } = start(answers);
     for (let i = 0; i < 1000; i++) {
       for (const event of [new Event("online"), shown(true), new Event("visibilitychange")])
         events.dispatchEvent(event);
       await pass(20);
     }
-    expect(asked.length).toBeGreaterThan(9); // 20 s, and a wake-up acts every 2 s
-    expect(asked.length).toBeLessThan(35);
+    expect(asked.length).toBeGreaterThan(9); // 20 s, and a wake-up acts every second
+    expect(asked.length).toBeLessThan(45);
   });
 });
 
-describe("the signal ends it all: no timer, no request and no listener is left", () => {
+describe("the end of polling leaves no timer, no request and no listener", () => {
   const stages: [string, Answers, number][] = [
-    ["while a poll is held", holds, 5 * second],
-    ["during a backoff", away, 20 * second],
-    ["during a drain's retry", () => reply("1-0", [], { retry: 2000 }), second],
-    ["after a burst of news", (_, n) => reply(`${n}-0`, [message(`${n}-0`)]), 5 * second],
+    ["by the signal, while a poll is held", holds, 5 * second],
+    ["by the signal, during a pause", away, 20 * second],
+    ["by the signal, during the retry of a draining server", () => reply("1-0", [], { retry: 2000 }), second],
+    ["by the signal, after a burst of messages", (_, n) => reply(`${n}-0`, [message(`${n}-0`)]), 5 * second],
   ];
   test.each(stages)("%s", async (_, answers, ms) => {
     const { asked, states, done } = start(answers);
@@ -146,7 +146,7 @@ describe("the signal ends it all: no timer, no request and no listener is left",
     expect(asked.length).toBe(before);
   });
 
-  test("while the consumer is busy with a batch", async () => {
+  test("by the signal, while the consumer handles a batch", async () => {
     const { batches } = longPoll({
       base: "http://chat.test/",
       user: "ann",
@@ -161,14 +161,14 @@ describe("the signal ends it all: no timer, no request and no listener is left",
     expect(await batches.next()).toEqual({ done: true, value: undefined });
   });
 
-  test("before it began", async () => {
+  test("by the signal, before polling began", async () => {
     stop.abort();
     const { asked, done } = start(holds);
     await done;
     expect([asked.length, vi.getTimerCount(), listeners()]).toEqual([0, 0, []]);
   });
 
-  test("as does a consumer that has enough, or fails", async () => {
+  test("by the consumer, which breaks or throws", async () => {
     for (const leave of [() => "break", () => Promise.reject(new Error("enough"))]) {
       const { batches } = longPoll({
         base: "http://chat.test/",

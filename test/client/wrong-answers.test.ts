@@ -1,4 +1,4 @@
-/** Whatever a server answers, it is asked at a bearable rate, and for as long as it may heal: fake timers and a fake fetch. */
+/** A client that receives wrong replies polls at a low rate and does not stop: fake timers and a fake fetch. */
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { type Answers, enter, fakeTime, holds, message, refused, reply } from "./fake-room.js";
@@ -10,7 +10,7 @@ const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 const html = (status: number) => new Response("<!doctype html><title>Log in</title>", { status });
 const good = { cursor: "1-0", present: 1, messages: [] };
-/** What each server answers, and what the page is told to be wrong with it. */
+/** What each server answers, and the code that the client reports. */
 const wrong: [what: string, code: string, Answers][] = [
   ["no network", "unreachable", () => Promise.reject(new TypeError("fetch failed"))],
   ["an empty 200", "bad_answer", () => new Response("")],
@@ -58,7 +58,7 @@ const wrong: [what: string, code: string, Answers][] = [
     ({ query }) => (query.get("wait") === "0" ? reply("1-0") : refused(503, "too_many_waiters")),
   ],
 ];
-test.each(wrong)("no tight loop: %s", async (_, code, answers) => {
+test.each(wrong)("the client polls at a low rate: %s", async (_, code, answers) => {
   const usual = start(answers);
   await pass(120 * second);
   // 0.5, 1, 2, 4, 8 and then 15 s; a probe may go before each.
@@ -75,14 +75,14 @@ test.each(wrong)("no tight loop: %s", async (_, code, answers) => {
   expect(unlucky.asked.length).toBeLessThan(90);
 });
 
-test("no tight loop: a new message each time, at once", async () => {
+test("the client polls at most about ten times a second: a new message each time, at once", async () => {
   const { asked, batches } = start((_, n) => reply(`${n}-0`, [message(`${n}-0`)]));
   await pass(10 * second);
   expect(asked.length).toBeLessThan(130);
   expect(batches.length).toBe(asked.length);
 });
 
-test("a message of a kind that is not known is passed over, and what is beside it is not", async () => {
+test("a message of an unknown kind is skipped, and the others are returned", async () => {
   const later = { ...message("2-0"), kind: "poke" };
   const batch = () => Response.json({ cursor: "3-0", present: 1, messages: [later, message("3-0")] });
   const { batches, states, asked } = start((poll) =>
@@ -94,13 +94,13 @@ test("a message of a kind that is not known is passed over, and what is beside i
   expect(states.map(({ name }) => name)).toEqual(["connecting", "live"]);
 });
 
-test("a message of a kind that is no text is no message", async () => {
+test("a reply with a kind that is not a text is malformed", async () => {
   const { batches } = start(() => Response.json({ ...good, messages: [{ ...message("2-0"), kind: 5 }] }));
   await pass(second);
   expect(batches).toEqual([]);
 });
 
-test("no tight loop, whatever the JSON", async () => {
+test("the client polls at a low rate, whatever the JSON", async () => {
   const answer = fc.record(
     {
       cursor: fc.oneof(fc.constantFrom("1-0", "2-0", "x"), fc.jsonValue()),
@@ -125,7 +125,7 @@ test("no tight loop, whatever the JSON", async () => {
   );
 });
 
-test("when it answers well again, all is well", async () => {
+test("the client recovers when the server does", async () => {
   let wrong = true;
   const { states, asked } = start((poll) => (wrong ? html(502) : holds(poll)));
   await pass(60 * second);

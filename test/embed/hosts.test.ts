@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Batch, longPoll } from "../../src/client/longpoll.js";
+import { type Batch, longPoll } from "../../src/client/index.js";
 import { ask, code, FORM, HTML } from "../wire/person.js";
 
 const fileOf = (host: string) => fileURLToPath(new URL(`${host}.mjs`, import.meta.url));
@@ -91,7 +91,7 @@ describe.each(["bare", "express", "fastify", "koa"])("in %s", (host) => {
     expect(reply.headers["set-cookie"]).toBeUndefined();
     expect(reply.body).not.toContain("logout");
     const links = [...reply.body.matchAll(/(?:href|src|action)="([^"#]+)"/g)].map(([, link = ""]) => link);
-    expect(links.length).toBeGreaterThan(10);
+    expect(links.length).toBeGreaterThan(5);
     for (const link of links) {
       const target = new URL(link, at).href;
       expect(target.startsWith(`${url}/chat/`)).toBe(true);

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { longPoll, type State } from "../../src/client/longpoll.js";
+import { longPoll, type State } from "../../src/client/index.js";
 import { ask, cookieAt, HOST, Person, texts } from "../wire/person.js";
 import { type Server, startServer } from "../wire/server.js";
 import { DEFAULTS, KEEP_ALIVE, type Nginx, startNginx } from "./nginx.js";

@@ -58,7 +58,7 @@ describe("static files", () => {
     const bytes = (coding: string) =>
       new Promise<[http.IncomingMessage, Buffer]>((resolve, reject) => {
         http
-          .get(`${running.url}/client/longpoll.js`, { headers: { "Accept-Encoding": coding } }, (res) => {
+          .get(`${running.url}/client/page.js`, { headers: { "Accept-Encoding": coding } }, (res) => {
             const chunks: Buffer[] = [];
             res
               .on("data", (chunk: Buffer) => chunks.push(chunk))

@@ -1,0 +1,95 @@
+/** The chat's client, the same for browsers and Node: long polls of a room, and posts to it. */
+import type { Message } from "../store/store.js";
+import type { PollOptions, Position, RoomOptions } from "./options.js";
+import { type Decode, poll } from "./poll.js";
+import { isObject, roomUrl } from "./request.js";
+import { Sender, type SendOptions } from "./send.js";
+
+export type { Message };
+
+/** How many ids are remembered to recognise a message. After a gap, older ones would be returned twice. */
+const MAX_SEEN = 5000;
+
+/** One reply of the room. */
+export interface Batch extends Position {
+  /** How many people are here. */
+  readonly present: number;
+  /** In order, each message once, often none. */
+  readonly messages: readonly Message[];
+}
+
+/** Options of `longPoll`: the room, and how to poll it. */
+export interface LongPollOptions extends RoomOptions, PollOptions {}
+
+/** What `longPoll` returns. */
+export interface LongPoll {
+  /**
+   * The batches, for one loop. Polling begins with its first step. An unreachable room is retried without end. The loop
+   * ends without an error when polling ends; `onState` receives the reason. Abort the signal to end it from outside.
+   */
+  readonly batches: AsyncGenerator<Batch, void>;
+  /**
+   * Posts a message and returns its id. A lost reply, a 429 and a 5xx are retried with the same idempotency key; posts
+   * go one after the other. Rejects with a `SendError`, or with the reason of the signal.
+   */
+  send(text: string, options?: SendOptions): Promise<string>;
+}
+
+/**
+ * Polls a room and posts to it, for a user who has logged in.
+ * @throws RangeError if `wait` or `timeoutSlack` is out of range
+ */
+export function longPoll(options: LongPollOptions): LongPoll {
+  const { base, user, onState } = options;
+  const sender = new Sender(options);
+  const settings: PollOptions = {
+    ...options,
+    onState: (state) => {
+      if (state.name === "live") sender.retry();
+      onState?.(state);
+    },
+  };
+  return {
+    batches: poll(roomUrl(base, `get_post/${encodeURIComponent(user)}`), settings, decoder()),
+    send: (text, sendOptions) => sender.send(text, sendOptions),
+  };
+}
+
+/** Returns a decoder of the chat's replies that passes each message once. */
+function decoder(): Decode<Omit<Batch, keyof Position>> {
+  const seen = new Set<string>();
+  return ({ present, messages }, since, gap) => {
+    if (typeof present !== "number" || !Array.isArray(messages) || !messages.every(isMessage))
+      return undefined;
+    const fresh = messages.filter(({ id }) => {
+      // After a gap the cursor says nothing: an id before it may be new and of another history, or seen already.
+      if (seen.has(id) || (!gap && isSeen(id, since))) return false;
+      const [oldest] = seen;
+      if (oldest !== undefined && seen.size >= MAX_SEEN) seen.delete(oldest);
+      seen.add(id);
+      return true;
+    });
+    return { content: { present, messages: fresh.filter(isKnown) }, hasNews: fresh.length > 0 };
+  };
+}
+
+/** A message of any kind; a later version may have kinds that this one does not know. */
+type AnyMessage = Omit<Message, "kind"> & { readonly kind?: string };
+
+function isMessage(value: unknown): value is AnyMessage {
+  if (!isObject<Message>(value)) return false;
+  const { id, user, text, at, kind = "" } = value;
+  const isText = [user, text, kind].every((field) => typeof field === "string");
+  return isText && typeof at === "number" && typeof id === "string" && /^\d+-\d+$/.test(id);
+}
+
+function isKnown(message: AnyMessage): message is Message {
+  return [undefined, "join", "leave"].includes(message.kind);
+}
+
+/** Whether an id is not after a cursor, compared as two integers. False if the cursor is not an id, such as `now`. */
+export function isSeen(id: string, cursor: string): boolean {
+  const [ms = Number.NaN, n = Number.NaN] = id.split("-").map(Number);
+  const [cursorMs = Number.NaN, cursorN = Number.NaN] = cursor.split("-").map(Number);
+  return ms < cursorMs || (ms === cursorMs && n <= cursorN);
+}

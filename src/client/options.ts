@@ -1,0 +1,59 @@
+/** The options and the states of the client, for any feed and for the chat. */
+
+/** How requests are made, and what ends them. */
+export interface RequestOptions {
+  /** Used instead of the global `fetch`. It must obey its `signal`. */
+  readonly fetch?: typeof globalThis.fetch;
+  /** Headers of every request. In Node the session's `cookie` belongs here; a browser sends its own. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Ends everything that these options began. */
+  readonly signal?: AbortSignal;
+  /** Target of `online`, `offline`, `pageshow` and `visibilitychange`. The window by default, if there is one. */
+  readonly events?: EventTarget;
+}
+
+/** The chat, and the user in it. */
+export interface RoomOptions extends RequestOptions {
+  /** Address where the chat is mounted: `"../../"` in its page, `"http://127.0.0.1:5000/"` elsewhere. */
+  readonly base: string;
+  /** The name that the user has logged in with. */
+  readonly user: string;
+}
+
+/**
+ * Why polling has ended. `superseded`: a newer poll has the same `client`. `no_session`: log in again. `not_you`: the
+ * session is another user's. `refused`: the server refuses for another reason. `aborted`: by the signal.
+ */
+export type StopReason = "superseded" | "no_session" | "not_you" | "refused" | "aborted";
+
+/**
+ * The state of the poll. `waiting`: for the next attempt at `until` (ms since the Unix epoch; a wake-up brings it
+ * forward), because of `code`: the protocol's, or `unreachable` (no reply), `bad_answer` (a reply that is not the
+ * protocol's, such as a firewall's page), `not_held` (empty replies too soon). `message` is English, for a log.
+ */
+export type State =
+  | { readonly name: "connecting" | "live" }
+  | { readonly name: "waiting"; readonly until: number; readonly code: string; readonly message: string }
+  | { readonly name: "stopped"; readonly reason: StopReason; readonly message: string };
+
+/** Options of a poll. */
+export interface PollOptions extends RequestOptions {
+  /** A cursor, `"0"` for everything that is kept, or `"now"` (default) for what comes next. */
+  readonly since?: string;
+  /** Longest time that the server holds a poll: 1 to 60 seconds, default 25. Shorter where a proxy does not allow it. */
+  readonly wait?: number;
+  /** Time that a poll may outlive its wait before it is cut: 1 to 60 seconds, default 10. */
+  readonly timeoutSlack?: number;
+  /** Id of this poll; a newer poll with the same id supersedes it. At most 64 of `[A-Za-z0-9_-]`, random by default. */
+  readonly client?: string;
+  /** Called on each change of state. */
+  readonly onState?: (state: State) => void;
+}
+
+/** The position in the feed after a reply. */
+export interface Position {
+  /** Pass it as `since` to continue from here. */
+  readonly cursor: string;
+  /** Events before these are missing, or the feed has another history. */
+  readonly gap?: true;
+}

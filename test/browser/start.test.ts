@@ -1,0 +1,194 @@
+/** The start of the page's script in unusual browsers, and the page when the script fails to start. */
+import type { Browser, BrowserContext, Page, Route } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { Person } from "../wire/person.js";
+import { type Server, startServer } from "../wire/server.js";
+import { connected, enter, openBrowser, say, shows } from "./browser.js";
+
+let server: Server;
+let browser: Browser;
+let context: BrowserContext;
+let page: Page;
+let count = 0;
+/** A name of this test's own. */
+let name: string;
+
+beforeAll(async () => {
+  [server, browser] = await Promise.all([
+    startServer("--login-rate", "0", "--post-rate", "0"),
+    openBrowser(),
+  ]);
+});
+beforeEach(async () => {
+  name = `Ann ${++count}`;
+  context = await browser.newContext();
+  page = await context.newPage();
+});
+afterEach(async () => {
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+  await context.close();
+});
+afterAll(async () => {
+  await browser.close();
+  await server.stop();
+});
+
+describe("the script starts", () => {
+  test.each(["C", "a", "en-US@posix", ""])("with the browser language %j", async (language) => {
+    await context.addInitScript((value) => {
+      Object.defineProperty(navigator, "language", { value });
+    }, language);
+    await enter(page, server.url, name);
+    await connected(page);
+    await say(page, "hello");
+    await shows(page, "hello");
+    expect(await page.textContent("#messages > li.own time")).toMatch(/\d\d:\d\d/);
+  });
+
+  test.each(["{broken", "null", '[{"key":1},7]', '{"length":3}'])(
+    "with the corrupt outbox %j in sessionStorage",
+    async (corrupt) => {
+      await context.addInitScript((value) => {
+        sessionStorage.setItem(`outbox ${location.pathname}`, value);
+      }, corrupt);
+      await enter(page, server.url, name);
+      await connected(page);
+      await say(page, "hello");
+      await shows(page, "hello");
+      expect(await page.$$eval("#outbox > li", (items) => items.length)).toBe(0);
+    },
+  );
+
+  test("without the functions that Chrome 86, Firefox 90 and Safari 15 lack", async () => {
+    await context.addInitScript(() => {
+      Reflect.deleteProperty(AbortSignal, "timeout");
+      Reflect.deleteProperty(AbortSignal, "any");
+      Reflect.deleteProperty(AbortSignal.prototype, "throwIfAborted");
+      Reflect.deleteProperty(AbortSignal.prototype, "reason");
+      Reflect.deleteProperty(HTMLFormElement.prototype, "requestSubmit");
+      Reflect.deleteProperty(Element.prototype, "replaceChildren");
+      Reflect.deleteProperty(Array.prototype, "at");
+      Reflect.deleteProperty(Crypto.prototype, "randomUUID");
+    });
+    const errors: Error[] = [];
+    page.on("pageerror", (error) => errors.push(error));
+    await enter(page, server.url, name);
+    await connected(page);
+    await say(page, "hello");
+    await shows(page, "hello");
+    await page.click("summary");
+    await page.waitForFunction((me) => document.querySelector("#people ul")?.textContent?.includes(me), name);
+    expect(errors).toEqual([]);
+  });
+});
+
+describe("if the script fails to start, the page says so and refreshes itself", () => {
+  const failures: [string, (route: Route) => Promise<void>][] = [
+    ["it throws", (route) => route.fulfill({ contentType: "text/javascript", body: "null.x" })],
+    [
+      "it cannot be parsed",
+      (route) => route.fulfill({ contentType: "text/javascript", body: "class { # }" }),
+    ],
+    ["it is not found", (route) => route.fulfill({ status: 404 })],
+    ["it cannot be loaded", (route) => route.abort()],
+    [
+      "it throws after it has set up the message box",
+      async (route) => {
+        const response = await route.fetch();
+        const script = await response.text();
+        const broken = script.replace("new Outbox(", "new (class { constructor() { null.x } })(");
+        if (broken === script) throw new Error("the script has changed");
+        await route.fulfill({ response, body: broken });
+      },
+    ],
+  ];
+
+  test.each(failures)("%s", async (_, fail) => {
+    await page.route("**/client/page.js", fail);
+    const ben = await Person.login(server.url, `Ben ${name}`);
+    await ben.post("before");
+    await enter(page, server.url, name);
+    // Every 20 seconds; here, as soon as possible.
+    await page.route("**/chatroom/**", async (route) => {
+      const response = await route.fetch();
+      const body = (await response.text()).replace('content="20"', 'content="1"');
+      await route.fulfill({ response, body });
+    });
+    await page.goto(page.url());
+    await page.getByText("Live updates failed to start.").waitFor();
+    await page.getByText("this page renews itself").waitFor();
+    await ben.post(`meanwhile ${name}`);
+    await page.getByText(`meanwhile ${name}`).waitFor();
+    const { at } = (await ben.batch("since=0&wait=0")).messages[0] ?? { at: 0 };
+    const times = await page.$$eval("#messages time", (all) => all.map((time) => time.textContent));
+    expect(times[0]).toBe(new Date(at).toISOString().slice(11, 16));
+    await page.click("footer a:last-child");
+    await page.waitForURL("**/?still");
+    await page.getByText("This page stands still").waitFor();
+    await page.fill("#message", `by the form ${name}`);
+    await page.click("#composer button");
+    await shows(page, `by the form ${name}`);
+    ben.close();
+  });
+
+  test("it starts, and a later error changes nothing", async () => {
+    await enter(page, server.url, name);
+    await connected(page);
+    await page.evaluate(() => {
+      setTimeout(() => {
+        throw new Error("of an extension");
+      });
+    });
+    await page.waitForEvent("pageerror");
+    await say(page, "still live");
+    await shows(page, "still live");
+    expect(await page.textContent("#status")).toBe("Connected");
+  });
+});
+
+test("an HTML reply of a firewall does not end the poll, and the page offers a reload", async () => {
+  await enter(page, server.url, name);
+  await connected(page);
+  await page.route("**/get_post/**", (route) =>
+    route.fulfill({ status: 403, contentType: "text/html", body: "<h1>Blocked</h1>" }),
+  );
+  const ben = await Person.login(server.url, `Ben ${name}`);
+  await ben.post("one");
+  await page.click("#status.waiting >> text=Reload");
+  await page.waitForURL("**/chatroom/*/");
+  await page.getByText("one").waitFor();
+  await page.waitForSelector("#status.waiting");
+  await page.unroute("**/get_post/**");
+  await connected(page);
+  ben.close();
+});
+
+test("a pending message leaves when the network is back, without a wait", async () => {
+  await page.clock.install();
+  await enter(page, server.url, name);
+  await connected(page);
+  await page.clock.pauseAt(new Date(Date.now() + 3_600_000));
+  await connected(page);
+  await context.setOffline(true);
+  await page.waitForSelector("#status.waiting", { state: "attached" });
+  await say(page, "from the tunnel");
+  // Long pauses of the poll and of the post have begun.
+  for (let second = 0; second < 25; second++) await page.clock.runFor(1000);
+  expect(await page.textContent("#outbox .pending > p")).toBe("from the tunnel");
+  await context.setOffline(false);
+  // The page's clock stands still: only the events of the page can make the message leave.
+  await shows(page, "from the tunnel");
+});
+
+test("a message that could not be sent for a minute leaves when the poll is live again", async () => {
+  await page.clock.install();
+  await enter(page, server.url, name);
+  await connected(page);
+  await context.setOffline(true);
+  await say(page, "after a long time");
+  for (let second = 0; second < 70; second++) await page.clock.runFor(1000);
+  await page.waitForSelector("#outbox .failed");
+  await context.setOffline(false);
+  await shows(page, "after a long time");
+  expect(await page.$$eval("#outbox > li", (items) => items.length)).toBe(0);
+});
