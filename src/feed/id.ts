@@ -1,0 +1,44 @@
+/**
+ * Ids and cursors. An id is `<ms>-<n>`: two decimal integers, compared as two integers. Ids only grow.
+ * Redis Streams use the same form, so a cursor means the same with every store.
+ */
+
+/** The id of an event: `<ms>-<n>`, the time in milliseconds since the Unix epoch and a counter within it. */
+export type Id = `${number}-${number}`;
+
+/** The id of the last event that a reader has seen, or `"0"`, which stands before all events. */
+export type Cursor = Id | "0";
+
+// Twenty digits hold the 64 bits of a Redis id.
+const ID = /^(0|[1-9]\d{0,19})-(0|[1-9]\d{0,19})$/;
+
+/** Returns whether a text has the form of an id. It may still be an id that no event ever had. */
+export function isId(text: string): text is Id {
+  return ID.test(text);
+}
+
+/** Returns whether a text has the form of a cursor. */
+export function isCursor(text: string): text is Cursor {
+  return text === "0" || isId(text);
+}
+
+/** Returns the two integers of an id. They are exact up to 2^53 - 1, and `Feed.push` accepts no larger ones. */
+export function parseId(id: Id): [ms: number, n: number] {
+  const dash = id.indexOf("-");
+  return [Number(id.slice(0, dash)), Number(id.slice(dash + 1))];
+}
+
+/** Returns a negative number, zero or a positive number if `a` is before, equal to or after `b`. */
+export function compareIds(a: Id, b: Id): number {
+  const [[aMs, aN], [bMs, bN]] = [parseId(a), parseId(b)];
+  return aMs - bMs || aN - bN;
+}
+
+/**
+ * Returns the next id after `last`.
+ * @param now the time in milliseconds; if the clock stands still or goes back, the counter grows instead
+ */
+export function nextId(last: Id, now: number): Id {
+  const [ms, n] = parseId(last);
+  return now > ms ? `${now}-0` : `${ms}-${n + 1}`;
+}
