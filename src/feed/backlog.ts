@@ -48,18 +48,15 @@ export const MAX_BATCH_BYTES = 1024 * 1024;
 
 /** The reading side of a feed. */
 export class Backlog<E> {
-  readonly #limit: number;
-  readonly #clockSkew: number;
+  /** How many events are kept. */
+  protected limit = 1000;
+  /** How far in the future a cursor may be that is waited for, in milliseconds. */
+  protected clockSkew = 0;
   #entries: (StoredEvent<E> & { readonly json: string })[] = [];
   #lastPrunedId: Id = "0-0";
   #lastId: Id = "0-0";
   readonly #waitingFollowers = new Set<() => void>();
   protected closed = false;
-
-  protected constructor(limit: number, clockSkew: number) {
-    this.#limit = limit;
-    this.#clockSkew = clockSkew;
-  }
 
   /** The id of the newest event, or `lastPrunedId` if none is kept. A reader at this cursor has seen everything. */
   get lastId(): Id {
@@ -83,12 +80,11 @@ export class Backlog<E> {
     // The type says `string`, but JSON has no undefined, functions or symbols.
     const json: string | undefined = JSON.stringify(event);
     if (json === undefined) throw new TypeError(`JSON cannot carry an event of type ${typeof event}.`);
-    if (!parseId(id).every(Number.isSafeInteger) || compareIds(id, this.#lastId) <= 0) {
-      throw new RangeError(`The id ${id} does not come after ${this.#lastId}.`);
-    }
+    const isNext = compareIds(id, this.#lastId) > 0 && parseId(id).every(Number.isSafeInteger);
+    if (!isNext) throw new RangeError(`The id ${id} does not come after ${this.#lastId}.`);
     this.#entries.push({ id, event, json });
     this.#lastId = id;
-    if (this.#entries.length > this.#limit) this.#lastPrunedId = this.#entries.shift()?.id ?? id;
+    if (this.#entries.length > this.limit) this.#lastPrunedId = this.#entries.shift()?.id ?? id;
     this.changed();
     return id;
   }
@@ -196,8 +192,8 @@ export class Backlog<E> {
 
   /** Whether another process may have assigned this id already, and its event is on the way to this one. */
   #isFuture(id: Id): boolean {
-    if (this.#clockSkew === 0 || compareIds(id, this.#lastId) <= 0) return false;
-    return parseId(id)[0] < Date.now() + this.#clockSkew;
+    if (this.clockSkew === 0 || compareIds(id, this.#lastId) <= 0) return false;
+    return parseId(id)[0] < Date.now() + this.clockSkew;
   }
 
   /** Finds the index of the first event that is not before `id`, by binary search. */

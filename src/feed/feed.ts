@@ -53,14 +53,14 @@ export class Feed<E> extends Backlog<E> {
   #draining = false;
 
   constructor(options: FeedOptions<E> = {}) {
-    const { backlog = 1000, clockSkew = 0, maxWaiters = 10_000 } = options;
-    super(backlog, clockSkew);
+    super();
+    this.limit = options.backlog ?? this.limit;
+    this.clockSkew = options.clockSkew ?? this.clockSkew;
     this.onError = options.onError ?? console.error;
     this.#encode = options.encode ?? ((batch) => JSON.stringify(batch));
-    this.#waiters = new Waiters(maxWaiters, (waiter, reason) => this.#answer(waiter, reason));
+    this.#waiters = new Waiters(options.maxWaiters ?? 10_000, (...finished) => this.#answer(...finished));
     this.#requestFlush = createFlush(
-      () => this.#waiters.all().filter(({ cursor }) => this.hasNews(cursor)),
-      // Meanwhile it may be finished, or its cursor moved on.
+      () => this.#waiters.all(),
       (waiter) => this.hasNews(waiter.cursor) && this.#waiters.finish(waiter, "events"),
     );
     this.reset(options.snapshot ?? { lastPrunedId: `${Date.now()}-0`, events: [] });

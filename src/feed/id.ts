@@ -30,8 +30,7 @@ export function parseId(id: Id): [ms: number, n: number] {
 
 /** Returns a negative number, zero or a positive number if `a` is before, equal to or after `b`. */
 export function compareIds(a: Id, b: Id): number {
-  const [aMs, aN] = parseId(a);
-  const [bMs, bN] = parseId(b);
+  const [[aMs, aN], [bMs, bN]] = [parseId(a), parseId(b)];
   return aMs - bMs || aN - bN;
 }
 

@@ -15,20 +15,17 @@ export type FinishReason = "events" | "timeout" | "superseded" | "canceled" | "d
 
 /** One poll. A subclass says how it is answered: with 10,000 of them, that is one object each and no closures. */
 export abstract class Waiter<E> {
+  /**
+   * What the reader has seen. The feed replaces `"now"` by the id of the newest event. The host may move the cursor of a
+   * held waiter on, past events that are no news to its reader.
+   */
+  cursor: Cursor | "now" = "now";
+  /** How long it may be held, in milliseconds, below 2^31 - 1. With 0 or less it is answered at once. */
+  wait = 0;
+  /** Names the client: a newer poll of the same client supersedes this one. Undefined: none does. */
+  client: string | undefined = undefined;
   /** Where it is held; undefined before and after. Only the feed sets it. */
   slot: Slot<E> | undefined = undefined;
-
-  constructor(
-    /**
-     * What the reader has seen. The feed replaces `"now"` by the id of the newest event. The host may move the cursor of
-     * a held waiter on, past events that are no news to its reader.
-     */
-    public cursor: Cursor | "now",
-    /** How long it may be held, in milliseconds, below 2^31 - 1. With 0 or less it is answered at once. */
-    public wait: number,
-    /** Names the client: a newer poll of the same client supersedes this one. Undefined: none does. */
-    readonly client?: string,
-  ) {}
 
   /**
    * Answers the poll: called once, unless the poll is `"full"` or the reason is `"disconnected"`.
@@ -44,8 +41,8 @@ export abstract class Waiter<E> {
 export interface Slot<E> {
   readonly key: string | symbol;
   waiter: Waiter<E> | undefined;
-  timer?: NodeJS.Timeout;
-  timerMs?: number;
+  timer: NodeJS.Timeout | undefined;
+  timerMs: number;
 }
 
 export class Waiters<E> {
@@ -68,7 +65,9 @@ export class Waiters<E> {
 
   /** Returns all held waiters. */
   all(): Waiter<E>[] {
-    return Array.from(this.#slots.values(), ({ waiter }) => waiter).filter((waiter) => waiter !== undefined);
+    const all: Waiter<E>[] = [];
+    for (const { waiter } of this.#slots.values()) if (waiter) all.push(waiter);
+    return all;
   }
 
   /**
@@ -77,7 +76,7 @@ export class Waiters<E> {
    */
   hold(waiter: Waiter<E>): boolean {
     const key = waiter.client ?? Symbol("no client");
-    const slot: Slot<E> = this.#slots.get(key) ?? { key, waiter: undefined };
+    const slot: Slot<E> = this.#slots.get(key) ?? { key, waiter: undefined, timer: undefined, timerMs: 0 };
     const older = slot.waiter;
     if (!older && waiter.wait > 0 && this.size >= this.#max) return false;
     this.#slots.set(key, slot);
