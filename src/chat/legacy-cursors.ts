@@ -4,7 +4,6 @@
  */
 import { compareIds, type Id } from "../feed/index.js";
 import type { Session } from "../store/cluster.js";
-import type { Member } from "./member.js";
 
 /** How often a text is sent again to a caller whose cookie stays the same: three answers with the first one. */
 const MAX_REPEATS = 2;
@@ -28,8 +27,13 @@ export interface LegacyReader {
   repeats: number;
 }
 
+/** A member, as far as this file needs one. */
+interface LegacyMember {
+  legacy: LegacyReader | undefined;
+}
+
 /** Opens the room for a session, which then has seen everything up to `lastId`. */
-export function openLegacy(member: Member, { id }: Session, lastId: Id): void {
+export function openLegacy(member: LegacyMember, { id }: Session, lastId: Id): void {
   member.legacy = newReader(id, lastId, lastId);
 }
 
@@ -38,7 +42,12 @@ export function openLegacy(member: Member, { id }: Session, lastId: Id): void {
  * @param brought the cursor that the caller's cookie brings
  * @param first where a session starts that this process does not know and that brings no cursor
  */
-export function loadLegacy(member: Member, { id }: Session, brought: Id | undefined, first: Id): LegacyStart {
+export function loadLegacy(
+  member: LegacyMember,
+  { id }: Session,
+  brought: Id | undefined,
+  first: Id,
+): LegacyStart {
   if (member.legacy?.sessionId !== id) member.legacy = newReader(id, undefined, brought ?? first);
   const reader = member.legacy;
   const cursor = later(brought ?? reader.cursor, reader.opened);
@@ -52,7 +61,12 @@ export function loadLegacy(member: Member, { id }: Session, brought: Id | undefi
 }
 
 /** Remembers that a text was sent; `cursor` is the id of its message. */
-export function advanceLegacy({ legacy }: Member, { id }: Session, start: LegacyStart, cursor: Id): void {
+export function advanceLegacy(
+  { legacy }: LegacyMember,
+  { id }: Session,
+  start: LegacyStart,
+  cursor: Id,
+): void {
   if (legacy?.sessionId !== id) return;
   if (start.isRepeat && start.cursor === legacy.repeated) legacy.repeats++;
   legacy.cursor = later(cursor, legacy.cursor);

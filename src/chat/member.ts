@@ -11,7 +11,10 @@ export abstract class MemberPoll extends Waiter<Message> {
 
   /** @param page identifies the page that polls; a newer poll of the same page and member supersedes this one */
   constructor(member: Member, since: Cursor | "now", wait: number, page?: string) {
-    super(since, wait, page === undefined ? undefined : clientOf(member, page));
+    super();
+    this.cursor = since;
+    this.wait = wait;
+    if (page !== undefined) this.client = clientOf(member, page);
     this.member = member;
   }
 }

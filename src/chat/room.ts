@@ -5,10 +5,10 @@
 import { type Batch, compareIds, Feed, type FinishReason, type Id } from "../feed/index.js";
 import type { Session } from "../store/cluster.js";
 import type { Message, Snapshot, Store } from "../store/store.js";
+import { Counts } from "./counts.js";
 import { type LegacyStart, loadLegacy, openLegacy } from "./legacy-cursors.js";
 import type { Member, MemberPoll } from "./member.js";
 import { Members } from "./members.js";
-import { Counts } from "./metrics.js";
 
 /** How far the clocks of processes with a common store may differ, in milliseconds. */
 const CLOCK_SKEW_MS = 60_000;

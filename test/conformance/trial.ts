@@ -107,13 +107,14 @@ export class Trial extends Checks {
     const cookie = reply.headers["set-cookie"]?.[0]?.split(";")[0];
     if (reply.status !== 303 || cookie === undefined)
       throw new Fault(reply.sent, "303 with a session cookie", summary(reply));
-    return this.back({ name, cookie });
+    const person = this.back({ name, cookie });
+    person.keep(reply);
+    return person;
   }
 
   /** Somebody who comes back with the cookie of before. */
   back({ name, cookie }: Pick<Person, "name" | "cookie">): Person {
     const person = new Person(this, name, cookie);
-    person.keep(reply);
     this.#people.push(person);
     return person;
   }

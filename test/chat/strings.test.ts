@@ -1,8 +1,8 @@
 /** Which language a caller gets, and that no word is missing in either. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { Pages } from "../src/pages.js";
-import { stringsFor } from "../src/strings.js";
+import { Pages } from "../../src/chat/pages.js";
+import { stringsFor } from "../../src/chat/strings.js";
 
 test.each([
   [undefined, "en"],

@@ -1,7 +1,7 @@
 /** Names: the rules, and when two are one. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { NAME_LENGTH, nameKey, parseName } from "../../src/room/text.js";
+import { NAME_LENGTH, nameKey, parseName } from "../../src/chat/text.js";
 
 const parsed = (raw: string) => {
   const name = parseName(raw);

@@ -1,6 +1,6 @@
 /** What people may write. */
 import { expect, test } from "vitest";
-import { MESSAGE_LENGTH, parseText } from "../../src/room/text.js";
+import { MESSAGE_LENGTH, parseText } from "../../src/chat/text.js";
 
 const text = (raw: string) => {
   const parsed = parseText(raw);
