@@ -39,11 +39,8 @@ export function longPoll(room: Room, auth: Auth): Handler {
     if (!query) throw BAD_QUERY;
     const fields = query.and(form);
     const since = fields.get("since");
-    // HEAD changes nothing: no presence, no cursor, no poll of the same page.
-    if (request.isHead) return json(200, "");
-    return since === undefined
-      ? plainPoll(room, request, session)
-      : poll(room, request, session, since, fields);
+    if (since !== undefined) return poll(room, request, session, since, fields);
+    return request.isHead ? json(200, "") : plainPoll(room, request, session);
   });
 }
 
@@ -59,6 +56,8 @@ function poll(room: Room, request: Request, session: Session, since: string, fie
   const wait = fields.get("wait") ?? `${DEFAULT_WAIT_S}`;
   if (!/^\d+(\.\d+)?$/.test(wait) || Number(wait) > MAX_WAIT_S) throw BAD_WAIT;
   const page = parsePage(fields);
+  // HEAD changes nothing: no presence, and no poll of the same page is superseded.
+  if (request.isHead) return { status: 200, headers: HEADERS, body: room.peek(since) };
   // Other requests may be waiting behind a pipelined one (protocol.md).
   const ms = request.wasQueued ? 0 : Number(wait) * 1000;
   return hold(room, new BatchPoll(room, request.res, room.members.get(session), since, ms, page));

@@ -2,7 +2,7 @@
  * The room: a feed of messages in front of a store. A message goes to the store, comes back when it is kept, and is pushed
  * to the feed. Polls go to the feed, and their members are present meanwhile.
  */
-import { type Batch, compareIds, Feed, type FinishReason, type Id } from "../feed/index.js";
+import { type Batch, type Cursor, compareIds, Feed, type FinishReason, type Id } from "../feed/index.js";
 import type { Session } from "../store/cluster.js";
 import type { Message, Snapshot, Store } from "../store/store.js";
 import { Counts } from "./counts.js";
@@ -118,6 +118,12 @@ export class Room {
     return false;
   }
 
+  /** Returns the answer to a poll that does not wait, and changes nothing. */
+  peek(since: Cursor | "now"): string {
+    const batch = this.feed.read(since === "now" ? this.feed.lastId : since);
+    return this.#encode(batch, JSON.stringify(batch.events));
+  }
+
   /** Called by a poll that is finished. */
   finished(poll: MemberPoll, reason: FinishReason): void {
     this.counts.polls[poll.wait <= 0 && reason === "timeout" ? "immediate" : reason]++;
@@ -135,9 +141,10 @@ export class Room {
   loadLegacy(session: Session, cookie: Id | undefined): LegacyStart {
     const { lastId } = this.feed;
     const isPast = (id: Id) => compareIds(id, lastId) <= 0;
-    // A message of the same millisecond may be newer than the log-in.
-    const login: Id = `${Math.max(session.since - 1, 0)}-0`;
-    const first = compareIds(login, this.#firstId) < 0 ? this.#firstId : isPast(login) ? login : lastId;
+    // The newest message before the log-in, or before the start of the process.
+    const [before] = this.feed.readBefore(`${session.since}-0`, 1).events;
+    const login = before?.id ?? this.feed.lastPrunedId;
+    const first = compareIds(login, this.#firstId) < 0 ? this.#firstId : login;
     const brought = cookie !== undefined && isPast(cookie) ? cookie : undefined;
     return loadLegacy(this.members.get(session), session, brought, first);
   }

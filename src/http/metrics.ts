@@ -1,5 +1,5 @@
 /** Prometheus' text format, version 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/ */
-import type { HttpResponse } from "./response.js";
+import { type HttpResponse, text } from "./response.js";
 
 /**
  * A counter or a gauge, of one value or of one for each value of a label. Its name says the unit, in seconds or bytes; a
@@ -40,8 +40,7 @@ export function histogram(
 
 /** A page of metrics. */
 export function exposition(metrics: readonly string[]): HttpResponse {
-  const headers = { "Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store" };
-  return { status: 200, headers, body: metrics.join("") };
+  return text(200, metrics.join(""), { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
 }
 
 function page(type: string, name: string, help: string, samples: readonly string[]): string {

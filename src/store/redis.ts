@@ -56,7 +56,8 @@ export class RedisStore implements Store {
   });
   #secrets: readonly Buffer[] = [];
   #writable = true;
-  #lostAt = performance.now();
+  /** When the connection was lost; undefined before the first one. */
+  #lostAt: number | undefined;
   // How far the stream was read: the id and the number of the newest message.
   #lastId: Id = "0-0";
   #count = 0;
@@ -160,7 +161,7 @@ export class RedisStore implements Store {
         : [];
       this.#setSecrets(Array.isArray(secrets) ? secrets.map(String) : [], String(signing));
       connection.now = Number(now);
-      const lostForMs = performance.now() - this.#lostAt;
+      const lostForMs = this.#lostAt === undefined ? 0 : performance.now() - this.#lostAt;
       await this.#cluster.resume(connection, String(changesAt), Number(steps), lostForMs);
       if (this.#lastId === "0-0") this.#count = Number(count);
       else if (hasNewest !== 1) this.#reset(await this.#load(connection));
@@ -218,7 +219,8 @@ export class RedisStore implements Store {
   }
 
   #lost(error: unknown): void {
-    this.#lostAt = performance.now();
+    this./** When the connection was lost; undefined before the first one. */
+  #lostAt: number | undefined;
     for (const { done } of this.#unreceived.splice(0)) done();
     if (!this.#connections.closing) this.#failed(error);
   }

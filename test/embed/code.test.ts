@@ -1,13 +1,19 @@
 /** The host's own code speaks in the room and listens. */
 import { expect, onTestFinished, test, vi } from "vitest";
-import { type Draft, MemoryStore, type News, type Store, StoreUnavailable } from "../../src/index.js";
+import {
+  type ChatBatch,
+  MemoryStore,
+  type NewMessage,
+  type Store,
+  StoreUnavailable,
+} from "../../src/index.js";
 import { chatPerTest, until } from "../wire/chat.js";
 import { Person, texts } from "../wire/person.js";
 
 const start = chatPerTest();
 
 /** Reads until so many messages have come. */
-async function take(news: AsyncIterable<News>, count: number): Promise<string[]> {
+async function take(news: AsyncIterable<ChatBatch>, count: number): Promise<string[]> {
   const found: string[] = [];
   for await (const { messages } of news) {
     found.push(...messages.map(({ text }) => text));
@@ -54,7 +60,7 @@ test.each([
 
 test("post rejects with StoreUnavailable when the store cannot keep it, and with an Error once the chat is closed", async () => {
   class FullStore extends MemoryStore {
-    override async append(_draft: Draft): ReturnType<Store["append"]> {
+    override async append(_draft: NewMessage): ReturnType<Store["append"]> {
       throw new StoreUnavailable(new Error("full"));
     }
   }
@@ -81,7 +87,7 @@ test("a slow follower loses nothing, and a batch's cursor is good to go on from"
   const { chat } = await start({ backlog: 5000 });
   const news = chat.follow();
   for (let n = 0; n < 2500; n++) await chat.post({ user: "bot", text: `${n}` });
-  const first: IteratorResult<News, undefined> = await news.next();
+  const first: IteratorResult<ChatBatch, undefined> = await news.next();
   await news.return?.();
   const rest = await take(chat.follow({ since: first.value?.cursor ?? "" }), 1500);
   const all = [...(first.value?.messages.map(({ text }) => text) ?? []), ...rest];

@@ -1,12 +1,12 @@
 /** Faults of ours: what is told to the caller (nothing), to the log (once), and what becomes of everybody else (nothing). */
 import { afterEach, expect, test } from "vitest";
-import { type Draft, MemoryStore, type Message, StoreUnavailable } from "../../src/index.js";
+import { MemoryStore, type Message, type NewMessage, StoreUnavailable } from "../../src/index.js";
 import { type Running, startChat, until } from "../wire/chat.js";
 import { Person, texts } from "../wire/person.js";
 
 /** A store that does to a message what its text says. */
 class BrokenStore extends MemoryStore {
-  override append(draft: Draft): Promise<Message> {
+  override append(message: NewMessage): Promise<Message> {
     if (draft.text === "throw") throw new TypeError("secret detail\r\nholdline: a line of its own");
     if (draft.text === "reject") return Promise.reject(new Error("secret detail"));
     if (draft.text === "reject nothing") return Promise.reject(undefined);

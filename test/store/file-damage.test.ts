@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { compareIds } from "../../src/feed/id.js";
 import { encodeHead } from "../../src/store/file/line.js";
 import type { FileStore } from "../../src/store/file.js";
-import { compareIds } from "../../src/store/id.js";
 import { linesOf, newFolder, open, post, reopen } from "../faults/file-store.js";
 
 let folder = "";
@@ -48,7 +48,7 @@ test("damage is said with file and offset, what is whole is kept, and the file i
   const at = damaged.lastIndexOf("{", damaged.indexOf('"x"'));
   const again = await open(folder);
   expect(again.found).toEqual(["a", "c"]);
-  expect(again.floor).toBe(floor);
+  expect(again.lastPrunedId).toBe(floor);
   const aside = join(folder, readdirSync(folder).find((name) => name.includes("damaged")) ?? "");
   expect(again.said).toEqual([
     expect.stringMatching(`^${path}: \\d+ unreadable bytes at byte ${at}$`),
@@ -74,7 +74,7 @@ test.each([
   const { id } = await store.append({ user: "ann", text: "a" });
   expect(compareIds(id, floor as typeof id)).toBeGreaterThan(0);
   const again = await restart(store);
-  expect([again.found, again.floor, again.said]).toEqual([["a"], floor, []]);
+  expect([again.found, again.lastPrunedId, again.said]).toEqual([["a"], floor, []]);
 });
 
 test("an empty store whose head lies in the future goes on from there", async () => {

@@ -61,9 +61,9 @@ test("ids go on after a restart, also when the clock went back", async () => {
 test("the floor stays where it was over restarts, with and without messages", async () => {
   const first = await open(folder);
   const second = await restart(first.store);
-  expect(second.floor).toBe(first.floor);
+  expect(second.lastPrunedId).toBe(first.lastPrunedId);
   await post(second.store, "abc");
-  expect((await restart(second.store)).floor).toBe(first.floor);
+  expect((await restart(second.store)).lastPrunedId).toBe(first.lastPrunedId);
 });
 
 test("the newest messages are kept, and the floor is the id before them, over rewrites and restarts", async () => {
@@ -75,7 +75,7 @@ test("the newest messages are kept, and the floor is the id before them, over re
     const again = await restart(store);
     store = again.store;
     expect(again.messages).toEqual(all.slice(-KEEP));
-    expect(again.floor).toBe(all.at(-KEEP - 1)?.id);
+    expect(again.lastPrunedId).toBe(all.at(-KEEP - 1)?.id);
   }
   // How soon a rewrite is done is up to the disk; that there were some is not.
   expect(lines().length).toBeLessThan(all.length);

@@ -96,8 +96,8 @@ test("of two lines with one id the first is kept, and it is said", () => {
 test("without its head a file claims to know nothing of what was before its first message", () => {
   const first = (id: `${number}-${number}`) =>
     read(encodeEntry({ message: { id, user: "ann", text: "", at: 1 }, key: undefined }));
-  expect(first("1718000000001-3").floor).toBe("1718000000001-2");
-  expect(first("1718000000001-0").floor).toBe(`1718000000000-${Number.MAX_SAFE_INTEGER}`);
+  expect(first("1718000000001-3").lastPrunedId).toBe("1718000000001-2");
+  expect(first("1718000000001-0").lastPrunedId).toBe(`1718000000000-${Number.MAX_SAFE_INTEGER}`);
   expect(first("1718000000001-0").faults).toEqual([{ at: 0, what: "no head" }]);
 });
 

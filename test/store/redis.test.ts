@@ -5,7 +5,7 @@ import { createClient } from "redis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Resident } from "../../src/store/neighbours.js";
 import { RedisStore } from "../../src/store/redis.js";
-import { type Kept, type Message, StoreUnavailable } from "../../src/store/store.js";
+import { type Message, type Snapshot, StoreUnavailable } from "../../src/store/store.js";
 import { type Redis, startRedis } from "../wire/redis.js";
 
 let redis: Redis;
@@ -22,7 +22,7 @@ afterAll(async () => {
 
 interface Open {
   readonly store: RedisStore;
-  readonly kept: Kept;
+  readonly kept: Snapshot;
   /** What the store handed over, with the floors that it told. */
   readonly received: Message[];
   readonly floors: unknown[];
@@ -120,9 +120,9 @@ describe("a message", () => {
 describe("the floor", () => {
   test("of an empty room is the same on every process, and is that of the room when something is said", async () => {
     const [one, two] = [await open(), await open()];
-    expect(one.kept.floor).toBe(two.kept.floor);
+    expect(one.kept.lastPrunedId).toBe(two.kept.lastPrunedId);
     await one.store.append({ user: "ann", text: "1" });
-    expect((await open()).kept.floor).toBe(one.kept.floor);
+    expect((await open()).kept.lastPrunedId).toBe(one.kept.lastPrunedId);
   });
 
   test("is the id before the oldest that is kept, to the message", async () => {
@@ -131,7 +131,7 @@ describe("the floor", () => {
     await store.append({ user: "ann", text: "last" });
     const { kept } = await open(10);
     expect(kept.messages).toEqual(received.slice(-10));
-    expect(kept.floor).toBe(received.at(-11)?.id);
+    expect(kept.lastPrunedId).toBe(received.at(-11)?.id);
   });
 
   test("is never too low when another process keeps less", async () => {
@@ -141,7 +141,9 @@ describe("the floor", () => {
     const { kept } = await open(1000);
     const [first] = kept.messages;
     expect(first?.text).not.toBe("0");
-    expect(Number(kept.floor.split("-")[0])).toBeGreaterThanOrEqual(Number(first?.id.split("-")[0]) - 1);
+    expect(Number(kept.lastPrunedId.split("-")[0])).toBeGreaterThanOrEqual(
+      Number(first?.id.split("-")[0]) - 1,
+    );
   });
 });
 

@@ -3,7 +3,7 @@ import { onTestFinished, vi } from "vitest";
 
 /** Stops the clock and its timers for the rest of the test. To be called before the chat is started. */
 export function stopClock(): void {
-  vi.useFakeTimers({ toFake: ["performance", "setTimeout", "clearTimeout"] });
+  vi.useFakeTimers({ toFake: ["performance", "setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
   onTestFinished(() => void vi.useRealTimers());
 }
 

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { FileStore, type News } from "../../src/index.js";
+import { type ChatBatch, FileStore } from "../../src/index.js";
 import { chatPerTest, startChat } from "./chat.js";
 import { cookieOf, keyOf } from "./forms.js";
 import { ask, code, FORM, HTML, login, Person, texts } from "./person.js";

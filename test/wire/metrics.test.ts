@@ -1,6 +1,6 @@
 /** What an operator sees at `/metrics`. */
 import { expect, test } from "vitest";
-import { type Draft, MemoryStore, StoreUnavailable } from "../../src/index.js";
+import { MemoryStore, type NewMessage, StoreUnavailable } from "../../src/index.js";
 import { chatPerTest, until } from "./chat.js";
 import { ask, Person } from "./person.js";
 import { startServer } from "./server.js";
@@ -68,10 +68,10 @@ test("people, polls, posts, messages and bytes are counted as they happen", asyn
   const after = await read(url);
   expect(after).toMatchObject({
     holdline_waiters: 0,
-    'holdline_polls_total{outcome="message"}': 1,
-    'holdline_polls_total{outcome="time-out"}': 1,
-    'holdline_polls_total{outcome="at-once"}': 1,
-    'holdline_polls_total{outcome="gone"}': 1,
+    'holdline_polls_total{outcome="events"}': 1,
+    'holdline_polls_total{outcome="timeout"}': 1,
+    'holdline_polls_total{outcome="immediate"}': 1,
+    'holdline_polls_total{outcome="disconnected"}': 1,
     'holdline_polls_total{outcome="full"}': 1,
     'holdline_posts_total{outcome="kept"}': 1,
     'holdline_posts_total{outcome="bad_message"}': 1,
@@ -90,7 +90,7 @@ test("people, polls, posts, messages and bytes are counted as they happen", asyn
 
 test("a post that the store cannot keep is counted as such", async () => {
   class FullStore extends MemoryStore {
-    override async append(_draft: Draft): ReturnType<MemoryStore["append"]> {
+    override async append(_draft: NewMessage): ReturnType<MemoryStore["append"]> {
       throw new StoreUnavailable(new Error("full"));
     }
   }
