@@ -219,8 +219,7 @@ export class RedisStore implements Store {
   }
 
   #lost(error: unknown): void {
-    this./** When the connection was lost; undefined before the first one. */
-  #lostAt: number | undefined;
+    this.#lostAt = performance.now();
     for (const { done } of this.#unreceived.splice(0)) done();
     if (!this.#connections.closing) this.#failed(error);
   }
