@@ -161,10 +161,11 @@ export class RedisStore implements Store {
         : [];
       this.#setSecrets(Array.isArray(secrets) ? secrets.map(String) : [], String(signing));
       connection.now = Number(now);
+      const isLost = this.#lastId !== "0-0" && hasNewest !== 1;
       const lostForMs = this.#lostAt === undefined ? 0 : performance.now() - this.#lostAt;
-      await this.#cluster.resume(connection, String(changesAt), Number(steps), lostForMs);
+      await this.#cluster.resume(connection, String(changesAt), Number(steps), isLost ? Infinity : lostForMs);
       if (this.#lastId === "0-0") this.#count = Number(count);
-      else if (hasNewest !== 1) this.#reset(await this.#load(connection));
+      else if (isLost) this.#reset(await this.#load(connection));
       return connection;
     } catch (error) {
       connection.close();

@@ -135,8 +135,8 @@ test("a Redis that has lost everything is told again whose the names are of who 
   await until(() => one.chat.waiting === 1);
   await direct.flushAll();
   await direct.sendCommand(["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-  // First Redis is told who is here, then whose the names are.
-  while ((await direct.hGet(`room${room}:names`, "ann")) === null);
+  // The process renews its leases first.
+  while ((await direct.hGet(`room${room}:owners`, "ann")) === null);
   let status = 503;
   while (status === 503) ({ status } = await login(two.url, "ann"));
   expect(status).toBe(409);
