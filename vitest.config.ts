@@ -19,7 +19,7 @@ export default defineConfig({
           ...shared,
           name: "wire on files",
           include: [
-            "test/wire/{contract,delivery,ended,errors,http,impostors,keys,login-key,plain,plain-cookie,presence,sessions}.test.ts",
+            "test/wire/{contract,delivery,ended,errors,http,impostors,keys,login-key,plain,plain-cookie,plain-foreign,presence,sessions}.test.ts",
           ],
           env: { STORE: "file" },
         },
@@ -29,7 +29,7 @@ export default defineConfig({
           ...shared,
           name: "wire on Redis",
           include: [
-            "test/wire/{contract,delivery,ended,errors,http,impostors,keys,login-key,plain,plain-cookie,presence,sessions}.test.ts",
+            "test/wire/{contract,delivery,ended,errors,http,impostors,keys,login-key,plain,plain-cookie,plain-foreign,presence,sessions}.test.ts",
           ],
           env: { STORE: "redis" },
           globalSetup: "test/wire/redis-setup.ts",

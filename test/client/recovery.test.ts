@@ -198,6 +198,15 @@ describe("after a wake-up", () => {
     expect(asked.length).toBe(2 + 6 + 2);
   });
 
+  test("and after a held poll that timed out, too", async () => {
+    let dead = 7;
+    const { asked, states } = start((poll, n) => (n > 1 && dead-- > 0 ? never(poll) : holds(poll)));
+    await pass(35 * second); // the held poll and its slack
+    expect(asked.length).toBe(3);
+    await pass(20 * second);
+    expect(states.at(-1)).toEqual({ name: "live" });
+  });
+
   test("a network that needs 4 s for each reply is live in the end", async () => {
     const events = new EventTarget();
     const slow: Answers = (poll) =>

@@ -1,6 +1,6 @@
 /** One poll for all tabs: fake locks, a fake channel and a fake server, so that any order of events can be tested. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { refused, reply } from "./fake-room.js";
+import { message, refused, reply } from "./fake-room.js";
 import { channelsOf, type Tab, World } from "./tabs-world.js";
 
 let world: World;
@@ -114,6 +114,19 @@ describe("with several tabs", () => {
     await settle();
     expect(second.gaps).toBe(0);
     expect(second.texts).toEqual(["a", "b"]);
+  });
+
+  test("a tab that has missed a message asks the server when the leader reports another history", async () => {
+    for (const text of ["a", "b", "c"]) world.say(text);
+    const [, second] = [await open(), await open()];
+    const [, channel] = world.channels;
+    world.refusal = () => reply("1-0", [message("1-0")], { gap: true });
+    const batch = { cursor: "1-0", present: 1, messages: [], gap: true };
+    channel?.onmessage?.({ data: { kind: "batch", from: "4-0", batch } });
+    await settle();
+    expect(second.gaps).toBe(1);
+    expect(second.texts).toEqual(["text of 1-0"]);
+    expect(second.poll.client).toBeUndefined();
   });
 
   test("every tab receives the state of the poll", async () => {

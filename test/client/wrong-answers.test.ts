@@ -1,6 +1,7 @@
 /** A client that receives wrong replies polls at a low rate and does not stop: fake timers and a fake fetch. */
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
+import { follow } from "../../src/client/index.js";
 import { type Answers, enter, fakeTime, holds, message, refused, reply } from "./fake-room.js";
 
 const second = 1000;
@@ -80,6 +81,17 @@ test("the client polls at most about ten times a second: a new message each time
   await pass(10 * second);
   expect(asked.length).toBeLessThan(130);
   expect(batches.length).toBe(asked.length);
+});
+
+test("the client polls at a low rate: a feed that repeats the same events under the same cursor", async () => {
+  const fetch = vi.fn(async () => Response.json({ cursor: "1-0", events: [1] }));
+  const batches = follow("http://feed.test/", { fetch, signal: stop.signal() });
+  void (async () => {
+    for await (const _ of batches);
+  })();
+  await pass(120 * second);
+  expect(fetch.mock.calls.length).toBeLessThan(30);
+  expect(fetch.mock.calls.length).toBeGreaterThan(5);
 });
 
 test("a message of an unknown kind is skipped, and the others are returned", async () => {

@@ -1,4 +1,4 @@
-/** The cookie of plain polls: where a caller goes on that keeps cookies, and what happens with other cookies. */
+/** The cookie of plain polls (without `since`): what is in it, and where a caller goes on that keeps it. */
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Running, startChat, until } from "./chat.js";
@@ -196,48 +196,5 @@ describe("a caller that sends one cookie again and again", () => {
     await bob.ask("leave/bob", { method: "POST" });
     await Promise.all(polls);
     expect(await text(first)).toBe("one");
-  });
-});
-
-describe("a cookie is ignored", () => {
-  test.each([
-    ["of another session", (cursor: string) => `0123456789abcdef.${cursor}`],
-    ["without a session", (cursor: string) => `.${cursor}`],
-    ["that is a cursor alone", (cursor: string) => cursor],
-    ["without a cursor", (_: string, mark: string) => `${mark}.`],
-    ["that is a session alone", (_: string, mark: string) => mark],
-    ["that asks for everything", (_: string, mark: string) => `${mark}.0`],
-    ["with something behind it", (cursor: string, mark: string) => `${mark}.${cursor}.x`],
-    ["in quotes", (cursor: string, mark: string) => `"${mark}.${cursor}"`],
-    ["that is empty", () => ""],
-  ])("%s", async (_, forge) => {
-    const [, mark = "", cursor = ""] = /(.*)\.(.*)/.exec(bob.jar.get("holdline-plain") ?? "") ?? [];
-    await say("one", "two", "three");
-    expect(await text()).toBe("one");
-    expect(await text(`holdline-plain=${forge(cursor, mark)}`)).toBe("two");
-    expect(await text(`holdline-plain=${forge(cursor, mark)}`, bob.cookies)).toBe("one");
-  });
-
-  test.each([
-    ["of a time to come", (_: string, mark: string) => `${mark}.${Date.now() + 3_600_000}-0`],
-    [
-      "with numbers that no id has",
-      (_: string, mark: string) => `${mark}.${"9".repeat(20)}-${"9".repeat(20)}`,
-    ],
-  ])("%s", async (_, forge) => {
-    const [mark = ""] = bob.jar.get("holdline-plain")?.split(".") ?? [];
-    await say("one", "two", "three");
-    expect(await text()).toBe("one");
-    expect(await text(`holdline-plain=${forge("", mark)}`)).toBe("two");
-    expect(await bob.plain()).toBe("one");
-  });
-
-  test("of the person who was logged in before, in the same browser", async () => {
-    await say("one");
-    await bob.plain();
-    const cat = await Person.login(running.url, "cat");
-    await say("two");
-    const headers = { Cookie: `${cat.cookie}; ${bob.cookies.split("; ")[1]}` };
-    expect((await cat.ask("get_post/cat", { headers })).body).toBe('"two"');
   });
 });
