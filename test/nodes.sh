@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The built server and most of the tests on other versions of Node than this one, taken from the npm registry.
+# The built server, the conformance kit and most of the tests on other versions of Node than this one, taken from the npm
+# registry.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
@@ -11,4 +12,6 @@ for version in ${NODES:-22 24 26}; do
   # First in the PATH, for what the tests start.
   PATH=$bin:$PATH node node_modules/vitest/vitest.mjs run --project all \
     ${TESTS:-test/client test/embed test/http test/room test/store test/wire test/package.test.ts}
+  PATH=$bin:$PATH npm run --silent conformance -- --start \
+    "node dist/server.js --port {port} --data {data} --post-rate 0 --login-rate 0"
 done
