@@ -1,10 +1,11 @@
 /** A file store as the tests use it: each in a folder of its own, closed and deleted after the test. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { crc32 } from "node:zlib";
 import { afterEach, expect } from "vitest";
-import { FileStore } from "../../src/store/file.js";
-import { type Message, StoreUnavailable } from "../../src/store/store.js";
+import { FileStore, type Message, StoreUnavailable } from "../../src/index.js";
 
 export const KEEP = 4;
 
@@ -21,15 +22,26 @@ export function newFolder(): string {
   return folder;
 }
 
-/** The lines of a folder's messages, without the head. */
-export function linesOf(folder: string): string[] {
-  return readFileSync(join(folder, "messages.jsonl"), "utf8").trimEnd().split("\n").slice(1);
+/** The paths of a folder's segments, oldest first. */
+export function segmentsOf(folder: string): string[] {
+  const names = readdirSync(folder).filter((name) => /^segment-\d+\.jsonl$/.test(name));
+  return names.sort((a, b) => a.localeCompare(b, "en", { numeric: true })).map((name) => join(folder, name));
 }
 
-/** Closes a store and opens its folder again. */
-export async function reopen(store: FileStore, folder: string): Promise<Opened> {
-  await store.close();
-  return open(folder);
+/** The path of the segment that is appended to. */
+export function newestOf(folder: string): string {
+  return segmentsOf(folder).at(-1) ?? "";
+}
+
+/** The lines of a folder's messages, without headers. */
+export function linesOf(folder: string): string[] {
+  return segmentsOf(folder).flatMap((path) => readFileSync(path, "utf8").trimEnd().split("\n").slice(1));
+}
+
+/** A line as the store writes it, of whatever JSON. */
+export function lineOf(fields: object | string): string {
+  const body = (typeof fields === "string" ? fields : JSON.stringify(fields)).slice(0, -1);
+  return `${body},"crc":"${crc32(body).toString(16).padStart(8, "0")}"}\n`;
 }
 
 export interface Opened {
@@ -40,26 +52,21 @@ export interface Opened {
   readonly found: string[];
   readonly shown: string[];
   readonly said: string[];
-  /** The next thing that is said. */
-  nextSaid(): Promise<string>;
 }
 
 export async function open(folder: string, keep = KEEP): Promise<Opened> {
   const shown: string[] = [];
   const said: string[] = [];
-  let tell: (line: string) => void = () => {};
-  const warn = (line: string) => {
-    said.push(line);
-    tell(line);
-  };
-  const store = new FileStore({ folder, keep, warn });
+  const store = new FileStore({ folder, keep, warn: (line) => said.push(line) });
   stores.push(store);
   const { floor, messages } = await store.open(({ text }) => shown.push(text));
-  const nextSaid = () =>
-    new Promise<string>((resolve) => {
-      tell = resolve;
-    });
-  return { store, floor, messages, found: messages.map(({ text }) => text), shown, said, nextSaid };
+  return { store, floor, messages, found: messages.map(({ text }) => text), shown, said };
+}
+
+/** Closes a store and opens its folder again. */
+export async function reopen(store: FileStore, folder: string): Promise<Opened> {
+  await store.close();
+  return open(folder);
 }
 
 /** Posts texts together; tells which were kept and which were refused. */
@@ -81,4 +88,9 @@ export async function post(
     }),
   );
   return { kept, refused };
+}
+
+/** Waits until the store has seen that the disk works again. */
+export async function untilWritable(store: FileStore): Promise<void> {
+  while (!store.writable) await setImmediate();
 }
