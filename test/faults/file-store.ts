@@ -38,6 +38,12 @@ export function linesOf(folder: string): string[] {
   return segmentsOf(folder).flatMap((path) => readFileSync(path, "utf8").trimEnd().split("\n").slice(1));
 }
 
+/** Negative, zero or positive as id `a` is before, equal to or after `b`. */
+export function compareIds(a: string, b: string): number {
+  const [aMs, aN, bMs, bN] = `${a}-${b}`.split("-").map(Number) as [number, number, number, number];
+  return aMs - bMs || aN - bN;
+}
+
 /** A line as the store writes it, of whatever JSON. */
 export function lineOf(fields: object | string): string {
   const body = (typeof fields === "string" ? fields : JSON.stringify(fields)).slice(0, -1);

@@ -12,10 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { SYNC_MS, WRITE, SYNC, TRUNCATE, RENAME, OPEN, UNLINK, SHORT, ERROR, RUNNING, MOST_RUNNING, FAILED, FIELDS };
+enum { SYNC_MS, WRITE, SYNC, TRUNCATE, RENAME, OPEN, UNLINK, SHORT, BIND, ERROR, RUNNING, MOST_RUNNING, FAILED, FIELDS };
 
 static volatile int *control;
 static const char *dir;
@@ -73,12 +74,12 @@ static int fails(int which) {
 
 int fdatasync(int fd) { AROUND(is_ours(fd), SYNC, REAL(fdatasync)(fd)); }
 int fsync(int fd) { AROUND(is_ours(fd), SYNC, REAL(fsync)(fd)); }
-static size_t shortened(size_t size) { return size > 1 && fails(SHORT) ? 1 + size / 2 : size; }
+static size_t shortened(int fd, size_t size) { return size > 1 && is_ours(fd) && fails(SHORT) ? 1 + size / 2 : size; }
 ssize_t write(int fd, const void *bytes, size_t size) {
-  AROUND(is_ours(fd), WRITE, REAL(write)(fd, bytes, shortened(size)));
+  AROUND(is_ours(fd), WRITE, REAL(write)(fd, bytes, shortened(fd, size)));
 }
 ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at) {
-  AROUND(is_ours(fd), WRITE, REAL(pwrite64)(fd, bytes, shortened(size), at));
+  AROUND(is_ours(fd), WRITE, REAL(pwrite64)(fd, bytes, shortened(fd, size), at));
 }
 ssize_t writev(int fd, const struct iovec *parts, int count) {
   AROUND(is_ours(fd), WRITE, REAL(writev)(fd, parts, count));
@@ -87,6 +88,11 @@ int ftruncate(int fd, off_t size) { AROUND(is_ours(fd), TRUNCATE, REAL(ftruncate
 int ftruncate64(int fd, off64_t size) { AROUND(is_ours(fd), TRUNCATE, REAL(ftruncate64)(fd, size)); }
 int rename(const char *from, const char *to) { AROUND(is_below(to), RENAME, REAL(rename)(from, to)); }
 int unlink(const char *path) { AROUND(is_below(path), UNLINK, REAL(unlink)(path)); }
+
+/* Sockets in the file system, of any path. */
+int bind(int fd, const struct sockaddr *address, socklen_t size) {
+  AROUND(address->sa_family == AF_UNIX, BIND, REAL(bind)(fd, address, size));
+}
 
 static int mode_of(va_list arguments) {
   int mode = va_arg(arguments, int);

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 /** The numbers of the control file, in the order of `shim.c`. Chances are in a thousand. */
 const FIELDS = [
-  ...(["syncMs", "write", "sync", "truncate", "rename", "open", "unlink", "short", "error"] as const),
+  ...(["syncMs", "write", "sync", "truncate", "rename", "open", "unlink", "short", "bind", "error"] as const),
   ...(["running", "mostRunning", "failed"] as const),
 ];
 export type Field = (typeof FIELDS)[number];
@@ -55,7 +55,7 @@ export class Shim {
 
   /** The disk works again; what hangs goes on. */
   heal(): void {
-    this.set({ syncMs: 0, write: 0, sync: 0, truncate: 0, rename: 0, open: 0, unlink: 0, short: 0 });
+    this.set({ syncMs: 0, write: 0, sync: 0, truncate: 0, rename: 0, open: 0, unlink: 0, short: 0, bind: 0 });
   }
 
   remove(): void {

@@ -64,7 +64,8 @@ async function tryLock(folder: string, warn: (line: string) => void): Promise<Lo
     warn(`${folder}: no lock is possible here (${error}); make sure that only one process uses it`);
     return { isHeld: async () => true, release: async () => undefined };
   } finally {
-    await handle.close();
+    // It was only read from.
+    await handle.close().catch(() => undefined);
   }
 }
 

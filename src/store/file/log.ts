@@ -174,7 +174,7 @@ export class SegmentLog {
       if (segment === this.#segments.at(-1) || (count > 0 && surplus < 0)) needed.push(segment);
       else
         await ifExists(isDamaged ? rename(path, `${path}.damaged`) : rm(path)).catch((error) =>
-          warn(`${error}`),
+          warn(`${path} stays, although it is not needed: ${error}`),
         );
     }
     this.#segments = needed;
