@@ -3,6 +3,7 @@
  * was answered as kept is there afterwards, what was refused is not, and the store works again without a restart.
  */
 import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { broken, disk, failing, full, runOutOfRoom, systemError } from "./file-disk.js";
 import { KEEP, linesOf, newestOf, newFolder, type Opened, open, post, untilWritable } from "./file-store.js";
@@ -172,6 +173,27 @@ test("a segment that is replaced, written to or deleted by others is noticed, an
   expect(said).toHaveLength(6);
   await store.close();
   expect((await open(folder, 100)).found).toEqual(["a", "a", "c"]);
+});
+
+test("a folder that is moved away refuses posts until it is back, and nothing is lost", async () => {
+  const { store, said } = await open(folder);
+  await post(store, ["a"]);
+  let attempts = 0;
+  disk.around = (step, run) => {
+    if (step.call === "access") attempts++;
+    return run();
+  };
+  renameSync(folder, `${folder}-elsewhere`);
+  expect(await post(store, ["b"])).toEqual({ kept: [], refused: ["b"] });
+  while (attempts < 2) await setImmediate();
+  expect(await post(store, ["c"])).toEqual({ kept: [], refused: ["c"] });
+  renameSync(`${folder}-elsewhere`, folder);
+  await untilWritable(store);
+  await post(store, ["d"]);
+  await expect(open(folder)).rejects.toThrow("another process uses it");
+  expect(said).toHaveLength(2);
+  await store.close();
+  expect((await open(folder)).found).toEqual(["a", "d"]);
 });
 
 test("of two posts with one key that arrive together, neither is kept when the first one fails", async () => {

@@ -153,10 +153,12 @@ export class SegmentLog {
   async #claim(): Promise<Secrets> {
     const { folder, warn } = this.#options;
     if (this.#secrets && (await this.#lock?.isHeld())) return this.#secrets;
+    const taken = await lock(folder, warn);
+    // Not before: the old lock is needed if the folder was only moved away.
     await this.#lock?.release();
-    this.#lock = await lock(folder, warn);
+    this.#lock = taken;
     if (this.#secrets && (await findSegments(folder)).length > 0) {
-      await this.#lock.release();
+      await taken.release();
       throw new Error("its lock was deleted, and another process may have used it; restart this one");
     }
     this.#secrets = await keepSecrets(join(folder, "secret"), this.#secrets);
