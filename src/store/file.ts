@@ -1,67 +1,70 @@
 /**
- * The default store: a file of lines in a folder. A message is kept when its bytes are on the disk, and not before.
- *
- * Posts that arrive while the disk is busy wait together and then share one write and one sync, so eight posters cost
- * hardly more than one.
- *
- * When a write fails, its posts are refused. Each later post tries again, and so does a timer, so that health
- * returns with the disk, also when nobody posts.
+ * The default store: segments in a folder. A message is kept when its bytes are on the disk, and not before. Posts that
+ * arrive while the disk is busy share one write and one sync. One call to the disk is under way at a time.
  */
-import { mkdir, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import type { Secrets } from "./file/folder.js";
+import { SegmentLog } from "./file/log.js";
+import type { Stored } from "./file/record.js";
 import { type Id, nextId } from "../feed/id.js";
-import { Journal } from "./file/journal.js";
-import type { Entry } from "./file/line.js";
-import { type Lock, lock } from "./file/lock.js";
-import { syncFolder } from "./file/log.js";
-import { keepSecrets, type Secrets } from "./file/secret.js";
 import { IdempotencyKeys } from "./idempotency.js";
 import { type Message, type NewMessage, type Snapshot, type Store, StoreUnavailable } from "./store.js";
 
-/** How long after a failed write the next one is tried, in milliseconds; twice as long each time, up to `RETRY_MAX`. */
-const RETRY_MIN = 250;
-const RETRY_MAX = 8000;
+/** When a post takes longer, all posts are refused until the disk works again. */
+const TIMEOUT_MS = 5_000;
+/** The time between two attempts to write to a disk that failed. */
+const RETRY_MS = 1_000;
+/** The longest time that `close` waits for the disk. */
+const CLOSE_TIMEOUT_MS = 3_000;
 
+/** Options of a file store. */
 export interface FileStoreOptions {
-  /** Holds `messages.jsonl` and `secret`; made, for its owner only, when it is missing. One process at a time. */
+  /** The folder of messages and session secrets, for one process at a time. Made, for its owner only, if it is missing. */
   readonly folder: string;
-  /** How many of the newest messages are kept, at least 1. The file holds up to twice as many before it is rewritten. */
-  readonly keep: number;
-  /** Is told, in one line each, what a person should know: damage found, a disk that fails, and that it works again. */
-  readonly warn: (line: string) => void;
+  /** The number of newest messages to keep, 1 to 1,000,000. The folder holds up to three times as many. Default 1,000. */
+  readonly keep?: number;
+  /** Receives a line when a file is damaged, when the disk fails, and when it works again. Default: `console.error`. */
+  readonly warn?: (line: string) => void;
 }
 
-interface Post {
-  readonly draft: NewMessage;
+interface Post extends Stored {
+  readonly deadline: number;
   readonly resolve: (message: Message) => void;
   readonly reject: (error: StoreUnavailable) => void;
 }
 
+/** Keeps messages in a folder, through crashes, power cuts and disks that fail. */
 export class FileStore implements Store {
-  readonly #options: FileStoreOptions;
+  readonly #options: Required<FileStoreOptions>;
   readonly #keys: IdempotencyKeys;
-  #journal: Journal | undefined;
-  #lock: Lock | undefined;
-  #secrets: Secrets | undefined;
   #receive: (message: Message) => void = () => {};
-  #last: Id = "0-0";
-  #queue: Post[] = [];
-  #flushing: Promise<void> | undefined;
-  #writable = true;
-  #retry: NodeJS.Timeout | undefined;
-  #retryDelay = RETRY_MIN;
+  #secrets: Secrets | undefined;
+  /** Undefined before `open` and after `close`. */
+  #log: SegmentLog | undefined;
+  /** The id that was given last, perhaps to a post that was refused: no id is used twice. */
+  #lastId: Id = "0-0";
+  /** Posts that are neither kept nor refused yet, oldest first. */
+  #waiting: Post[] = [];
+  #writing: Promise<void> | undefined;
+  /** The reason why posts are refused. */
+  #failure: unknown;
 
-  constructor(options: FileStoreOptions) {
-    this.#options = options;
-    this.#keys = new IdempotencyKeys(options.keep);
+  /** Throws a `TypeError` or a `RangeError` that names the wrong option. */
+  constructor({ folder, keep = 1000, warn = console.error }: FileStoreOptions) {
+    if (typeof folder !== "string" || folder === "") throw new TypeError("folder is the path of a folder");
+    if (typeof warn !== "function") throw new TypeError("warn is a function");
+    if (!Number.isInteger(keep) || keep < 1 || keep > 1_000_000) {
+      throw new RangeError(`keep is a whole number from 1 to 1,000,000, not ${keep}`);
+    }
+    this.#options = { folder, keep, warn };
+    this.#keys = new IdempotencyKeys(keep);
   }
 
   get writable(): boolean {
-    return this.#writable;
+    return this.#failure === undefined;
   }
 
-  /** What session cookies are signed with; the same over a restart. Throws before `open`. */
+  /** The secrets of session cookies, the same after a restart. Throws before `open`. */
   get secrets(): Secrets {
     if (!this.#secrets) throw new Error("the store is not open");
     return this.#secrets;
@@ -69,133 +72,98 @@ export class FileStore implements Store {
 
   async open(receive: (message: Message) => void): Promise<Snapshot> {
     this.#receive = receive;
-    const { folder, keep, warn } = this.#options;
+    const log = new SegmentLog(this.#options);
     try {
-      await makeFolder(folder);
-      await this.#restore();
-      const path = join(folder, "messages.jsonl");
-      const journal = await Journal.open({ path, keep, warn, restore: () => this.#restore() });
-      const { floor, entries } = journal;
-      for (const { message, key } of entries) this.#keys.keep(message, key);
-      this.#last = entries.at(-1)?.message.id ?? floor;
-      this.#journal = journal;
-      return { lastPrunedId: floor, messages: entries.map(({ message }) => message) };
+      const { secrets, lastPrunedId, stored } = await log.open();
+      for (const { message, key } of stored) this.#keys.keep(message, key);
+      this.#secrets = secrets;
+      this.#lastId = stored.at(-1)?.message.id ?? lastPrunedId;
+      this.#log = log;
+      return { lastPrunedId, messages: stored.map(({ message }) => message) };
     } catch (error) {
-      await this.#lock?.release();
-      throw new Error(`cannot keep messages in ${folder}: ${messageOf(error)}`, { cause: error });
+      await log.close();
+      throw new Error(`cannot keep messages in ${this.#options.folder}: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
   }
 
-  append(draft: NewMessage): Promise<Message> {
-    return this.#keys.once(draft, () => {
-      return new Promise((resolve, reject) => {
-        this.#queue.push({ draft, resolve, reject });
-        this.#flushing ??= this.#flush();
+  append(newMessage: NewMessage): Promise<Message> {
+    return this.#keys.once(newMessage, async () => {
+      const log = this.#log;
+      if (!log) throw new StoreUnavailable(new Error("the store is not open"));
+      if (!this.writable) throw new StoreUnavailable(this.#failure);
+      const { user, text, kind, key } = newMessage;
+      const at = Date.now();
+      this.#lastId = nextId(this.#lastId, at);
+      const message: Message = { id: this.#lastId, user, text, at, ...(kind && { kind }) };
+      return new Promise<Message>((resolve, reject) => {
+        this.#waiting.push({ message, key, deadline: performance.now() + TIMEOUT_MS, resolve, reject });
+        this.#writing ??= this.#write(log);
       });
     });
   }
 
   async close(): Promise<void> {
-    while (this.#flushing) await this.#flushing;
-    const journal = this.#journal;
-    this.#journal = undefined;
-    clearTimeout(this.#retry);
-    await journal?.close();
-    await this.#lock?.release();
+    const log = this.#log;
+    this.#log = undefined;
+    const end = async () => {
+      await this.#writing;
+      await log?.close();
+    };
+    // The folder stays locked until a call that hangs returns, because the call may still change a file.
+    await Promise.race([end(), sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+    if (this.#waiting.length > 0) this.#refuse(new Error("the store was closed before the disk answered"));
   }
 
-  /** Keeps what waits, all of it at once, until nothing waits. */
-  async #flush(): Promise<void> {
-    while (this.#queue.length > 0) {
-      // Whoever posts in the same turn of the event loop comes along.
+  /** Writes what waits, batch after batch, until nothing waits. */
+  async #write(log: SegmentLog): Promise<void> {
+    for (let oldest = this.#waiting[0]; oldest; oldest = this.#waiting[0]) {
+      // Posts of the same turn of the event loop come along.
       await setImmediate();
-      const posts = this.#queue;
-      this.#queue = [];
-      const entries = this.#number(posts);
-      const error = await this.#write(entries);
-      for (const [i, { message, key }] of entries.entries()) {
-        if (error) posts[i]?.reject(error);
-        else {
-          this.#last = message.id;
-          this.#keys.keep(message, key);
-          this.#receive(message);
-          posts[i]?.resolve(message);
-        }
+      const batch = [...this.#waiting];
+      const tooSlow = () => this.#refuse(new Error(`the disk did not answer within ${TIMEOUT_MS} ms`));
+      const timer = setTimeout(tooSlow, oldest.deadline - performance.now());
+      try {
+        await log.append(batch, () => this.#waiting.length > 0).finally(() => clearTimeout(timer));
+      } catch (error) {
+        this.#refuse(error);
+        await this.#recover(log);
+        continue;
+      }
+      this.#waiting.splice(0, batch.length);
+      for (const { message, key, resolve } of batch) {
+        this.#keys.keep(message, key);
+        this.#receive(message);
+        resolve(message);
       }
     }
-    this.#flushing = undefined;
+    this.#writing = undefined;
   }
 
-  #number(posts: readonly Post[]): Entry[] {
-    let id = this.#last;
-    return posts.map(({ draft: { user, text, kind, key } }) => {
-      const at = Date.now();
-      id = nextId(id, at);
-      return { message: { id, user, text, at, ...(kind && { kind }) }, key };
-    });
-  }
-
-  /** Writes entries, or, without any, tries whether it could. Gives what went wrong. */
-  async #write(entries: readonly Entry[]): Promise<StoreUnavailable | undefined> {
+  /** Refuses the posts that wait, and all others until the disk works again. */
+  #refuse(reason: unknown): void {
     const { folder, warn } = this.#options;
-    if (!this.#journal) return new StoreUnavailable(new Error("the store is not open"));
-    try {
-      await this.#journal.append(entries);
-      if (!this.#writable) warn(`${folder}: messages are kept again`);
-      this.#writable = true;
-      this.#retryDelay = RETRY_MIN;
-      return undefined;
-    } catch (error) {
-      if (this.#writable) warn(`${folder}: messages cannot be kept, posts are refused: ${messageOf(error)}`);
-      this.#writable = false;
-      this.#tryLater();
-      return new StoreUnavailable(error);
+    if (this.writable) warn(`${folder}: messages cannot be kept, posts are refused: ${messageOf(reason)}`);
+    this.#failure ??= reason;
+    for (const { reject } of this.#waiting.splice(0)) reject(new StoreUnavailable(reason));
+  }
+
+  /** Waits until a new segment can be begun in time, or the store is closed. */
+  async #recover(log: SegmentLog): Promise<void> {
+    for (; this.#log; await sleep(RETRY_MS)) {
+      const began = performance.now();
+      try {
+        await log.openNext();
+        if (performance.now() - began > TIMEOUT_MS) continue;
+        this.#failure = undefined;
+        this.#options.warn(`${this.#options.folder}: messages are kept again`);
+        return;
+      } catch (error) {
+        this.#failure = error;
+      }
     }
   }
-
-  #tryLater(): void {
-    if (this.#retry || !this.#journal) return;
-    this.#retry = setTimeout(async () => {
-      this.#retry = undefined;
-      if (!this.#writable) await this.#write([]);
-    }, this.#retryDelay).unref();
-    this.#retryDelay = Math.min(2 * this.#retryDelay, RETRY_MAX);
-  }
-
-  /** What the folder holds beside the messages: at the start, and when the folder comes back. */
-  async #restore(): Promise<void> {
-    const { folder, warn } = this.#options;
-    if (!(await this.#lock?.held())) {
-      await this.#lock?.release();
-      this.#lock = undefined;
-      this.#lock = await lock(folder, warn);
-    }
-    const secrets = await keepSecrets(join(folder, "secret"), this.#secrets);
-    this.#secrets ??= secrets;
-  }
-}
-
-/** Makes a folder, and those above it, so that they outlast a power cut. Node's own `recursive` can loop for ever (in /proc). */
-async function makeFolder(folder: string): Promise<void> {
-  const parent = dirname(resolve(folder));
-  const made = await mkdir(folder, { mode: 0o700 }).then(
-    () => true,
-    async (error: NodeJS.ErrnoException) => {
-      if (error.code === "EEXIST" && (await stat(folder)).isDirectory()) return false;
-      if (error.code !== "ENOENT" || (await exists(parent))) throw error;
-      await makeFolder(parent);
-      await mkdir(folder, { mode: 0o700 });
-      return true;
-    },
-  );
-  if (made) await syncFolder(parent);
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 function messageOf(error: unknown): string {

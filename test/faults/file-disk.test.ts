@@ -2,11 +2,11 @@
  * A disk that fails: once, at each single step that the store takes; and for a time, in each way a disk fails. What
  * was answered as kept is there afterwards, what was refused is not, and the store works again without a restart.
  */
-import { readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { broken, disk, failing, full, runOutOfRoom, systemError } from "./file-disk.js";
-import { KEEP, newFolder, type Opened, open, post } from "./file-store.js";
+import { KEEP, linesOf, newestOf, newFolder, type Opened, open, post, untilWritable } from "./file-store.js";
 
 vi.mock("node:fs/promises", async (original) =>
   (await import("./file-disk.js")).held(await original<object>()),
@@ -20,7 +20,7 @@ afterEach(() => disk.reset());
 
 const groups = [["a"], ["b", "c", "d"], ["e"], ["f", "g"], ["h"], ["i"], ["j", "k"], ["l"], ["m"]];
 
-/** Starts, posts through two rewrites, and lets the nth step of all fail. */
+/** Starts, posts through some segments, and lets the nth step of all fail. */
 async function lifeWithFault(nth: number): Promise<boolean> {
   folder = newFolder();
   let step = 0;
@@ -46,8 +46,8 @@ async function lifeWithFault(nth: number): Promise<boolean> {
   const kept: string[] = [];
   for (const group of groups) {
     const outcome = await post(store, group);
-    expect(store.writable, failed).toBe(outcome.refused.length === 0);
     kept.push(...outcome.kept);
+    await untilWritable(store);
   }
   expect(shown, failed).toEqual(kept);
   // One fault costs one group of posts at most.
@@ -75,103 +75,160 @@ test.each([
     broken,
     "EIO",
   ],
-])(
-  "a disk %s: posts are refused, seen by nobody, and go on when it is mended",
-  async (_, calls, fail, code) => {
-    const { store, shown, said } = await open(folder);
-    expect(store.writable).toBe(true);
-    expect(await post(store, ["a"])).toEqual({ kept: ["a"], refused: [] });
-    failing(calls, fail);
-    expect(await post(store, ["b", "c"])).toEqual({ kept: [], refused: ["b", "c"] });
-    expect(await post(store, ["d"])).toEqual({ kept: [], refused: ["d"] });
-    expect(store.writable).toBe(false);
-    expect(shown).toEqual(["a"]);
-    expect(said).toEqual([expect.stringMatching(`messages cannot be kept, posts are refused: ${code}`)]);
-    disk.reset();
-    expect(await post(store, ["e"])).toEqual({ kept: ["e"], refused: [] });
-    expect(store.writable).toBe(true);
-    expect(shown).toEqual(["a", "e"]);
-    expect(said.slice(1)).toEqual([expect.stringContaining("messages are kept again")]);
-    await store.close();
-    const again = await open(folder);
-    expect(again.found).toEqual(["a", "e"]);
-    expect(again.said).toEqual([]);
-  },
-);
-
-test("what a refused post left in the file is gone before it is refused", async () => {
-  const { store } = await open(folder);
-  await post(store, ["a"]);
-  const path = join(folder, "messages.jsonl");
-  const before = readFileSync(path);
-  const calls: string[] = [];
-  disk.around = (step, run) => {
-    calls.push(step.call);
-    return step.call === "appendFile" ? full(step, run) : run();
-  };
-  await post(store, ["b"]);
-  // Synced as well: a power cut must not bring it back.
-  expect(calls).toEqual(["appendFile", "truncate", "datasync"]);
-  expect(readFileSync(path)).toEqual(before);
-  failing(["datasync"], broken);
-  await post(store, ["c"]);
-  expect(readFileSync(path)).toEqual(before);
-});
-
-test("after a failed sync the file is not believed any more: a new one takes its place", async () => {
-  const { store } = await open(folder);
-  await post(store, ["a"]);
-  const path = join(folder, "messages.jsonl");
-  const before = statSync(path).ino;
-  failing(["datasync"], broken);
-  await post(store, ["b"]);
-  disk.reset();
-  await post(store, ["c"]);
-  expect(statSync(path).ino).not.toBe(before);
-});
-
-test("a full disk that has a little room again takes a post, with no room for a second file", async () => {
-  const { store } = await open(folder);
-  await post(store, ["a"]);
-  failing(["appendFile"], full);
-  await post(store, ["b"]);
-  failing(["open"], broken);
-  expect(await post(store, ["c"])).toEqual({ kept: ["c"], refused: [] });
-});
-
-test.each([
-  ["that was full", ["appendFile"], full],
-  ["that could not sync", ["datasync"], broken],
-])("a disk %s is seen to be mended when nobody posts", async (_, calls, fail) => {
-  const { store, nextSaid } = await open(folder);
-  failing(calls, fail);
-  await post(store, ["a"]);
-  const said = nextSaid();
-  disk.reset();
-  expect(await said).toMatch("messages are kept again");
+])("a disk %s refuses posts until it is mended, also when nobody posts", async (_, calls, fail, code) => {
+  const { store, shown, said } = await open(folder);
   expect(store.writable).toBe(true);
-  expect(await post(store, ["b"])).toEqual({ kept: ["b"], refused: [] });
+  expect(await post(store, ["a"])).toEqual({ kept: ["a"], refused: [] });
+  failing(calls, fail);
+  expect(await post(store, ["b", "c"])).toEqual({ kept: [], refused: ["b", "c"] });
+  expect(await post(store, ["d"])).toEqual({ kept: [], refused: ["d"] });
+  expect(store.writable).toBe(false);
+  expect(shown).toEqual(["a"]);
+  expect(said).toEqual([expect.stringMatching(`messages cannot be kept, posts are refused: ${code}`)]);
+  disk.reset();
+  await untilWritable(store);
+  expect(await post(store, ["e"])).toEqual({ kept: ["e"], refused: [] });
+  expect(shown).toEqual(["a", "e"]);
+  expect(said.slice(1)).toEqual([expect.stringContaining("messages are kept again")]);
   await store.close();
   const again = await open(folder);
-  expect([again.found, again.said]).toEqual([["b"], []]);
+  expect(again.found).toEqual(["a", "e"]);
+  expect(again.said).toEqual([]);
 });
 
-test("as long as the disk is full, trying in vain changes nothing and says nothing", async () => {
+test("what a refused post left in the file is truncated before it is refused", async () => {
+  const { store } = await open(folder);
+  await post(store, ["a"]);
+  const path = newestOf(folder);
+  const before = readFileSync(path);
+  failing(["appendFile"], full);
+  await post(store, ["b"]);
+  expect(readFileSync(path)).toEqual(before);
+});
+
+test("after a failed sync the segment is not written to again", async () => {
+  const { store } = await open(folder);
+  await post(store, ["a"]);
+  const path = newestOf(folder);
+  const before = readFileSync(path);
+  failing(["datasync", "truncate"], broken);
+  await post(store, ["b"]);
+  disk.reset();
+  await untilWritable(store);
+  await post(store, ["c"]);
+  expect(readFileSync(path).subarray(0, before.length)).toEqual(before);
+  expect(newestOf(folder)).not.toBe(path);
+  await store.close();
+  expect((await open(folder)).found).toEqual(["a", "c"]);
+});
+
+test("an outage leaves one segment, however long it lasts and however many posts are refused", async () => {
   const { store, said } = await open(folder);
   await post(store, ["a"]);
-  const path = join(folder, "messages.jsonl");
-  const before = readFileSync(path);
-  let tries = 0;
-  const triedTwice = new Promise<void>((resolve) =>
+  let attempts = 0;
+  const thrice = new Promise<void>((resolve) =>
     failing(["appendFile"], async (step, run) => {
-      if (++tries === 3) resolve();
+      if (++attempts === 4) resolve();
       return full(step, run);
     }),
   );
-  await post(store, ["b"]);
-  await triedTwice;
-  await store.close();
-  expect(store.writable).toBe(false);
+  for (let n = 0; n < 50; n++) await post(store, [`${n}`]);
+  await thrice;
   expect(said).toHaveLength(1);
-  expect(readFileSync(path)).toEqual(before);
+  expect(linesOf(folder)).toHaveLength(1);
+  disk.reset();
+  await untilWritable(store);
+  expect(newestOf(folder)).toMatch(/segment-2\.jsonl$/);
+});
+
+test("segments that cannot be deleted cost no post, and are deleted after a restart", async () => {
+  const { store, said } = await open(folder);
+  failing(["rm"], broken);
+  for (const text of "abcdefghijkl") expect((await post(store, [text])).kept).toEqual([text]);
+  expect(said[0]).toContain("stays, although it is not needed: Error: EIO");
+  disk.reset();
+  await store.close();
+  const again = await open(folder);
+  expect(again.found).toEqual([..."ijkl"]);
+  expect(linesOf(folder)).toHaveLength(KEEP);
+});
+
+test("a segment that is replaced, written to or deleted by others is noticed, and no later post is lost", async () => {
+  const { store, said } = await open(folder, 100);
+  const harms = [
+    (path: string) => {
+      writeFileSync(`${path}.edited`, readFileSync(path));
+      renameSync(`${path}.edited`, path);
+    },
+    (path: string) => appendFileSync(path, "a long note\n".repeat(100)),
+    (path: string) => rmSync(path),
+  ];
+  for (const harm of harms) {
+    expect((await post(store, ["a"])).kept).toEqual(["a"]);
+    harm(newestOf(folder));
+    expect(await post(store, ["b"])).toEqual({ kept: [], refused: ["b"] });
+    await untilWritable(store);
+  }
+  await post(store, ["c"]);
+  expect(said).toHaveLength(6);
+  await store.close();
+  expect((await open(folder, 100)).found).toEqual(["a", "a", "c"]);
+});
+
+test("a folder that is moved away refuses posts until it is back, and nothing is lost", async () => {
+  const { store, said } = await open(folder);
+  await post(store, ["a"]);
+  let attempts = 0;
+  disk.around = (step, run) => {
+    if (step.call === "access") attempts++;
+    return run();
+  };
+  renameSync(folder, `${folder}-elsewhere`);
+  expect(await post(store, ["b"])).toEqual({ kept: [], refused: ["b"] });
+  while (attempts < 2) await setImmediate();
+  expect(await post(store, ["c"])).toEqual({ kept: [], refused: ["c"] });
+  renameSync(`${folder}-elsewhere`, folder);
+  await untilWritable(store);
+  await post(store, ["d"]);
+  await expect(open(folder)).rejects.toThrow("another process uses it");
+  expect(said).toHaveLength(2);
+  await store.close();
+  expect((await open(folder)).found).toEqual(["a", "d"]);
+});
+
+test("of two posts with one key that arrive together, neither is kept when the first one fails", async () => {
+  const { store, shown } = await open(folder);
+  const twice = () => [1, 2].map(() => store.append({ user: "ann", text: "once", key: "k" }));
+  failing(["datasync"], broken);
+  const outcomes = await Promise.allSettled(twice());
+  expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+  disk.reset();
+  await untilWritable(store);
+  const [first, second] = await Promise.all(twice());
+  expect(second).toBe(first);
+  expect(shown).toEqual(["once"]);
+});
+
+test("refused posts push no idempotency key out of memory", async () => {
+  const { store } = await open(folder);
+  const first = await store.append({ user: "ann", text: "a", key: "k" });
+  failing(["appendFile"], full);
+  for (let n = 0; n < 2 * KEEP; n++) await post(store, ["b"]);
+  disk.reset();
+  await untilWritable(store);
+  expect(await store.append({ user: "ann", text: "a", key: "k" })).toBe(first);
+});
+
+test("no id is given twice, not even that of a refused post", async () => {
+  vi.useFakeTimers({ toFake: ["Date"], now: 2_000_000_000_000 });
+  const { store } = await open(folder);
+  await post(store, ["a"]);
+  failing(["datasync", "truncate"], broken);
+  await post(store, ["b"]);
+  const refused = JSON.parse(linesOf(folder).at(-1) ?? "").id;
+  disk.reset();
+  await untilWritable(store);
+  const { id } = await store.append({ user: "ann", text: "c" });
+  expect([refused, id]).toEqual(["2000000000000-2", "2000000000000-3"]);
+  vi.useRealTimers();
 });

@@ -38,10 +38,10 @@ export async function runOutOfRoom(step: Step, run: (bytes: Buffer) => Promise<u
   throw systemError("ENOSPC", "no space left on device, write");
 }
 
-/** Calls on the message file that fail, as long as they are told to. */
+/** Calls on segments that fail, as long as they are told to. */
 export function failing(calls: readonly string[], fail: Around) {
   disk.around = (step, run) =>
-    step.file.startsWith("messages.jsonl") && calls.includes(step.call) ? fail(step, run) : run();
+    step.file.startsWith("segment-") && calls.includes(step.call) ? fail(step, run) : run();
 }
 
 /** For `failing`: no room. */

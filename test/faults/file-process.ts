@@ -8,32 +8,16 @@ import { onTestFinished } from "vitest";
 const POSTER = fileURLToPath(new URL("file-poster.mjs", import.meta.url));
 
 export interface Poster {
-  readonly pid: number;
   /** Each thing it told, a line each. */
   readonly told: string[];
-  readonly ended: Promise<number | string>;
-  command(text: "post" | "flood" | "writable"): void;
+  command(text: "flood"): void;
   /** Waits until it has told something that begins so, `count` times from now on; gives the last. */
   tells(beginning: string, count?: number): Promise<string>;
   kill(): Promise<void>;
-  close(): Promise<void>;
 }
 
-/** Starts it; before `node` in the shell comes what is to hold for the process. */
-export function startPoster(options: {
-  folder: string;
-  keep: number;
-  text?: string;
-  before?: string;
-}): Poster {
-  const { folder, keep, text = "What is said in a room, about so long.", before = "" } = options;
-  const child = spawn(
-    "sh",
-    ["-c", `${before} exec "$@"`, "sh", process.execPath, POSTER, folder, `${keep}`, text],
-    {
-      stdio: ["pipe", "pipe", "inherit"],
-    },
-  );
+export function startPoster(folder: string, keep: number): Poster {
+  const child = spawn(process.execPath, [POSTER, folder, `${keep}`], { stdio: ["pipe", "pipe", "inherit"] });
   const told: string[] = [];
   const listeners = new Set<(line: string) => void>();
   createInterface({ input: child.stdout }).on("line", (line) => {
@@ -47,9 +31,7 @@ export function startPoster(options: {
   };
   onTestFinished(kill);
   return {
-    pid: child.pid ?? 0,
     told,
-    ended,
     command: (text) => child.stdin.write(`${text}\n`),
     tells(beginning, count = 1) {
       let left = count;
@@ -66,10 +48,6 @@ export function startPoster(options: {
       });
     },
     kill,
-    async close() {
-      child.stdin.end();
-      await ended;
-    },
   };
 }
 

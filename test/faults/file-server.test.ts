@@ -1,12 +1,12 @@
 /** The whole server on a folder: killed under load, restarted, without room on its disk. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
-import { compare } from "../conformance/person.js";
 import { type Batch, Person, type Reply, texts } from "../wire/person.js";
 import { run, type Server, startServer } from "../wire/server.js";
+import { compareIds } from "./file-store.js";
 
 let folder = "";
 beforeEach(() => {
@@ -96,7 +96,7 @@ test("killed fifty times under load from eight posters, every post is there once
     ...people.map((person) => poster(person, onKept, over.signal, back)),
   ] as const;
   for (let life = 1; life <= 50; life++) {
-    const until = kept.length + 1 + Math.floor(Math.random() * 100);
+    const until = kept.length + 1 + Math.lastPrunedId(Math.random() * 100);
     await new Promise<void>((resolve) => {
       tell = () => kept.length >= until && resolve();
     });
@@ -108,14 +108,14 @@ test("killed fifty times under load from eight posters, every post is there once
   const [seen] = await Promise.all(work);
   const there = await everything(reader);
   const ids = there.map(({ id }) => id);
-  expect(ids).toEqual([...new Set(ids)].toSorted(compare));
+  expect(ids).toEqual([...new Set(ids)].toSorted(compareIds));
   expect(new Set(ids)).toEqual(new Set([...ids, ...kept]));
   expect(new Set(kept).size).toBe(kept.length);
   // With its key a post whose answer was lost in a kill is not said twice.
   expect(new Set(there.map(({ text }) => text)).size).toBe(there.length);
   expect(seen.filter(({ kind }) => kind === undefined).map(({ id }) => id)).toEqual(ids);
-  // Fifty starts of a process, with others at work: 154 s on two cores at a load of 17.
-}, 600_000);
+  // Fifty starts of a process, with others at work.
+}, 180_000);
 
 test("people stay logged in over a restart, and their cursors and keys stay good", async () => {
   const server = await start();
@@ -124,7 +124,7 @@ test("people stay logged in over a restart, and their cursors and keys stay good
   const { cursor } = await ann.batch("since=0&wait=0");
   await server.stop();
   await start("--port", `${server.port}`);
-  expect(await ann.post("before", { "Idempotency-Key": "k" })).toBe(first);
+  expect(await ann.post("again", { "Idempotency-Key": "k" })).toBe(first);
   const nothing = await ann.batch(`since=${cursor}&wait=0`);
   expect([texts(nothing), nothing.gap]).toEqual([[], undefined]);
   await ann.post("after");
@@ -170,7 +170,7 @@ test("without room on its disk a post is 503 and seen by nobody, polls go on, an
   const { cursor } = await bob.batch("since=0&wait=0");
   const held = bob.batch(`since=${cursor}&wait=60`);
   const limit = (bytes: string) => execFileSync("prlimit", ["--pid", `${server.pid}`, `--fsize=${bytes}:`]);
-  limit(`${statSync(join(folder, "messages.jsonl")).size + 50}`);
+  limit("10");
   const refused: Reply = await ann.say("during");
   expect(refused.status).toBe(503);
   expect(JSON.parse(refused.body).error.code).toBe("store_unavailable");
@@ -178,8 +178,8 @@ test("without room on its disk a post is 503 and seen by nobody, polls go on, an
   expect((await ann.ask("healthz")).status).toBe(503);
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before"]);
   limit("unlimited");
+  while ((await ann.ask("healthz")).status !== 200);
   await ann.post("after");
-  expect((await ann.ask("healthz")).status).toBe(200);
   expect(texts(await held)).toEqual(["after"]);
   await server.stop("SIGKILL");
   await start("--port", `${server.port}`);
@@ -196,6 +196,19 @@ test("a second server on the same folder ends with one line that says why", asyn
   expect(await exited).toBe(1);
   expect(out.stderr).toMatch(/^holdline: .*another process uses it.*\n$/);
   expect(out.stdout).toBe("");
+});
+
+test("a server that is stopped keeps its folder, and goes on when it is continued", async () => {
+  const server = await start();
+  const ann = await login(server, "ann");
+  await ann.post("before");
+  process.kill(server.pid, "SIGSTOP");
+  const { exited, out } = run("--port", "0", "--data", folder);
+  expect(await exited).toBe(1);
+  expect(out.stderr).toContain("another process uses it");
+  process.kill(server.pid, "SIGCONT");
+  await ann.post("after");
+  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before", "after"]);
 });
 
 test("a folder that cannot be made ends the start with one line that says why", async () => {

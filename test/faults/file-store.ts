@@ -1,7 +1,9 @@
 /** A file store as the tests use it: each in a folder of its own, closed and deleted after the test. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { crc32 } from "node:zlib";
 import { afterEach, expect } from "vitest";
 import { FileStore, type Message, StoreUnavailable } from "../../src/index.js";
 
@@ -20,45 +22,57 @@ export function newFolder(): string {
   return folder;
 }
 
-/** The lines of a folder's messages, without the head. */
+/** The paths of a folder's segments, oldest first. */
+export function segmentsOf(folder: string): string[] {
+  const names = readdirSync(folder).filter((name) => /^segment-\d+\.jsonl$/.test(name));
+  return names.sort((a, b) => a.localeCompare(b, "en", { numeric: true })).map((name) => join(folder, name));
+}
+
+/** The path of the segment that is appended to. */
+export function newestOf(folder: string): string {
+  return segmentsOf(folder).at(-1) ?? "";
+}
+
+/** The lines of a folder's messages, without headers. */
 export function linesOf(folder: string): string[] {
-  return readFileSync(join(folder, "messages.jsonl"), "utf8").trimEnd().split("\n").slice(1);
+  return segmentsOf(folder).flatMap((path) => readFileSync(path, "utf8").trimEnd().split("\n").slice(1));
+}
+
+/** Negative, zero or positive as id `a` is before, equal to or after `b`. */
+export function compareIds(a: string, b: string): number {
+  const [aMs, aN, bMs, bN] = `${a}-${b}`.split("-").map(Number) as [number, number, number, number];
+  return aMs - bMs || aN - bN;
+}
+
+/** A line as the store writes it, of whatever JSON. */
+export function lineOf(fields: object | string): string {
+  const body = (typeof fields === "string" ? fields : JSON.stringify(fields)).slice(0, -1);
+  return `${body},"crc":"${crc32(body).toString(16).padStart(8, "0")}"}\n`;
+}
+
+export interface Opened {
+  readonly store: FileStore;
+  readonly lastPrunedId: string;
+  readonly messages: readonly Message[];
+  /** The texts that were there at the opening, those shown since, and what was said to a person. */
+  readonly found: string[];
+  readonly shown: string[];
+  readonly said: string[];
+}
+
+export async function open(folder: string, keep = KEEP): Promise<Opened> {
+  const shown: string[] = [];
+  const said: string[] = [];
+  const store = new FileStore({ folder, keep, warn: (line) => said.push(line) });
+  stores.push(store);
+  const { lastPrunedId, messages } = await store.open(({ text }) => shown.push(text));
+  return { store, lastPrunedId, messages, found: messages.map(({ text }) => text), shown, said };
 }
 
 /** Closes a store and opens its folder again. */
 export async function reopen(store: FileStore, folder: string): Promise<Opened> {
   await store.close();
   return open(folder);
-}
-
-export interface Opened {
-  readonly store: FileStore;
-  readonly floor: string;
-  readonly messages: readonly Message[];
-  /** The texts that were there at the opening, those shown since, and what was said to a person. */
-  readonly found: string[];
-  readonly shown: string[];
-  readonly said: string[];
-  /** The next thing that is said. */
-  nextSaid(): Promise<string>;
-}
-
-export async function open(folder: string, keep = KEEP): Promise<Opened> {
-  const shown: string[] = [];
-  const said: string[] = [];
-  let tell: (line: string) => void = () => {};
-  const warn = (line: string) => {
-    said.push(line);
-    tell(line);
-  };
-  const store = new FileStore({ folder, keep, warn });
-  stores.push(store);
-  const { floor, messages } = await store.open(({ text }) => shown.push(text));
-  const nextSaid = () =>
-    new Promise<string>((resolve) => {
-      tell = resolve;
-    });
-  return { store, floor, messages, found: messages.map(({ text }) => text), shown, said, nextSaid };
 }
 
 /** Posts texts together; tells which were kept and which were refused. */
@@ -80,4 +94,9 @@ export async function post(
     }),
   );
   return { kept, refused };
+}
+
+/** Waits until the store has seen that the disk works again. */
+export async function untilWritable(store: FileStore): Promise<void> {
+  while (!store.writable) await setImmediate();
 }

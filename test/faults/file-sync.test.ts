@@ -3,29 +3,27 @@ import { readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { disk } from "./file-disk.js";
-import { newFolder, open, post } from "./file-store.js";
+import { newestOf, newFolder, open, post, untilWritable } from "./file-store.js";
 
 vi.mock("node:fs/promises", async (original) =>
   (await import("./file-disk.js")).held(await original<object>()),
 );
 
 let folder = "";
-beforeEach(async () => {
+beforeEach(() => {
   folder = newFolder();
-  // Opened once more, so that only the file of a rewrite goes by the name of a new one.
-  await (await open(folder)).store.close();
 });
 afterEach(() => disk.reset());
 
-/** Holds back the next call on a file; gives when it was reached, and what lets it go on. */
-function holdBack(call: string, file: string): { reached: Promise<void>; goOn: () => void } {
+/** Holds back the next call of this name; gives when it was reached, and what lets it go on. */
+function holdBack(call: string): { reached: Promise<void>; goOn: () => void } {
   let goOn = () => {};
   const free = new Promise<void>((resolve) => {
     goOn = resolve;
   });
   const reached = new Promise<void>((resolve) => {
     disk.around = async (step, run) => {
-      if (step.call !== call || step.file !== file) return run();
+      if (step.call !== call) return run();
       resolve();
       await free;
       return run();
@@ -34,119 +32,135 @@ function holdBack(call: string, file: string): { reached: Promise<void>; goOn: (
   return { reached, goOn };
 }
 
-/** Counts the calls on the message file. */
-function counted(): Map<string, number> {
-  const counts = new Map<string, number>();
-  disk.around = (step, run) => {
-    if (step.file === "messages.jsonl") counts.set(step.call, (counts.get(step.call) ?? 0) + 1);
-    return run();
+/** Lists the calls from now on, and the most that ran at once. */
+function watched(): { calls: string[]; most: () => number } {
+  const calls: string[] = [];
+  let running = 0;
+  let most = 0;
+  disk.around = async (step, run) => {
+    calls.push(step.call);
+    most = Math.max(most, ++running);
+    try {
+      return await run();
+    } finally {
+      running--;
+    }
   };
-  return counts;
+  return { calls, most: () => most };
 }
 
 test("a post is neither answered nor shown before its bytes are synced", async () => {
   const { store, shown } = await open(folder);
-  const { reached, goOn } = holdBack("datasync", "messages.jsonl");
+  const { reached, goOn } = holdBack("datasync");
   let answered = false;
   const first = post(store, ["a"]).then(() => {
     answered = true;
   });
   await reached;
-  // In the file, and still nobody's.
-  expect(readFileSync(join(folder, "messages.jsonl"), "utf8")).toContain('"text":"a"');
+  // In the file, and not shown.
+  expect(readFileSync(newestOf(folder), "utf8")).toContain('"text":"a"');
   expect([shown, answered]).toEqual([[], false]);
   goOn();
   await first;
   expect([shown, answered]).toEqual([["a"], true]);
 });
 
-test("posts that come together share one write and one sync", async () => {
+test("posts that arrive together share one write and one sync", async () => {
   const { store, shown } = await open(folder);
-  const counts = counted();
+  const { calls } = watched();
   await post(store, "abcdefgh");
   expect(shown).toEqual([..."abcdefgh"]);
-  expect(counts).toEqual(
-    new Map([
-      ["appendFile", 1],
-      ["datasync", 1],
-      ["stat", 1],
-    ]),
-  );
+  expect(calls).toEqual(["appendFile", "datasync", "stat"]);
 });
 
-test("posts that come while the disk is busy share the next sync, and none is left behind", async () => {
+test("posts that arrive while the disk is busy share the next sync", async () => {
   const { store, shown } = await open(folder, 100);
-  const { reached, goOn } = holdBack("datasync", "messages.jsonl");
+  const { reached, goOn } = holdBack("datasync");
   const first = post(store, ["a"]);
   await reached;
   const others = post(store, "bcdefgh");
-  const counts = counted();
+  const { calls } = watched();
   goOn();
   await Promise.all([first, others]);
-  expect(counts.get("datasync")).toBe(1);
+  expect(calls.filter((call) => call === "datasync")).toHaveLength(1);
   expect(shown).toEqual([..."abcdefgh"]);
 });
 
-test("posts do not wait for a rewrite, and are in the new file", async () => {
-  const { store, shown } = await open(folder);
-  const { reached, goOn } = holdBack("datasync", "messages.jsonl.new");
-  await post(store, "abcdefghi");
+test("one call to the disk runs at a time, from the start to the end", async () => {
+  const { most } = watched();
+  const { store } = await open(folder);
+  await Promise.all([..."abcdefghijklm"].map((text) => post(store, [text])));
+  for (const text of "abcdefghijklm") await post(store, [text]);
+  await store.close();
+  expect(most()).toBe(1);
+});
+
+test("a post on a disk that hangs is refused, and what comes of it later changes nothing", async () => {
+  const { store, shown, said } = await open(folder);
+  await post(store, ["a"]);
+  const { reached, goOn } = holdBack("datasync");
+  const hung = post(store, ["b"]);
   await reached;
-  for (const text of "jklm") expect((await post(store, [text])).kept).toEqual([text]);
-  const path = join(folder, "messages.jsonl");
-  expect(readFileSync(path, "utf8").trim().split("\n")).toHaveLength(14);
+  expect(await hung).toEqual({ kept: [], refused: ["b"] });
+  expect(await post(store, ["c"])).toEqual({ kept: [], refused: ["c"] });
+  expect([store.writable, said]).toEqual([false, [expect.stringContaining("did not answer within 5000 ms")]]);
   goOn();
+  disk.reset();
+  await untilWritable(store);
+  expect(await post(store, ["d"])).toEqual({ kept: ["d"], refused: [] });
+  expect(shown).toEqual(["a", "d"]);
   await store.close();
-  // The four that were needed when it began, and those since.
-  expect(readFileSync(path, "utf8").trim().split("\n")).toHaveLength(9);
-  expect(shown).toEqual([..."abcdefghijklm"]);
-  expect((await open(folder)).found).toEqual([..."jklm"]);
+  expect((await open(folder)).found).toEqual(["a", "d"]);
 });
 
-test("a file that was rewritten is left alone until it has twice what is needed again", async () => {
+test("closing does not wait for a disk that hangs, but the folder stays locked until the call returns", async () => {
   const { store } = await open(folder);
-  let rewrites = 0;
-  disk.around = (step, run) => {
-    if (step.call === "rename") rewrites++;
-    return run();
-  };
-  for (let n = 0; n < 40; n++) await post(store, [`${n}`]);
-  await store.close();
-  expect(rewrites).toBeGreaterThan(3);
-  expect(rewrites).toBeLessThanOrEqual(10);
-});
-
-test("closing waits for a rewrite under way", async () => {
-  const { store } = await open(folder);
-  const { reached, goOn } = holdBack("datasync", "messages.jsonl.new");
-  await post(store, "abcdefghi");
+  const { reached, goOn } = holdBack("datasync");
+  const hung = post(store, ["a"]);
   await reached;
-  const closing = store.close();
+  await store.close();
+  expect(await hung).toEqual({ kept: [], refused: ["a"] });
+  disk.reset();
   await expect(open(folder)).rejects.toThrow("another process uses it");
   goOn();
-  await closing;
-  const again = await open(folder);
-  expect(again.found).toEqual([..."fghi"]);
-  expect(again.said).toEqual([]);
+  const reopened = async (): ReturnType<typeof open> => open(folder).catch(reopened);
+  expect((await reopened()).found).toEqual([]);
 });
 
-test("the names of new folders are synced into the folders above them", async () => {
+test("what a killed process left in memory is synced before it is shown", async () => {
+  await (await open(folder)).store.close();
+  const synced: string[] = [];
+  disk.around = (step, run) => {
+    if (step.call.endsWith("sync")) synced.push(step.file);
+    return run();
+  };
+  await open(folder);
+  expect(synced).toEqual(["segment-1.jsonl", basename(folder), "segment-2.jsonl"]);
+});
+
+test("the names of new folders, segments and secrets are synced into the folders above them", async () => {
   const synced = new Set<string>();
   disk.around = (step, run) => {
     if (step.call === "sync") synced.add(step.file);
     return run();
   };
   await open(join(folder, "a", "b", "c"));
-  expect(synced).toEqual(new Set([basename(folder), "a", "b", "c", "secret.new"]));
+  expect(synced).toEqual(new Set([basename(folder), "a", "b", "c"]));
 });
 
-test("a secret that is made later is synced as well", async () => {
+test("a secret that is missing is made again and synced", async () => {
+  await (await open(folder)).store.close();
   rmSync(join(folder, "secret"));
-  const synced: string[] = [];
+  const calls: unknown[] = [];
   disk.around = (step, run) => {
-    if (step.call === "sync") synced.push(step.file);
+    if (step.file === "secret.new" || step.call === "sync") calls.push([step.call, step.file, step.args[2]]);
     return run();
   };
   await open(folder);
-  expect(synced).toEqual(["secret.new", basename(folder)]);
+  expect(calls.slice(0, 4)).toEqual([
+    ["rm", "secret.new", undefined],
+    ["writeFile", "secret.new", { flag: "wx", mode: 0o600, flush: true }],
+    ["rename", "secret.new", undefined],
+    ["sync", basename(folder), undefined],
+  ]);
 });

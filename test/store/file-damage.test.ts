@@ -1,100 +1,169 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+/** Damaged segments, and folders of format version 1. */
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { compareIds } from "../../src/feed/id.js";
-import { encodeHead } from "../../src/store/file/line.js";
-import type { FileStore } from "../../src/store/file.js";
-import { linesOf, newFolder, open, post, reopen } from "../faults/file-store.js";
+import { beforeEach, expect, test } from "vitest";
+import {
+  compareIds,
+  KEEP,
+  lineOf,
+  newestOf,
+  newFolder,
+  open,
+  post,
+  reopen,
+  segmentsOf,
+} from "../faults/file-store.js";
 
 let folder = "";
-let path = "";
+let version1 = "";
 beforeEach(() => {
   folder = newFolder();
-  path = join(folder, "messages.jsonl");
-});
-afterEach(() => {
-  vi.useRealTimers();
+  version1 = join(folder, "messages.jsonl");
 });
 
-const restart = (store: FileStore) => reopen(store, folder);
-const lines = () => linesOf(folder);
-
-test("a torn last line is cut off and said, and nothing is set aside", async () => {
+test("a message that was not written completely is ignored and reported once", async () => {
   const { store } = await open(folder);
   await post(store, ["a", "b"]);
   await store.close();
-  const size = statSync(path).size;
-  const last = lines()[1] ?? "";
-  writeFileSync(path, readFileSync(path).subarray(0, size - 5));
+  const path = newestOf(folder);
+  truncateSync(path, statSync(path).size - 5);
   const again = await open(folder);
   expect(again.found).toEqual(["a"]);
-  const at = size - last.length - 1;
-  expect(again.said).toEqual([
-    `${path}: the last line was not written to its end; ${last.length - 4} bytes at byte ${at} are cut off`,
-  ]);
-  expect(readdirSync(folder).filter((name) => name.includes("damaged"))).toEqual([]);
+  expect(again.said).toEqual([expect.stringMatching(`^${path}: \\d+ bytes are damaged or incomplete`)]);
   await post(again.store, "c");
-  const clean = await restart(again.store);
-  expect(clean.found).toEqual(["a", "c"]);
-  expect(clean.said).toEqual([]);
+  const clean = await reopen(again.store, folder);
+  expect([clean.found, clean.said]).toEqual([["a", "c"], []]);
 });
 
-test("damage is said with file and offset, what is whole is kept, and the file is set aside as it was", async () => {
-  const { store, floor } = await open(folder);
+test("a damaged record is skipped and reported, and its segment is set aside as it was", async () => {
+  const { store, lastPrunedId } = await open(folder);
   await post(store, "abc");
   await store.close();
+  const path = newestOf(folder);
   const damaged = Buffer.from(readFileSync(path, "utf8").replace('"b"', '"x"'));
   writeFileSync(path, damaged);
-  const at = damaged.lastIndexOf("{", damaged.indexOf('"x"'));
   const again = await open(folder);
-  expect(again.found).toEqual(["a", "c"]);
-  expect(again.lastPrunedId).toBe(floor);
-  const aside = join(folder, readdirSync(folder).find((name) => name.includes("damaged")) ?? "");
-  expect(again.said).toEqual([
-    expect.stringMatching(`^${path}: \\d+ unreadable bytes at byte ${at}$`),
-    `${path}: what could be read is kept; the file as it was is ${aside}`,
-  ]);
-  expect(readFileSync(aside)).toEqual(damaged);
-  await post(again.store, "d");
-  expect(readFileSync(aside)).toEqual(damaged);
-  const clean = await restart(again.store);
-  expect(clean.found).toEqual(["a", "c", "d"]);
-  expect(clean.said).toEqual([]);
+  expect([again.found, again.lastPrunedId]).toEqual([["a", "c"], lastPrunedId]);
+  expect(again.said).toEqual([expect.stringMatching(`^${path}: \\d+ bytes are damaged`)]);
+  for (const text of "defgh") await post(again.store, text);
+  expect(existsSync(path)).toBe(false);
+  expect(readFileSync(`${path}.damaged`)).toEqual(damaged);
+  const clean = await reopen(again.store, folder);
+  expect([clean.found, clean.said]).toEqual([[..."efgh"], []]);
 });
 
 test.each([
   ["an empty file", Buffer.alloc(0)],
   ["a file of NULs", Buffer.alloc(8192)],
   ["a file of something else", Buffer.from("once upon a time\n")],
-])("%s is begun anew, and it is said", async (_, bytes) => {
-  writeFileSync(path, bytes);
-  const { store, found, floor, said } = await open(folder);
+])("%s in a segment's place costs nothing but itself", async (_, bytes) => {
+  writeFileSync(join(folder, "segment-1.jsonl"), bytes);
+  const { store, found, lastPrunedId, said } = await open(folder);
   expect(found).toEqual([]);
-  expect(said[0]).toBe(`${path}: no head at byte 0`);
+  expect(said).toHaveLength(bytes.length > 0 ? 1 : 0);
   const { id } = await store.append({ user: "ann", text: "a" });
-  expect(compareIds(id, floor as typeof id)).toBeGreaterThan(0);
-  const again = await restart(store);
-  expect([again.found, again.lastPrunedId, again.said]).toEqual([["a"], floor, []]);
+  expect(compareIds(id, lastPrunedId)).toBeGreaterThan(0);
+  const again = await reopen(store, folder);
+  expect([again.found, again.lastPrunedId, again.said]).toEqual([["a"], lastPrunedId, []]);
 });
 
-test("an empty store whose head lies in the future goes on from there", async () => {
-  writeFileSync(path, encodeHead("9000000000000-5"));
-  const { store, floor } = await open(folder);
-  expect(floor).toBe("9000000000000-5");
+test("a copy of a segment under another name repeats and hides nothing", async () => {
+  const { store } = await open(folder);
+  for (const text of "abcdef") await post(store, text);
+  await store.close();
+  copyFileSync(segmentsOf(folder)[0] ?? "", join(folder, "segment-9.jsonl"));
+  const again = await open(folder, 10);
+  expect(again.found).toEqual([..."abcdef"]);
+  await post(again.store, "g");
+  expect((await reopen(again.store, folder)).found).toEqual([..."defg"]);
+});
+
+test("without its header a segment keeps its messages", async () => {
+  const { store } = await open(folder);
+  await post(store, "ab");
+  await store.close();
+  const path = newestOf(folder);
+  const [, ...lines] = readFileSync(path, "utf8").split("\n");
+  writeFileSync(path, lines.join("\n"));
+  const again = await open(folder);
+  expect(again.found).toEqual(["a", "b"]);
+  expect(compareIds(again.lastPrunedId, again.messages[0]?.id ?? "0-0")).toBeLessThan(0);
+});
+
+const AT = 1718000000000;
+const HEAD = lineOf({
+  holdline: 1,
+  about:
+    "Messages, oldest first, one JSON object a line; crc is the CRC-32 of what is before it in the line. Do not edit: a line that does not match its crc is set aside.",
+  lastPrunedId: `${AT}-0`,
+});
+/** The line of a message as version 1 wrote it. */
+const old = (n: number, key?: string) =>
+  lineOf({ id: `${AT + n}-0`, user: "ann", text: `old ${n}`, at: AT + n, ...(key && { key }) });
+
+test("a folder of version 1 is converted once, without loss", async () => {
+  writeFileSync(version1, HEAD + old(1) + old(2, "k") + old(3));
+  const { store, found, lastPrunedId, said } = await open(folder);
+  expect([found, lastPrunedId, said]).toEqual([["old 1", "old 2", "old 3"], `${AT}-0`, []]);
+  expect(existsSync(version1)).toBe(false);
+  const again = await store.append({ user: "ann", text: "old 2", key: "k" });
+  expect(again.id).toBe(`${AT + 2}-0`);
+  await post(store, ["new"]);
+  const second = await reopen(store, folder);
+  expect([second.found, second.lastPrunedId, second.said]).toEqual([
+    ["old 1", "old 2", "old 3", "new"],
+    `${AT}-0`,
+    [],
+  ]);
+  for (const text of "abcdef") await post(second.store, text);
+  expect((await reopen(second.store, folder)).found).toEqual([..."cdef"]);
+});
+
+test("a folder of version 1 whose last line is incomplete keeps the others", async () => {
+  writeFileSync(version1, HEAD + old(1) + old(2) + old(3).slice(0, -9));
+  const { store, found, said } = await open(folder);
+  expect([found, said]).toEqual([["old 1", "old 2"], [expect.stringContaining("incomplete")]]);
+  expect((await reopen(store, folder)).found).toEqual(["old 1", "old 2"]);
+});
+
+test("a folder of version 1 with a damaged line and lines out of order keeps all others, and the file", async () => {
+  const bytes = HEAD + old(3) + old(1).replace("old 1", "odd 1") + old(2) + old(4) + old(2);
+  writeFileSync(version1, bytes);
+  const { store, found, said } = await open(folder);
+  expect([found, said]).toEqual([["old 2", "old 3", "old 4"], [expect.stringContaining("damaged")]]);
+  for (const text of "abcdef") await post(store, text);
+  const [aside = ""] = readdirSync(folder).filter((name) => name.endsWith(".damaged"));
+  expect(readFileSync(join(folder, aside), "utf8")).toBe(bytes);
+});
+
+test("an empty folder of version 1 goes on from the id in its header", async () => {
+  writeFileSync(version1, lineOf({ holdline: 1, lastPrunedId: "9000000000000-5" }));
+  const { store, lastPrunedId } = await open(folder);
+  expect(lastPrunedId).toBe("9000000000000-5");
   expect((await store.append({ user: "ann", text: "a" })).id).toBe("9000000000000-6");
 });
 
-test.each([
-  ["a folder in the file's place", "", () => mkdirSync(path), "EISDIR"],
-  ["a broken secret", "", () => writeFileSync(join(folder, "secret"), "x"), "holds no secret"],
-  ["a file in the folder's place", "x", () => writeFileSync(join(folder, "x"), ""), "EEXIST"],
-  ["a file above the folder", "x/y", () => writeFileSync(join(folder, "x"), ""), "ENOTDIR"],
-])("%s is one line that says what is wrong, and leaves no lock", async (_, under, spoil, reason) => {
-  spoil();
-  const target = join(folder, under);
-  const error: unknown = await open(target).catch((error) => error);
-  expect(String(error)).toMatch(`Error: cannot keep messages in ${target}: `);
-  expect(String(error)).toContain(reason);
-  expect(String(error)).not.toContain("\n");
-  expect(readdirSync(folder).filter((name) => name.startsWith("lock"))).toEqual([]);
+test("a file of version 1 that comes back beside segments hides none of their messages", async () => {
+  const { store } = await open(folder);
+  await post(store, ["new"]);
+  await store.close();
+  writeFileSync(version1, HEAD + old(1) + old(2));
+  const again = await open(folder, KEEP);
+  expect(again.found).toEqual(["old 1", "old 2", "new"]);
+  expect((await reopen(again.store, folder)).found).toEqual(["old 1", "old 2", "new"]);
+});
+
+test("a file of a later version stops the start and stays as it is", async () => {
+  const path = join(folder, "segment-1.jsonl");
+  writeFileSync(path, lineOf({ holdline: 3, after: "1-0" }));
+  await expect(open(folder)).rejects.toThrow("version 3 needs a newer holdline");
+  expect(readdirSync(folder)).toContain("segment-1.jsonl");
 });

@@ -1,24 +1,20 @@
-import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { FileStore } from "../../src/store/file.js";
-import { type Message, StoreUnavailable } from "../../src/store/store.js";
-import { KEEP, linesOf, newFolder, open, post, reopen } from "../faults/file-store.js";
+import { FileStore, type Message, StoreUnavailable } from "../../src/index.js";
+import { KEEP, linesOf, newFolder, open, post, reopen, segmentsOf } from "../faults/file-store.js";
 
 let folder = "";
-let path = "";
 beforeEach(() => {
   folder = newFolder();
-  path = join(folder, "messages.jsonl");
 });
 afterEach(() => {
   vi.useRealTimers();
 });
 
 const restart = (store: FileStore) => reopen(store, folder);
-const lines = () => linesOf(folder);
 
-test("what is kept is there after a restart, as it was", async () => {
+test("messages are there after a restart as they were", async () => {
   const { store } = await open(folder);
   const kept = [
     await store.append({ user: "ann", text: "你好 🙂 \u202eabc\n\"'{}\\" }),
@@ -30,7 +26,7 @@ test("what is kept is there after a restart, as it was", async () => {
   expect(again.said).toEqual([]);
 });
 
-test("the messages are handed on as they are answered, in order", async () => {
+test("messages are received as they are answered, in order", async () => {
   const { store, shown } = await open(folder);
   const answered: string[] = [];
   await Promise.all(
@@ -40,25 +36,38 @@ test("the messages are handed on as they are answered, in order", async () => {
   expect(answered).toEqual(shown);
 });
 
-test("nothing but what a message is gets into the file or to anybody", async () => {
+test("a post with additional fields keeps only those of a message", async () => {
   const { store } = await open(folder);
   const draft = { user: "ann", text: "hi", key: "k", id: "9-9", at: 1, password: "x" };
   expect(Object.keys(await store.append(draft))).toEqual(["id", "user", "text", "at"]);
-  expect(Object.keys(JSON.parse(lines()[0] ?? ""))).toEqual(["id", "user", "text", "at", "key", "crc"]);
+  expect(Object.keys(JSON.parse(linesOf(folder)[0] ?? ""))).toEqual([
+    "id",
+    "user",
+    "text",
+    "at",
+    "key",
+    "crc",
+  ]);
 });
 
-test("ids go on after a restart, also when the clock went back", async () => {
-  vi.useFakeTimers({ toFake: ["Date"], now: 2_000_000_000_000 });
-  const { store } = await open(folder);
-  const first = await store.append({ user: "ann", text: "a" });
-  expect(first.id).toBe("2000000000000-1");
-  vi.setSystemTime(1_000_000_000_000);
-  const again = await restart(store);
-  const second = await again.store.append({ user: "ann", text: "b" });
-  expect(second).toEqual({ id: "2000000000000-2", user: "ann", text: "b", at: 1_000_000_000_000 });
+test("ids grow over restarts, also when the clock is set back or ahead", async () => {
+  const first = 2_000_000_000_000;
+  vi.useFakeTimers({ toFake: ["Date"], now: first });
+  let { store } = await open(folder);
+  const ids = [(await store.append({ user: "ann", text: "a" })).id];
+  for (const now of [1_000_000_000_000, first + 3_600_000, first]) {
+    vi.setSystemTime(now);
+    ids.push((await store.append({ user: "ann", text: "b" })).id);
+    store = (await restart(store)).store;
+    ids.push((await store.append({ user: "ann", text: "c" })).id);
+  }
+  expect(ids).toEqual([
+    ...[1, 2, 3].map((n) => `${first}-${n}`),
+    ...[0, 1, 2, 3].map((n) => `${first + 3_600_000}-${n}`),
+  ]);
 });
 
-test("the floor stays where it was over restarts, with and without messages", async () => {
+test("the last pruned id stays over restarts, with and without messages", async () => {
   const first = await open(folder);
   const second = await restart(first.store);
   expect(second.lastPrunedId).toBe(first.lastPrunedId);
@@ -66,22 +75,21 @@ test("the floor stays where it was over restarts, with and without messages", as
   expect((await restart(second.store)).lastPrunedId).toBe(first.lastPrunedId);
 });
 
-test("the newest messages are kept, and the floor is the id before them, over rewrites and restarts", async () => {
+test("the newest messages are kept, over segments and restarts, and old segments are deleted", async () => {
   let { store } = await open(folder);
   const all: Message[] = [];
   for (let n = 0; n < 40; n++) {
     all.push(await store.append({ user: "ann", text: `${n}` }));
+    expect(linesOf(folder).length).toBeLessThan(3 * KEEP);
     if (n % 7 > 0 || n < KEEP) continue;
     const again = await restart(store);
     store = again.store;
     expect(again.messages).toEqual(all.slice(-KEEP));
     expect(again.lastPrunedId).toBe(all.at(-KEEP - 1)?.id);
   }
-  // How soon a rewrite is done is up to the disk; that there were some is not.
-  expect(lines().length).toBeLessThan(all.length);
 });
 
-test("with a smaller backlog than before, the newest messages are kept and the file is rewritten", async () => {
+test("with a smaller backlog than before, the newest messages are kept", async () => {
   const { store } = await open(folder, 100);
   await post(
     store,
@@ -89,17 +97,27 @@ test("with a smaller backlog than before, the newest messages are kept and the f
   );
   const again = await restart(store);
   expect(again.found).toEqual(["46", "47", "48", "49"]);
-  await post(again.store, ["50"]);
-  await again.store.close();
-  expect(lines()).toHaveLength(KEEP);
+  await post(again.store, "abcd");
+  await post(again.store, "e");
+  expect(linesOf(folder)).toHaveLength(KEEP + 1);
 });
 
-test("an idempotency key holds over a restart, for as long as its message is kept", async () => {
+test("many restarts leave no more segments than there are messages to keep", async () => {
+  let { store } = await open(folder);
+  for (let n = 0; n < 20; n++) {
+    store = (await restart(store)).store;
+    if (n % 3 === 0) await post(store, [`${n}`]);
+  }
+  expect(segmentsOf(folder).length).toBeLessThanOrEqual(KEEP + 1);
+  expect((await restart(store)).found).toEqual(["9", "12", "15", "18"]);
+});
+
+test("an idempotency key holds over a restart as long as its message is kept", async () => {
   const { store } = await open(folder);
   const first = await store.append({ user: "ann", text: "a", key: "k" });
   await post(store, "bcd");
   const again = await restart(store);
-  expect(await again.store.append({ user: "ann", text: "again", key: "k" })).toEqual(first);
+  expect(await again.store.append({ user: "ann", text: "a", key: "k" })).toEqual(first);
   expect(again.shown).toEqual([]);
   await post(again.store, "e");
   const last = await restart(again.store);
@@ -113,32 +131,34 @@ test("two posts of one key that arrive together are one message", async () => {
   );
   expect(second).toBe(first);
   expect(shown).toEqual(["a"]);
-  expect(lines()).toHaveLength(1);
+  expect(linesOf(folder)).toHaveLength(1);
 });
 
-test("people stay logged in: the secret is the same after a restart, and its owner's only", async () => {
+test("the secret is the same after a restart, and its owner's only", async () => {
   const { store } = await open(folder);
   expect(store.secrets[0]).toHaveLength(32);
   expect(statSync(join(folder, "secret")).mode & 0o777).toBe(0o600);
   expect((await restart(store)).store.secrets).toEqual(store.secrets);
 });
 
-test("a store that is not open has no secret and takes no post", async () => {
-  const store = new FileStore({ folder, keep: KEEP, warn: () => {} });
+test("a store that is not open has no secret and refuses posts", async () => {
+  const store = new FileStore({ folder });
   expect(() => store.secrets).toThrow("not open");
   await expect(store.append({ user: "ann", text: "a" })).rejects.toThrow(StoreUnavailable);
+  await store.close();
 });
 
-test("closing waits for the posts under way, and takes no more", async () => {
+test("closing waits for the posts under way and refuses later ones", async () => {
   const { store } = await open(folder);
   const posts = post(store, "abc");
   await store.close();
   expect(await posts).toEqual({ kept: ["a", "b", "c"], refused: [] });
   expect(await post(store, "d")).toEqual({ kept: [], refused: ["d"] });
+  await store.close();
   expect((await open(folder)).found).toEqual(["a", "b", "c"]);
 });
 
-test("a second store in the same folder fails, and harms the first one nothing", async () => {
+test("a second store in the same folder fails and leaves the first one alone", async () => {
   const { store } = await open(folder);
   await expect(open(folder)).rejects.toThrow(`cannot keep messages in ${folder}: another process uses it`);
   await post(store, "a");
@@ -149,12 +169,47 @@ test("the folder and those above it are made, for their owner only", async () =>
   const deep = join(folder, "a", "b");
   await open(deep);
   expect(statSync(deep).mode & 0o777).toBe(0o700);
-  expect(readdirSync(deep).toSorted()).toEqual([expect.stringMatching(/^lock-/), "messages.jsonl", "secret"]);
+  expect(readdirSync(deep).toSorted()).toEqual([
+    expect.stringMatching(/^lock-[0-9a-f]+$/),
+    "secret",
+    "segment-1.jsonl",
+  ]);
+  expect(statSync(join(deep, "segment-1.jsonl")).mode & 0o777).toBe(0o600);
 });
 
-test("what a killed rewrite left is cleared away", async () => {
-  const { store } = await open(folder);
-  writeFileSync(`${path}.new`, "half a file");
-  await restart(store);
-  expect(existsSync(`${path}.new`)).toBe(false);
+test.each([
+  ["a folder in a segment's place", "", () => mkdirSync(join(folder, "segment-1.jsonl")), "EISDIR"],
+  ["a broken secret", "", () => writeFileSync(join(folder, "secret"), "x"), "holds no secret"],
+  ["a file in the folder's place", "x", () => writeFileSync(join(folder, "x"), ""), "ENOTDIR"],
+  ["a file above the folder", "x/y", () => writeFileSync(join(folder, "x"), ""), "ENOTDIR"],
+])("%s is one line that says what is wrong, and leaves no lock", async (_, under, spoil, reason) => {
+  spoil();
+  const target = join(folder, under);
+  const error: unknown = await open(target).catch((error) => error);
+  expect(String(error)).toMatch(`Error: cannot keep messages in ${target}: `);
+  expect(String(error)).toContain(reason);
+  expect(String(error)).not.toContain("\n");
+  expect(readdirSync(folder).filter((name) => name.startsWith("lock"))).toEqual([]);
+});
+
+test("a folder is the only option without a default", async () => {
+  const store = new FileStore({ folder });
+  const { messages } = await store.open(() => {});
+  expect(messages).toEqual([]);
+  await store.close();
+});
+
+test.each([
+  [{}, TypeError, "folder"],
+  [{ folder: "" }, TypeError, "folder"],
+  [{ folder: 7 }, TypeError, "folder"],
+  [{ folder: "x", keep: 0 }, RangeError, "keep"],
+  [{ folder: "x", keep: 1.5 }, RangeError, "keep"],
+  [{ folder: "x", keep: Number.NaN }, RangeError, "keep"],
+  [{ folder: "x", keep: 1_000_001 }, RangeError, "keep"],
+  [{ folder: "x", warn: "loud" }, TypeError, "warn"],
+])("wrong options are an error that names the option: %j", (options, kind, name) => {
+  const make = () => Reflect.construct(FileStore, [options]);
+  expect(make).toThrow(kind);
+  expect(make).toThrow(name);
 });

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { keepSecrets } from "../../src/store/file/secret.js";
+import { keepSecrets } from "../../src/store/file/folder.js";
 
 let folder = "";
 let path = "";

@@ -22,12 +22,22 @@ export interface Server {
 }
 
 /** Runs the program with these flags until it ends. */
-export function run(...flags: string[]): {
-  child: ChildProcess;
-  exited: Promise<number | string>;
-  out: { stdout: string; stderr: string };
-} {
-  const child = spawn(process.execPath, [PROGRAM, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+export function run(...flags: string[]): Run {
+  return runWith({}, ...flags);
+}
+
+export interface Run {
+  readonly child: ChildProcess;
+  readonly exited: Promise<number | string>;
+  readonly out: { stdout: string; stderr: string };
+}
+
+/** Runs the program with these flags and additional environment variables until it ends. */
+export function runWith(env: NodeJS.ProcessEnv, ...flags: string[]): Run {
+  const child = spawn(process.execPath, [PROGRAM, ...flags], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
   const out = { stdout: "", stderr: "" };
   child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     out.stdout += text;
@@ -46,9 +56,14 @@ export function run(...flags: string[]): {
 const DEFAULTS = { "--port": "0", "--data": "none", "--post-rate": "0", "--login-rate": "0" };
 
 /** Starts a server on a free port, in memory, without rates, unless the flags say otherwise. Stop it in the end. */
-export async function startServer(...flags: string[]): Promise<Server> {
+export function startServer(...flags: string[]): Promise<Server> {
+  return startServerWith({}, ...flags);
+}
+
+/** Starts a server as `startServer` does, with additional environment variables. */
+export async function startServerWith(env: NodeJS.ProcessEnv, ...flags: string[]): Promise<Server> {
   const defaults = Object.entries(DEFAULTS).filter(([flag]) => !flags.includes(flag));
-  const { child, exited, out } = run(...defaults.flat(), ...flags);
+  const { child, exited, out } = runWith(env, ...defaults.flat(), ...flags);
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout?.on("data", () => {
       const line = /^holdline is listening on (http:\S+)\n/.exec(out.stdout);

@@ -1,161 +1,195 @@
 /**
- * A file that only grows, and what keeps it sound when the disk does not do what it is told.
- *
- * An append either is on the disk, or leaves nothing behind: what a failed write left is cut off. After a failed
- * sync nobody knows what the disk holds, not even after a later sync that succeeds, since the system may have
- * dropped the pages it could not write; and a file may be moved or deleted while it is open. Then the log is no
- * longer `sound`, and has to be written anew from what its owner remembers.
- *
- * It is written anew beside the old file, and then takes its name. Before that the old one has everything, after
- * that the new one; nothing is appended before the folder is synced, so a power cut brings back a good one.
+ * An append-only log in segments, `segment-<sequence>.jsonl`. Nothing is rewritten: after a failure a new segment begins,
+ * whose header says what was acknowledged; what older segments hold beyond that is ignored when they are read.
  */
-import { constants, type Stats } from "node:fs";
-import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { type FileHandle, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { FileStoreOptions } from "../file.js";
+import { compareIds, type Id } from "../../feed/id.js";
+import { idBefore } from "../id.js";
+import { ifExists, keepSecrets, makeFolder, type Secrets, sync } from "./folder.js";
+import { type Lock, lock } from "./lock.js";
+import { decodeSegment, encode, type Stored } from "./record.js";
 
-// As much as a post may need: when this can be written, posts can.
-const PROBE = Buffer.alloc(16 * 1024, " ");
+interface Segment {
+  readonly path: string;
+  readonly isDamaged: boolean;
+  /** The number of acknowledged messages in it. */
+  count: number;
+}
 
-export class Log {
-  readonly #path: string;
-  #file: FileHandle;
-  // What the file must be, seen by its name, before anything is called kept.
-  #identity: Stats;
-  #size: number;
-  #sound = true;
+export class SegmentLog {
+  readonly #options: Required<FileStoreOptions>;
+  #lock: Lock | undefined;
+  #secrets: Secrets | undefined;
+  /** Oldest first. The last one is appended to, as long as no call on its file has failed. */
+  #segments: Segment[] = [];
+  #healthy = false;
+  #file: FileHandle | undefined;
+  #inode = 0;
+  #size = 0;
+  #sequence = 0;
+  /** The id that was acknowledged last. */
+  #lastId: Id = `${Date.now()}-0`;
 
-  private constructor(path: string, file: FileHandle, identity: Stats, size: number) {
-    this.#path = path;
-    this.#file = file;
-    this.#identity = identity;
-    this.#size = size;
+  constructor(options: Required<FileStoreOptions>) {
+    this.#options = options;
   }
 
-  /** Opens the file; an empty one is made when there is none. What is in it is on the disk when this resolves. */
-  static async open(path: string): Promise<{ log: Log; bytes: Buffer; isNew: boolean }> {
-    const flags = constants.O_RDWR | constants.O_APPEND;
-    let isNew = false;
-    const file = await open(path, flags).catch((error) => {
-      if (error.code !== "ENOENT") throw error;
-      isNew = true;
-      return open(path, flags | constants.O_CREAT, 0o600);
-    });
+  /** Opens the folder, once. What it returns is on the disk. */
+  async open(): Promise<{ secrets: Secrets; lastPrunedId: Id; stored: Stored[] }> {
+    await makeFolder(this.#options.folder);
+    const secrets = await this.#claim();
+    const all = (await this.#read()).sort((a, b) => compareIds(a.message.id, b.message.id));
+    const stored = all.filter(({ message }, i) => message.id !== all[i - 1]?.message.id);
+    const [first] = stored;
+    if (first && compareIds(this.#lastId, first.message.id) >= 0) this.#lastId = idBefore(first.message.id);
+    const pruned = Math.max(0, stored.length - this.#options.keep);
+    const lastPrunedId = stored[pruned - 1]?.message.id ?? this.#lastId;
+    this.#lastId = stored.at(-1)?.message.id ?? lastPrunedId;
+    await this.openNext();
+    return { secrets, lastPrunedId, stored: stored.slice(pruned) };
+  }
+
+  /** Reads what was acknowledged, and sets `#lastId` to what the oldest header says. */
+  async #read(): Promise<Stored[]> {
+    const { folder, warn } = this.#options;
+    const sequences = await findSegments(folder);
+    this.#sequence = sequences.at(-1) ?? 0;
+    const version1 = join(folder, "messages.jsonl");
+    if (await ifExists(stat(version1))) {
+      sequences.push(++this.#sequence);
+      await rename(version1, pathOf(folder, this.#sequence));
+    }
+    let all: Stored[] = [];
+    let limit: Id | undefined;
+    for (const sequence of sequences.reverse()) {
+      const path = pathOf(folder, sequence);
+      const isNewest = sequence === this.#sequence;
+      // What a killed process wrote last may be in memory only.
+      if (isNewest) await sync(path);
+      const { header, stored, damaged, truncated } = decodeSegment(await readFile(path));
+      const unreadable = damaged + (isNewest ? truncated : 0);
+      if (unreadable > 0) warn(`${path}: ${unreadable} bytes are damaged or incomplete, and are skipped`);
+      const last = limit;
+      const acknowledged = last ? stored.filter(({ message }) => compareIds(message.id, last) <= 0) : stored;
+      this.#segments.unshift({ path, isDamaged: damaged > 0, count: acknowledged.length });
+      all = acknowledged.concat(all);
+      this.#lastId = header?.after ?? this.#lastId;
+      // The header of version 1, or of a copied segment, does not speak of the segment before it.
+      if (header?.sequence === sequence) limit = header.after;
+    }
+    return all;
+  }
+
+  /**
+   * Appends messages. Resolves when they are on the disk, which acknowledges them. When it rejects, none of them is
+   * read again once the next segment is open.
+   * @param isWanted says, when they are on the disk, whether to acknowledge them
+   */
+  async append(messages: readonly Stored[], isWanted: () => boolean): Promise<void> {
+    let segment = this.#segments.at(-1);
+    if (!this.#healthy || !segment || segment.count >= this.#options.keep) segment = await this.openNext();
+    const lines = messages.map(({ message, key }) => encode({ ...message, key }));
+    await this.#write(segment.path, lines.join(""), isWanted);
+    segment.count += messages.length;
+    this.#lastId = messages.at(-1)?.message.id ?? this.#lastId;
+  }
+
+  /** Begins a new segment and deletes those that are no longer needed. When it resolves, the disk works. */
+  async openNext(): Promise<Segment> {
+    const { folder } = this.#options;
+    await this.#closeFile();
+    await this.#claim();
+    const sequence = this.#sequence + 1;
+    const path = pathOf(folder, sequence);
+    // If an attempt has failed before, its file is used again.
+    this.#file = await open(path, "w", 0o600);
+    this.#inode = (await this.#file.stat()).ino;
+    this.#size = 0;
+    await sync(folder);
+    await this.#write(path, encode({ holdline: 2, sequence, after: this.#lastId }));
+    this.#sequence = sequence;
+    const segment = { path, isDamaged: false, count: 0 };
+    this.#segments.push(segment);
+    await this.#prune();
+    return segment;
+  }
+
+  /** Appends text to the newest file and syncs it. After a failure, the file is not appended to again. */
+  async #write(path: string, text: string, isWanted = () => true): Promise<void> {
+    const bytes = Buffer.from(text);
+    this.#healthy = false;
     try {
-      // What a killed process left in the page cache must not be shown before it is on the disk.
-      await file.datasync();
-      // Read whole: a file over 2 GiB is refused here, but its messages would not fit into memory either.
-      const bytes = await file.readFile();
-      await rm(draftOf(path), { force: true });
-      return { log: new Log(path, file, await file.stat(), bytes.length), bytes, isNew };
+      await this.#file?.appendFile(bytes);
+      await this.#file?.datasync();
+      const { ino, size } = await stat(path);
+      const isOurs = ino === this.#inode && size === this.#size + bytes.length;
+      if (!isOurs) throw new Error(`${path} was replaced, or written to by another program`);
+      if (!isWanted()) throw new Error("the messages were refused meanwhile");
     } catch (error) {
-      await file.close();
+      // If this fails too, the header of the next segment is enough.
+      await this.#file?.truncate(this.#size).catch(() => undefined);
       throw error;
     }
+    this.#size += bytes.length;
+    this.#healthy = true;
   }
 
-  /** Whether the file can be appended to. If not, it takes `draft` and `adopt` to make it so. */
-  get sound(): boolean {
-    return this.#sound;
-  }
-
-  /** Writes and syncs. When it rejects, the bytes are not in the file, as far as the disk still does anything. */
-  async append(bytes: Buffer): Promise<void> {
-    let written = false;
-    try {
-      await this.#file.appendFile(bytes);
-      written = true;
-      await Promise.all([this.#file.datasync(), this.#isInPlace(this.#size + bytes.length)]);
-      this.#size += bytes.length;
-    } catch (error) {
-      this.#sound = (await this.#cut()) && !written;
-      throw error;
-    }
-  }
-
-  /** Rejects when an append would. A crash meanwhile leaves blanks, which the next opening takes for a torn line. */
-  async probe(): Promise<void> {
-    const size = this.#size;
-    await this.append(PROBE);
-    this.#size = size;
-    this.#sound = await this.#cut();
-  }
-
-  /** Writes and syncs a new file beside this one, which can be appended to meanwhile. One at a time. */
-  async draft(chunks: Iterable<Buffer>): Promise<FileHandle> {
-    await rm(draftOf(this.#path), { force: true });
-    const draft = await open(draftOf(this.#path), "ax", 0o600);
-    try {
-      for (const chunk of chunks) await draft.appendFile(chunk);
-      await draft.datasync();
-      return draft;
-    } catch (error) {
-      await this.discard(draft);
-      throw error;
-    }
-  }
-
-  /** Appends the rest to a draft, which then takes the place of the file. When it rejects, the draft is gone. */
-  async adopt(draft: FileHandle, rest: Buffer): Promise<void> {
-    let identity: Stats;
-    try {
-      await draft.appendFile(rest);
-      await draft.datasync();
-      identity = await draft.stat();
-      await rename(draftOf(this.#path), this.#path);
-    } catch (error) {
-      await this.discard(draft);
-      throw error;
-    }
-    const old = this.#file;
-    this.#file = draft;
-    this.#identity = identity;
-    this.#size = identity.size;
-    this.#sound = false;
-    await old.close().catch(() => undefined);
-    await syncFolder(dirname(this.#path));
-    this.#sound = true;
-  }
-
-  /** Lets go of a draft that will not be adopted. */
-  async discard(draft: FileHandle): Promise<void> {
-    await draft.close().catch(() => undefined);
-    // On a full disk it is in the way of what it was to replace.
-    await rm(draftOf(this.#path), { force: true }).catch(() => undefined);
-  }
-
+  /** Lets go of the folder. */
   async close(): Promise<void> {
-    // What was kept is synced; an error now says nothing about it.
-    await this.#file.close().catch(() => undefined);
+    await this.#closeFile();
+    await this.#lock?.release();
   }
 
-  async #cut(): Promise<boolean> {
-    try {
-      await this.#file.truncate(this.#size);
-      await this.#file.datasync();
-      return true;
-    } catch {
-      return false;
+  async #closeFile(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    this.#healthy = false;
+    // What was acknowledged is synced, so a failure changes nothing.
+    await file?.close().catch(() => undefined);
+  }
+
+  /** Makes sure that the folder is this process's, also after it was deleted and made again. */
+  async #claim(): Promise<Secrets> {
+    const { folder, warn } = this.#options;
+    if (this.#secrets && (await this.#lock?.isHeld())) return this.#secrets;
+    const taken = await lock(folder, warn);
+    // Not before: the old lock is needed if the folder was only moved away.
+    await this.#lock?.release();
+    this.#lock = taken;
+    if (this.#secrets && (await findSegments(folder)).length > 0) {
+      await taken.release();
+      throw new Error("its lock was deleted, and another process may have used it; restart this one");
     }
+    this.#secrets = await keepSecrets(join(folder, "secret"), this.#secrets);
+    return this.#secrets;
   }
 
-  async #isInPlace(size: number): Promise<void> {
-    const there = await stat(this.#path);
-    const { dev, ino } = this.#identity;
-    if (there.dev !== dev || there.ino !== ino) throw new Error(`${this.#path} is another file now`);
-    if (there.size !== size) throw new Error(`${this.#path} was written to by somebody else`);
+  /** Deletes the segments that are no longer needed, and sets the damaged ones aside. */
+  async #prune(): Promise<void> {
+    const { keep, warn } = this.#options;
+    let surplus = this.#segments.reduce((sum, { count }) => sum + count, -keep);
+    const needed: Segment[] = [];
+    for (const segment of this.#segments) {
+      const { path, isDamaged, count } = segment;
+      surplus -= count;
+      if (segment === this.#segments.at(-1) || (count > 0 && surplus < 0)) needed.push(segment);
+      else
+        await ifExists(isDamaged ? rename(path, `${path}.damaged`) : rm(path)).catch((error) =>
+          warn(`${path} stays, although it is not needed: ${error}`),
+        );
+    }
+    this.#segments = needed;
   }
 }
 
-/** Makes what was created or renamed in a folder outlast a power cut. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+/** Returns the sequence numbers of the segments in a folder, in order. */
+async function findSegments(folder: string): Promise<number[]> {
+  const names = (await readdir(folder)).map((name) => /^segment-([1-9]\d{0,14})\.jsonl$/.exec(name)?.[1]);
+  return names.flatMap((sequence) => (sequence ? Number(sequence) : [])).sort((a, b) => a - b);
 }
 
-function draftOf(path: string): string {
-  return `${path}.new`;
+function pathOf(folder: string, sequence: number): string {
+  return join(folder, `segment-${sequence}.jsonl`);
 }
