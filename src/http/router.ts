@@ -27,6 +27,7 @@ export interface RouterOptions extends RequestOptions {
 }
 
 const NOT_FOUND = new HttpError(404, "not_found", "Page not found.");
+const INTERNAL = "Something went wrong on our side.";
 /** RFC 9112, section 3.2. */
 const BAD_HOST = new HttpError(400, "bad_request", "A request has one Host.", { Connection: "close" });
 const BAD_PATH = new HttpError(400, "bad_request", "The path is malformed.");
@@ -141,19 +142,20 @@ export class Router {
   }
 
   #fail(request: Request, error: unknown): void {
+    let fault = error;
     if (error instanceof HttpError) {
-      this.#send(request, this.#options.toResponse(request, error));
-      return;
+      try {
+        this.#send(request, this.#options.toResponse(request, error));
+        return;
+      } catch (failure) {
+        fault = failure;
+      }
     }
-    this.#options.onError(error);
+    this.#options.onError(fault);
     // After the head of a reply, only closing the connection tells that it failed.
     if (request.res.headersSent) request.res.destroy();
     // Plain JSON, because the code that makes pages may be what failed.
-    else
-      this.#send(
-        request,
-        json(500, { error: { code: "internal", message: "Something went wrong on our side." } }),
-      );
+    else this.#send(request, json(500, { error: { code: "internal", message: INTERNAL } }));
   }
 
   #send({ res }: Request, response: HttpResponse): void {

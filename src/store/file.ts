@@ -3,10 +3,10 @@
  * arrive while the disk is busy share one write and one sync. One call to the disk is under way at a time.
  */
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { type Id, nextId } from "../feed/id.js";
 import type { Secrets } from "./file/folder.js";
 import { SegmentLog } from "./file/log.js";
 import type { Stored } from "./file/record.js";
-import { type Id, nextId } from "../feed/id.js";
 import { IdempotencyKeys } from "./idempotency.js";
 import { type Message, type NewMessage, type Snapshot, type Store, StoreUnavailable } from "./store.js";
 

@@ -1,7 +1,6 @@
 /** Which language a caller gets, and that no word is missing in either. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { Pages } from "../../src/chat/pages.js";
 import { stringsFor } from "../../src/chat/strings.js";
 
 test.each([
@@ -50,11 +49,4 @@ describe("in both languages", () => {
     expect(new Set(codes).size).toBeGreaterThan(8);
     for (const code of codes) expect(en.errors).toHaveProperty(code);
   });
-});
-
-test("a page shows a refusal's own message only when it has no words for its code", () => {
-  const pages = new Pages(false);
-  const refusal = { status: 418, code: "teapot", message: "short & stout" };
-  expect(pages.error("zh", refusal, "./")).toContain("short &#38; stout");
-  expect(pages.error("zh", { ...refusal, code: "not_found" }, "./")).toContain("这里什么也没有。");
 });

@@ -7,11 +7,11 @@ import { Person, texts } from "../wire/person.js";
 /** A store that does to a message what its text says. */
 class BrokenStore extends MemoryStore {
   override append(message: NewMessage): Promise<Message> {
-    if (draft.text === "throw") throw new TypeError("secret detail\r\nholdline: a line of its own");
-    if (draft.text === "reject") return Promise.reject(new Error("secret detail"));
-    if (draft.text === "reject nothing") return Promise.reject(undefined);
-    if (draft.text === "unavailable") return Promise.reject(new StoreUnavailable("secret detail"));
-    return super.append(draft);
+    if (message.text === "throw") throw new TypeError("secret detail\r\nholdline: a line of its own");
+    if (message.text === "reject") return Promise.reject(new Error("secret detail"));
+    if (message.text === "reject nothing") return Promise.reject(undefined);
+    if (message.text === "unavailable") return Promise.reject(new StoreUnavailable("secret detail"));
+    return super.append(message);
   }
 }
 

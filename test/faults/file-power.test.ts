@@ -211,7 +211,8 @@ test.each([
         if (!ids.some((other) => other === id))
           expect(posted.indexOf(id), `${id} ${when}`).toBeLessThanOrEqual(posted.indexOf(lastPrunedId));
       }
-      if (ids.length < KEEP && kept.length > 0) expect(compareIds(lastPrunedId, firstId), when).toBeLessThan(0);
+      if (ids.length < KEEP && kept.length > 0)
+        expect(compareIds(lastPrunedId, firstId), when).toBeLessThan(0);
       const { id } = await store.append({ user: "bob", text: "afterwards" });
       expect(compareIds(id, ids.at(-1) ?? lastPrunedId), when).toBeGreaterThan(0);
       await store.close();

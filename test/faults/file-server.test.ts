@@ -96,7 +96,7 @@ test("killed fifty times under load from eight posters, every post is there once
     ...people.map((person) => poster(person, onKept, over.signal, back)),
   ] as const;
   for (let life = 1; life <= 50; life++) {
-    const until = kept.length + 1 + Math.lastPrunedId(Math.random() * 100);
+    const until = kept.length + 1 + Math.floor(Math.random() * 100);
     await new Promise<void>((resolve) => {
       tell = () => kept.length >= until && resolve();
     });

@@ -32,7 +32,7 @@ export async function startSwarm(urls: readonly string[], size: Size): Promise<O
   const writers = await Promise.all(names("writer", posters).map((name) => logIn(urls, name)));
   const seen = readers.map(() => [] as string[]);
 
-  const somewhere = () => urls[Math.lastPrunedId(Math.random() * urls.length)] ?? "";
+  const somewhere = () => urls[Math.floor(Math.random() * urls.length)] ?? "";
   const follow = async ({ name, Cookie }: Caller, heard: string[]) => {
     for (let cursor = "0"; heard.length < messages; ) {
       // They are far away, or all of them would ask after each single message.

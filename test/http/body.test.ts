@@ -1,7 +1,7 @@
 /** A request's body, over real sockets. */
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import { json } from "../../src/http/reply.js";
+import { HttpError, json } from "../../src/http/response.js";
 import { ask, awaited, dial, listenRequest, raw } from "./listen.js";
 
 const LIMIT = 1000;
@@ -10,9 +10,12 @@ const form = "application/x-www-form-urlencoded";
 /** What comes of a POST: the fields, or the refusal's status and code. */
 async function posted(type: string | undefined, body: string | Buffer, headers = {}) {
   const port = await listenRequest(async (request) => {
-    const fields = await request.form();
-    if (!fields) throw new Error("the client is still there");
-    return json(200, "code" in fields ? `${fields.status} ${fields.code}` : [...fields]);
+    try {
+      return json(200, [...(await request.form())]);
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      return json(200, `${error.status} ${error.code}`);
+    }
   });
   const answer = await ask(port, "/", {
     method: "POST",
@@ -75,8 +78,11 @@ test("that is too large is 413 also in chunks, of whatever type, and its sender 
 
 test("that only claims to be huge is 413 before a byte of it was sent", async () => {
   const port = await listenRequest(async (request) => {
-    const fields = await request.form();
-    return json(fields && "code" in fields ? fields.status : 200, "", { Connection: "close" });
+    const status = await request.form().then(
+      () => 200,
+      (error: unknown) => (error instanceof HttpError ? error.status : 500),
+    );
+    return json(status, "", { Connection: "close" });
   });
   const answer = await raw(port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n");
   expect(answer).toMatch(/^HTTP\/1.1 413 /);

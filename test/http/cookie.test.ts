@@ -1,6 +1,6 @@
 /** The signed cookie: forged, truncated, swapped. */
 import { expect, test } from "vitest";
-import { setCookie, sign, unsign } from "../../src/http/session.js";
+import { setCookie, sign, unsign } from "../../src/http/cookie.js";
 
 const secret = "the secret of this test";
 const text = '["Zoë; Path=/","\0",1]';

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { onTestFinished } from "vitest";
-import { type Outcome, type Refusal, type Reply, send } from "../../src/http/reply.js";
 import { Request } from "../../src/http/request.js";
+import { type HttpError, type HttpResponse, type Result, send } from "../../src/http/response.js";
 import { type Handler, Router } from "../../src/http/router.js";
 
 export interface Answer {
@@ -44,15 +44,18 @@ export async function listen(listener: http.RequestListener): Promise<number> {
 /** Listens with a router of these handlers, by `METHOD /pattern`. What handlers threw is in `failures`. */
 export async function listenRouter(
   handlers: Readonly<Record<string, Handler>>,
-  options: { closing?: () => boolean; refused?: (request: Request, refusal: Refusal) => Reply } = {},
+  options: {
+    closing?: () => boolean;
+    toResponse?: (request: Request, error: HttpError) => HttpResponse;
+  } = {},
 ) {
   const failures: unknown[] = [];
   const router = new Router({
     bodyLimit: 1000,
     trustProxy: false,
     closing: () => false,
-    refused: (_request, { status, code, headers }) => ({ status, body: code, ...(headers && { headers }) }),
-    failed: (error) => failures.push(error),
+    toResponse: (_request, { status, code, headers }) => ({ status, body: code, headers }),
+    onError: (error) => failures.push(error),
     ...options,
   });
   for (const [route, handler] of Object.entries(handlers)) {
@@ -64,13 +67,13 @@ export async function listenRouter(
 
 /** Listens with a function of the request alone. */
 export function listenRequest(
-  answer: (request: Request) => Outcome | Promise<Outcome>,
+  answer: (request: Request) => Result | Promise<Result>,
   options: { bodyLimit?: number; trustProxy?: boolean } = {},
 ): Promise<number> {
   return listen(async (req, res) => {
     const request = new Request(req, res, { bodyLimit: 1000, trustProxy: false, ...options });
-    const reply = await answer(request);
-    if (typeof reply !== "symbol" && !("code" in reply)) send(res, reply);
+    const result = await answer(request);
+    if (typeof result !== "symbol") send(res, result);
   });
 }
 

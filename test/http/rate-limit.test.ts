@@ -1,8 +1,8 @@
-/** Rates, the neighbourhood of an address, and a log that does not repeat itself; with a clock that is set by hand. */
+/** Rates, the clientSubnet of an address, and a log that does not repeat itself; with a clock that is set by hand. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { canonicalAddress, neighbourhood, Rate } from "../../src/http/limits.js";
-import { seldom } from "../../src/http/seldom.js";
+import { canonicalAddress, clientSubnet, RateLimiter } from "../../src/http/rate-limit.js";
+import { throttledLog } from "../../src/http/throttled-log.js";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["performance"] });
@@ -12,13 +12,13 @@ afterEach(() => {
 });
 
 /** How many of so many tries are let through now. */
-function through(rate: Rate, caller: string, tries: number): number {
+function through(rate: RateLimiter, caller: string, tries: number): number {
   return Array.from({ length: tries }, () => rate.take(caller)).filter((wait) => wait === 0).length;
 }
 
 describe("a rate", () => {
   test("lets a burst through, then one per period, and says how long the next one takes", () => {
-    const rate = new Rate(5, 4);
+    const rate = new RateLimiter(5);
     expect(through(rate, "ann", 30)).toBe(20);
     expect(rate.take("ann")).toBe(200);
     vi.advanceTimersByTime(199);
@@ -29,7 +29,7 @@ describe("a rate", () => {
   });
 
   test("is not made worse by asking in vain", () => {
-    const rate = new Rate(1, 1);
+    const rate = new RateLimiter(1);
     expect(through(rate, "ann", 1)).toBe(1);
     for (let ms = 0; ms < 1000; ms += 10) {
       expect(rate.take("ann")).toBeGreaterThan(0);
@@ -39,27 +39,27 @@ describe("a rate", () => {
   });
 
   test("is each caller's own", () => {
-    const rate = new Rate(1, 2);
+    const rate = new RateLimiter(1);
     expect(through(rate, "ann", 9)).toBe(2);
     expect(through(rate, "bob", 9)).toBe(2);
     for (const name of ["__proto__", "constructor", ""]) expect(through(rate, name, 9)).toBe(2);
   });
 
   test("never saves up more than the burst", () => {
-    const rate = new Rate(2, 4);
+    const rate = new RateLimiter(2);
     expect(through(rate, "ann", 9)).toBe(8);
     vi.advanceTimersByTime(3_600_000);
     expect(through(rate, "ann", 99)).toBe(8);
   });
 
   test("of less than one in the whole burst still lets one through", () => {
-    const rate = new Rate(0.1, 4);
+    const rate = new RateLimiter(0.1);
     expect(through(rate, "ann", 9)).toBe(1);
     expect(rate.take("ann")).toBe(10_000);
   });
 
   test("of 0 is no limit", () => {
-    expect(through(new Rate(0, 4), "ann", 1000)).toBe(1000);
+    expect(through(new RateLimiter(0), "ann", 1000)).toBe(1000);
   });
 
   test("over any time lets through no more than the burst and what that time brings", () => {
@@ -68,7 +68,7 @@ describe("a rate", () => {
         fc.array(fc.integer({ min: 0, max: 700 }), { maxLength: 200 }),
         fc.constantFrom(0.5, 1, 5, 40),
         (pauses, perSecond) => {
-          const rate = new Rate(perSecond, 4);
+          const rate = new RateLimiter(perSecond);
           let passed = 0;
           let time = 0;
           for (const pause of pauses) {
@@ -83,7 +83,7 @@ describe("a rate", () => {
   });
 
   test("forgets whoever was quiet for longest when there are too many callers, and only then", () => {
-    const rate = new Rate(1, 1);
+    const rate = new RateLimiter(1);
     rate.take("first");
     for (let n = 0; n < 9_999; n++) rate.take(`${n}`);
     expect(rate.take("first")).toBeGreaterThan(0);
@@ -92,7 +92,7 @@ describe("a rate", () => {
   });
 });
 
-describe("a neighbourhood", () => {
+describe("a clientSubnet", () => {
   test.each([
     ["203.0.113.7", "203.0.113.7"],
     ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2"],
@@ -104,7 +104,7 @@ describe("a neighbourhood", () => {
     ["::", "0:0:0:0"],
     ["", ""],
   ])("of %s is %s", (address, expected) => {
-    expect(neighbourhood(address)).toBe(expected);
+    expect(clientSubnet(address)).toBe(expected);
   });
 
   test("is one for all addresses of a /64, and another for its neighbours", () => {
@@ -113,9 +113,9 @@ describe("a neighbourhood", () => {
       fc.property(fc.array(group, { minLength: 8, maxLength: 8 }), group, (groups, last) => {
         const whole = groups.join(":");
         const other = [...groups.slice(0, 7), last].join(":");
-        expect(neighbourhood(other)).toBe(neighbourhood(whole));
+        expect(clientSubnet(other)).toBe(clientSubnet(whole));
         const next = [...groups.slice(0, 3), groups[3] === last ? `${last}0` : last, ...groups.slice(4)];
-        expect(neighbourhood(next.join(":"))).not.toBe(neighbourhood(whole));
+        expect(clientSubnet(next.join(":"))).not.toBe(clientSubnet(whole));
       }),
     );
   });
@@ -131,7 +131,7 @@ describe("a neighbourhood", () => {
       ":".repeat(16_000),
       "%".repeat(16_000),
     ]) {
-      expect(typeof neighbourhood(odd)).toBe("string");
+      expect(typeof clientSubnet(odd)).toBe("string");
     }
   });
 });
@@ -178,10 +178,10 @@ describe("the canonical form", () => {
   });
 });
 
-describe("a log that speaks seldom", () => {
+describe("a throttled log", () => {
   test("says each kind of trouble once a minute, and then how often it came", () => {
     const lines: string[] = [];
-    const tell = seldom((line) => lines.push(line));
+    const tell = throttledLog((line) => lines.push(line));
     for (let n = 0; n < 1000; n++) tell("a", `${n}`);
     tell("b", "x");
     expect(lines).toEqual(["a: 0", "b: x"]);
@@ -196,7 +196,7 @@ describe("a log that speaks seldom", () => {
 
   test("keeps to one line, whatever a stranger made the trouble say", () => {
     const lines: string[] = [];
-    const tell = seldom((line) => lines.push(line));
+    const tell = throttledLog((line) => lines.push(line));
     tell("a handler failed", 'Error: bad "\r\nholdline: all is well\u2028\u0085\u001b[2J\u202e"\n    at x');
     expect(lines).toHaveLength(1);
     expect(lines[0]).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\u202e]/u);

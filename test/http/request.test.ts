@@ -1,7 +1,7 @@
 /** What a handler sees of a request, over real sockets. */
 import { describe, expect, test } from "vitest";
-import { json } from "../../src/http/reply.js";
 import type { Request } from "../../src/http/request.js";
+import { json } from "../../src/http/response.js";
 import { type Ask, ask, listenRequest } from "./listen.js";
 
 /** What `look` sees of one request. */

@@ -118,8 +118,8 @@ test("a pattern whose first segment is a parameter fits, or is refused when it i
     bodyLimit: 0,
     trustProxy: false,
     closing: () => false,
-    refused: () => ({ status: 404 }),
-    failed: () => {},
+    toResponse: () => ({ status: 404 }),
+    onError: () => {},
   });
   try {
     router.on("GET", "/:user/room", echo);

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { createClient } from "redis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Resident } from "../../src/store/neighbours.js";
+import type { LocalMembers, Session } from "../../src/store/cluster.js";
 import { RedisStore } from "../../src/store/redis.js";
 import { type Message, type Snapshot, StoreUnavailable } from "../../src/store/store.js";
 import { type Redis, startRedis } from "../wire/redis.js";
@@ -23,9 +23,9 @@ afterAll(async () => {
 interface Open {
   readonly store: RedisStore;
   readonly kept: Snapshot;
-  /** What the store handed over, with the floors that it told. */
+  /** The messages and the resets that the store handed over. */
   readonly received: Message[];
-  readonly floors: unknown[];
+  readonly resets: Snapshot[];
   readonly warnings: string[];
 }
 
@@ -39,15 +39,15 @@ afterEach(() => Promise.all(opened.map((store) => store.close())));
 
 async function open(keep = 100, url = redis.url): Promise<Open> {
   const received: Message[] = [];
-  const floors: unknown[] = [];
+  const resets: Snapshot[] = [];
   const warnings: string[] = [];
   const store = new RedisStore({ url, keep, prefix: `room${room}`, warn: (line) => warnings.push(line) });
-  const kept = await store.open((message, floor) => {
-    received.push(message);
-    if (floor) floors.push(floor);
-  });
+  const kept = await store.open(
+    (message) => received.push(message),
+    (snapshot) => resets.push(snapshot),
+  );
   opened.push(store);
-  return { store, kept, received, floors, warnings };
+  return { store, kept, received, resets, warnings };
 }
 
 const until = async (isSo: () => boolean | Promise<boolean>) => {
@@ -72,7 +72,7 @@ describe("a message", () => {
     expect(join.kind).toBe("join");
     const later = await open();
     expect(later.kept.messages).toEqual([said, join]);
-    expect(one.floors).toEqual([]);
+    expect(one.resets).toEqual([]);
   });
 
   test("of one user and key is one, whichever processes it is posted at, also at once", async () => {
@@ -117,7 +117,7 @@ describe("a message", () => {
   });
 });
 
-describe("the floor", () => {
+describe("the newest id that is not kept", () => {
   test("of an empty room is the same on every process, and is that of the room when something is said", async () => {
     const [one, two] = [await open(), await open()];
     expect(one.kept.lastPrunedId).toBe(two.kept.lastPrunedId);
@@ -147,22 +147,34 @@ describe("the floor", () => {
   });
 });
 
-test("a message that a process did not get is told to it as a gap", async () => {
-  const { store, received, floors } = await open(10);
-  await store.append({ user: "ann", text: "1" });
-  // As if the stream had been cut while the process was not looking.
-  const deleted = await direct
-    .multi()
-    .incr(`room${room}:count`)
-    .xAdd(`room${room}:messages`, "*", { n: "3", user: "ann", text: "3" })
-    .exec();
-  await until(() => received.length === 2);
-  expect(floors).toHaveLength(1);
-  expect(deleted).toHaveLength(2);
+test("a process that missed a message gets everything that is still kept", async () => {
+  const { store, resets } = await open(10);
+  const first = await store.append({ user: "ann", text: "1" });
+  // As if the stream had been cut while the process did not read it.
+  await direct.incr(`room${room}:count`);
+  await direct.xAdd(`room${room}:messages`, "*", { n: "3", user: "ann", text: "3" });
+  await until(() => resets.length === 1);
+  expect(resets[0]?.messages.map(({ text }) => text)).toEqual(["1", "3"]);
+  expect(resets[0]?.messages[0]).toEqual(first);
 });
 
-test("an empty Redis begins after what a process has seen, and everybody is told of the gap", async () => {
-  const { store, received, floors } = await open();
+test("a failover that loses the newest message leaves every process with what is still kept", async () => {
+  const [one, two] = [await open(), await open()];
+  const kept = [];
+  for (let n = 0; n < 5; n++) kept.push(await one.store.append({ user: "ann", text: `${n}` }));
+  const lost = await one.store.append({ user: "ann", text: "lost" });
+  await until(() => two.received.length === 6);
+  await direct.xDel(`room${room}:messages`, lost.id);
+  await direct.decr(`room${room}:count`);
+  await direct.sendCommand(["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+  for (const { resets } of [one, two]) {
+    await until(() => resets.length === 1);
+    expect(resets[0]?.messages).toEqual(kept);
+  }
+});
+
+test("an empty Redis begins after the newest id that a process has seen, and everybody is told", async () => {
+  const { store, received, resets } = await open();
   const before = await store.append({ user: "ann", text: "before" });
   await direct.flushAll();
   await direct.sendCommand(["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
@@ -172,7 +184,7 @@ test("an empty Redis begins after what a process has seen, and everybody is told
     return after !== undefined;
   });
   expect(received).toEqual([before, after]);
-  expect(floors).toHaveLength(1);
+  expect(resets.map(({ messages }) => messages)).toEqual([[]]);
 });
 
 /** A line to Redis that can be shut: what goes through it then ends, and what comes next waits until it is open again. */
@@ -271,80 +283,85 @@ test("a Redis that may not write is told once, and posts are refused until it ma
   expect(warnings.slice(1)).toEqual([expect.stringMatching(/messages are kept again/)]);
 });
 
-/** A process that has nothing to tell by itself. */
-const alone = (options: Partial<Resident> = {}): Resident => ({
+/** The members of a process without members. */
+const alone = (options: Partial<LocalMembers> = {}): LocalMembers => ({
   grace: 30_000,
   maxNames: 1_000,
-  here: () => [],
-  met: () => {},
-  owned: () => {},
-  came: () => {},
-  went: () => {},
-  left: () => {},
+  held: () => [],
+  present: () => [],
+  applyOwner: () => {},
+  applyJoin: () => {},
+  applyLeave: () => {},
+  applyUnload: () => {},
   ...options,
 });
-const owner = (name: string, id = "login") => ({ key: name, name, id, since: Date.now() });
+const session = (name: string, id = "login"): Session => ({ key: name, name, id, since: Date.now() });
 
-describe("names", () => {
-  test("that are held by who is here do not stand before those that are free", async () => {
-    const { store } = await open();
-    const { neighbours } = store;
-    const people = Array.from({ length: 110 }, (_, n) => `here${n}`);
-    const grace = 200;
-    neighbours.join(alone({ grace, maxNames: 111, here: () => people.map((user) => [user, undefined]) }));
-    for (const user of people) {
-      expect(await neighbours.claim(owner(user))).toMatchObject({ name: user });
-      neighbours.arrived(user, undefined);
-    }
-    expect(await neighbours.claim(owner("gone"))).toMatchObject({ name: "gone" });
-    // At first "gone" is held, too; then each look goes further.
-    await until(async () => typeof (await neighbours.claim(owner("new"))) !== "string");
-    for (const user of people) expect(await neighbours.claim(owner(user, "another"))).toBe("taken");
-  });
-});
-
-test("who was here without a poll does not leave before their process could say that they were seen again", async () => {
-  const { store } = await open();
-  const { neighbours } = store;
-  // It says so every 10 s, at the next of its ticks, and perhaps a little late.
-  const [grace, often, tick] = [30_000, 10_000, 1_000];
-  neighbours.join(alone({ grace }));
-  const before = Date.now();
-  neighbours.arrived("ann", grace);
-  neighbours.arrived("bob", undefined);
-  await neighbours.told();
-  for (const user of ["ann", "bob"]) {
-    expect(await direct.zScore(`room${room}:here`, user)).toBeGreaterThan(before + grace + often + tick);
-  }
+test("names of members with polls are not forgotten when there are too many names", async () => {
+  const { cluster } = (await open()).store;
+  const held = Array.from({ length: 110 }, (_, n) => session(`here${n}`));
+  const grace = 200;
+  cluster.join(
+    alone({ grace, maxNames: 111, held: () => held.map((one) => [one, Number.POSITIVE_INFINITY]) }),
+  );
+  for (const one of held) expect(await cluster.claim(one, "")).toEqual(one);
+  expect(await cluster.claim(session("gone"), "")).toMatchObject({ name: "gone" });
+  // At first "gone" is held, too.
+  await until(async () => typeof (await cluster.claim(session("new"), "")) !== "string");
+  for (const { name } of held) expect(await cluster.claim(session(name, "another"), "")).toBe("taken");
 });
 
 test("a name is given to the session that replaces its owner's, and two log-ins from one form are one", async () => {
-  const { store } = await open();
-  const { neighbours } = store;
-  neighbours.join(alone());
+  const { cluster } = (await open()).store;
+  cluster.join(alone());
   const form = "0123456789abcdef";
-  const first = owner("ann", `${form}first`);
-  expect(await neighbours.claim(first)).toEqual(first);
-  expect(await neighbours.claim({ ...owner("ann", `${form}second`), name: "Ann" })).toEqual(first);
-  expect(await neighbours.claim(owner("ann", "another"), "no such session")).toBe("taken");
-  expect(await neighbours.claim(owner("ann", "another"), first.id)).toMatchObject({ id: "another" });
-  expect(await neighbours.claim(owner("ann", `${form}third`), first.id)).toBe("taken");
+  const first = session("ann", `${form}first`);
+  expect(await cluster.claim(first, "")).toEqual(first);
+  const second = await cluster.claim({ ...session("ann", `${form}second`), name: "Ann" }, "");
+  expect(second).toMatchObject({ id: first.id, name: "ann" });
+  expect(await cluster.claim(session("ann", "another"), "no such session")).toBe("taken");
+  expect(await cluster.claim(session("ann", "another"), first.id)).toMatchObject({ id: "another" });
+  expect(await cluster.claim(session("ann", `${form}third`), first.id)).toBe("taken");
+});
+
+test("members of a process without a heartbeat are absent on the others", async () => {
+  const [one, two] = [await open(), await open()];
+  const changes: string[] = [];
+  two.store.cluster.join(
+    alone({
+      applyJoin: (key) => changes.push(`join ${key}`),
+      applyLeave: (key, reason) => changes.push(`${reason} ${key}`),
+    }),
+  );
+  one.store.cluster.join(alone());
+  one.store.cluster.joined("ann", "ann");
+  one.store.cluster.joined("bob", "bob");
+  await until(() => changes.length === 2);
+  one.store.cluster.left("bob", "logout");
+  await until(() => changes.length === 3);
+  // As if the process had died.
+  const [process] = await direct.zRange(`room${room}:processes`, 0, 0);
+  const processes = await direct.zRange(`room${room}:processes`, 0, -1);
+  expect(processes).toHaveLength(2);
+  expect(process).toBeDefined();
+  await one.store.close();
+  await until(() => changes.length === 4);
+  expect(changes).toEqual(["join ann", "join bob", "logout bob", "timeout ann"]);
 });
 
 describe("a Redis that hangs", () => {
   test("gives nobody a name whose log-in was refused", async () => {
-    const { store } = await open();
-    const { neighbours } = store;
-    neighbours.join(alone());
+    const { cluster } = (await open()).store;
+    cluster.join(alone());
     redis.signal("SIGSTOP");
-    await expect(neighbours.claim(owner("ann", "refused"))).rejects.toThrow(StoreUnavailable);
+    await expect(cluster.claim(session("ann", "refused"), "")).rejects.toThrow(StoreUnavailable);
     redis.signal("SIGCONT");
-    let verdict: unknown;
+    let result: unknown;
     await until(async () => {
-      verdict = await neighbours.claim(owner("ann", "again")).catch(() => undefined);
-      return verdict !== undefined;
+      result = await cluster.claim(session("ann", "again"), "").catch(() => undefined);
+      return result !== undefined;
     });
-    expect(verdict).toMatchObject({ id: "again" });
+    expect(result).toMatchObject({ id: "again" });
   });
 
   test("makes no message of what was refused", async () => {
@@ -377,7 +394,10 @@ describe("the URL", () => {
 
   test("may carry the room's prefix", async () => {
     const store = new RedisStore({ url: `${redis.url}/0?prefix=talk`, keep: 1, warn: () => {} });
-    await store.open(() => {});
+    await store.open(
+      () => {},
+      () => {},
+    );
     await store.append({ user: "ann", text: "x" });
     await store.close();
     expect(await direct.exists("talk:messages")).toBe(1);

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
-import type { News } from "../../src/index.js";
+import type { ChatBatch } from "../../src/index.js";
 import { chatPerTest, type Running, until } from "./chat.js";
 import { code, Person, type Reply, texts } from "./person.js";
 
@@ -86,7 +86,7 @@ describe.each(ROUTES)("%s whose body is under way", (_, path, body) => {
       const said = running.chat.follow({ since: "0" });
       await running.chat.post({ user: "bot", text: "nothing so far" });
       const { value } = await said.next();
-      expect((value as News | undefined)?.messages.map(({ text }) => text)).toEqual(["nothing so far"]);
+      expect((value as ChatBatch | undefined)?.messages.map(({ text }) => text)).toEqual(["nothing so far"]);
     },
   );
 

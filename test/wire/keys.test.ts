@@ -87,7 +87,7 @@ describe("a key", () => {
     expect((await say("bob", "one")).body).not.toBe(first.body);
     expect((await say("ann", "two")).status).toBe(422);
     const { value } = await chat.follow({ since: "0" }).next();
-    expect((value as News | undefined)?.messages.map(({ user }) => user)).toEqual(["ann", "bob"]);
+    expect((value as ChatBatch | undefined)?.messages.map(({ user }) => user)).toEqual(["ann", "bob"]);
   });
 });
 

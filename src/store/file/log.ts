@@ -4,8 +4,8 @@
  */
 import { type FileHandle, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { FileStoreOptions } from "../file.js";
 import { compareIds, type Id } from "../../feed/id.js";
+import type { FileStoreOptions } from "../file.js";
 import { idBefore } from "../id.js";
 import { ifExists, keepSecrets, makeFolder, type Secrets, sync } from "./folder.js";
 import { type Lock, lock } from "./lock.js";
