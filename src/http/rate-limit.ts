@@ -20,10 +20,13 @@ export class RateLimiter {
   readonly #size: number;
   readonly #buckets = new Map<string, Bucket>();
 
-  /** @param rate how often per second, with a burst of four seconds' worth; 0: no limit */
-  constructor(rate: number) {
+  /**
+   * @param rate how often per second; 0: no limit
+   * @param burstS how many seconds' worth may come at once; default 4
+   */
+  constructor(rate: number, burstS = BURST_S) {
     this.#rate = rate;
-    this.#size = Math.max(1, rate * BURST_S);
+    this.#size = Math.max(1, rate * burstS);
   }
 
   /** Takes one token. Gives 0 when there was one, else the milliseconds until there is. */

@@ -164,8 +164,8 @@ export class RedisStore implements Store {
       const isLost = this.#lastId !== "0-0" && hasNewest !== 1;
       const lostForMs = this.#lostAt === undefined ? 0 : performance.now() - this.#lostAt;
       await this.#cluster.resume(connection, String(changesAt), Number(steps), isLost ? Infinity : lostForMs);
-      if (this.#lastId === "0-0") this.#count = Number(count);
-      else if (isLost) this.#reset(await this.#load(connection));
+      if (this.#lastId === "0-0" || isLost) this.#count = Number(count);
+      if (isLost) this.#reset(await this.#load(connection));
       return connection;
     } catch (error) {
       connection.close();

@@ -39,10 +39,20 @@ describe("in both languages", () => {
   });
 
   test("every code that the server may answer with has words", () => {
-    const sources = ["chat", "doors", "poll", "post", "replies", "sessions", "http/router", "http/body"];
+    const sources = [
+      "login",
+      "poll",
+      "post",
+      "errors",
+      "routes",
+      "auth",
+      "sessions",
+      "../http/router",
+      "../http/body",
+    ];
     const codes = sources.flatMap((file) => {
-      const source = readFileSync(new URL(`../src/${file}.ts`, import.meta.url), "utf8");
-      return [...source.matchAll(/(?:refuse\(\s*\d+,|unavailable\()\s*"(\w+)"/g)].map(
+      const source = readFileSync(new URL(`../../src/chat/${file}.ts`, import.meta.url), "utf8");
+      return [...source.matchAll(/(?:HttpError\(\s*\d+,|unavailable\()\s*"(\w+)"/g)].map(
         ([, code = ""]) => code,
       );
     });

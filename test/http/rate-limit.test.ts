@@ -18,7 +18,7 @@ function through(rate: RateLimiter, caller: string, tries: number): number {
 
 describe("a rate", () => {
   test("lets a burst through, then one per period, and says how long the next one takes", () => {
-    const rate = new RateLimiter(5);
+    const rate = new RateLimiter(5, 4);
     expect(through(rate, "ann", 30)).toBe(20);
     expect(rate.take("ann")).toBe(200);
     vi.advanceTimersByTime(199);
@@ -29,7 +29,7 @@ describe("a rate", () => {
   });
 
   test("is not made worse by asking in vain", () => {
-    const rate = new RateLimiter(1);
+    const rate = new RateLimiter(1, 1);
     expect(through(rate, "ann", 1)).toBe(1);
     for (let ms = 0; ms < 1000; ms += 10) {
       expect(rate.take("ann")).toBeGreaterThan(0);
@@ -39,27 +39,27 @@ describe("a rate", () => {
   });
 
   test("is each caller's own", () => {
-    const rate = new RateLimiter(1);
+    const rate = new RateLimiter(1, 2);
     expect(through(rate, "ann", 9)).toBe(2);
     expect(through(rate, "bob", 9)).toBe(2);
     for (const name of ["__proto__", "constructor", ""]) expect(through(rate, name, 9)).toBe(2);
   });
 
   test("never saves up more than the burst", () => {
-    const rate = new RateLimiter(2);
+    const rate = new RateLimiter(2, 4);
     expect(through(rate, "ann", 9)).toBe(8);
     vi.advanceTimersByTime(3_600_000);
     expect(through(rate, "ann", 99)).toBe(8);
   });
 
   test("of less than one in the whole burst still lets one through", () => {
-    const rate = new RateLimiter(0.1);
+    const rate = new RateLimiter(0.1, 4);
     expect(through(rate, "ann", 9)).toBe(1);
     expect(rate.take("ann")).toBe(10_000);
   });
 
   test("of 0 is no limit", () => {
-    expect(through(new RateLimiter(0), "ann", 1000)).toBe(1000);
+    expect(through(new RateLimiter(0, 4), "ann", 1000)).toBe(1000);
   });
 
   test("over any time lets through no more than the burst and what that time brings", () => {
@@ -68,7 +68,7 @@ describe("a rate", () => {
         fc.array(fc.integer({ min: 0, max: 700 }), { maxLength: 200 }),
         fc.constantFrom(0.5, 1, 5, 40),
         (pauses, perSecond) => {
-          const rate = new RateLimiter(perSecond);
+          const rate = new RateLimiter(perSecond, 4);
           let passed = 0;
           let time = 0;
           for (const pause of pauses) {
@@ -83,7 +83,7 @@ describe("a rate", () => {
   });
 
   test("forgets whoever was quiet for longest when there are too many callers, and only then", () => {
-    const rate = new RateLimiter(1);
+    const rate = new RateLimiter(1, 1);
     rate.take("first");
     for (let n = 0; n < 9_999; n++) rate.take(`${n}`);
     expect(rate.take("first")).toBeGreaterThan(0);

@@ -127,8 +127,7 @@ describe("the newest id that is not kept", () => {
 
   test("is the id before the oldest that is kept, to the message", async () => {
     const { store, received } = await open(10);
-    for (let n = 0; n < 500; n++) void store.append({ user: "ann", text: `${n}` });
-    await store.append({ user: "ann", text: "last" });
+    for (let n = 0; n < 500; n++) await store.append({ user: "ann", text: `${n}` });
     const { kept } = await open(10);
     expect(kept.messages).toEqual(received.slice(-10));
     expect(kept.lastPrunedId).toBe(received.at(-11)?.id);
@@ -334,6 +333,7 @@ test("members of a process without a heartbeat are absent on the others", async 
     }),
   );
   one.store.cluster.join(alone());
+  await one.store.cluster.flush();
   one.store.cluster.joined("ann", "ann");
   one.store.cluster.joined("bob", "bob");
   await until(() => changes.length === 2);

@@ -5,11 +5,17 @@
 import { type FileHandle, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { compareIds, type Id } from "../../feed/id.js";
-import type { FileStoreOptions } from "../file.js";
 import { idBefore } from "../id.js";
 import { ifExists, keepSecrets, makeFolder, type Secrets, sync } from "./folder.js";
 import { type Lock, lock } from "./lock.js";
 import { decodeSegment, encode, type Stored } from "./record.js";
+
+export interface SegmentLogOptions {
+  readonly folder: string;
+  /** The number of newest messages to keep. */
+  readonly keep: number;
+  readonly warn: (line: string) => void;
+}
 
 interface Segment {
   readonly path: string;
@@ -19,7 +25,7 @@ interface Segment {
 }
 
 export class SegmentLog {
-  readonly #options: Required<FileStoreOptions>;
+  readonly #options: SegmentLogOptions;
   #lock: Lock | undefined;
   #secrets: Secrets | undefined;
   /** Oldest first. The last one is appended to, as long as no call on its file has failed. */
@@ -32,7 +38,7 @@ export class SegmentLog {
   /** The id that was acknowledged last. */
   #lastId: Id = `${Date.now()}-0`;
 
-  constructor(options: Required<FileStoreOptions>) {
+  constructor(options: SegmentLogOptions) {
     this.#options = options;
   }
 
