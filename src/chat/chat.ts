@@ -74,8 +74,7 @@ const CLIENT = new URL("../../dist/client/", import.meta.url);
 export async function createChat(options: ChatOptions = {}): Promise<Chat> {
   const resolved = parseOptions(options);
   const log = throttledLog(resolved.log);
-  const onError = (error: unknown) =>
-    log("internal error", error instanceof Error ? `${error.stack}` : String(error));
+  const onError = (error: unknown) => log("a handler failed", error);
   const room = await Room.open(resolved, onError);
   const metrics = resolved.metrics ? new Metrics(room) : undefined;
   const router = createRouter(room, resolved, metrics, onError);

@@ -150,11 +150,19 @@ function hold(room: Room, poll: BatchPoll | PlainPoll): Result {
   return DEFERRED;
 }
 
-/**
- * Writes the answer to a poll, and returns whether there was a connection for it. `send` copies the headers, and this is
- * the hot path.
- */
+/** Writes the answer to a poll. Returns whether there was a connection for it. If that throws, the connection is closed. */
 function reply(room: Room, res: ServerResponse, body: string | Buffer, cookie?: string): boolean {
+  try {
+    return write(room, res, body, cookie);
+  } catch (error) {
+    // A host has wrapped `res`. The feed logs the error.
+    res.destroy();
+    throw error;
+  }
+}
+
+/** `send` copies the headers, and this is the hot path. */
+function write(room: Room, res: ServerResponse, body: string | Buffer, cookie?: string): boolean {
   // A time-out of the host may have answered already.
   if (res.destroyed || res.headersSent) return false;
   if (room.draining) res.shouldKeepAlive = false;

@@ -48,7 +48,14 @@ export class Room {
       (snapshot) => apply((room) => room.feed.reset(toFeed(snapshot))),
     );
     const room = new Room(options, snapshot, onError);
-    apply = (change) => change(room);
+    // A store goes on with its work, whatever becomes of a message.
+    apply = (change) => {
+      try {
+        change(room);
+      } catch (error) {
+        onError(error);
+      }
+    };
     for (const change of early) apply(change);
     return room;
   }
@@ -73,7 +80,10 @@ export class Room {
       cancel: (poll) => this.feed.cancel(poll),
       onChange: () => this.feed.forgetReplies(),
       // A lost notice is not worth a line of its own: the store reports its trouble.
-      notify: (notice) => void store.append(notice).catch(() => undefined),
+      notify: (notice) =>
+        void Promise.resolve(notice)
+          .then((notice) => store.append(notice))
+          .catch(() => undefined),
     });
     this.members.start(snapshot.messages.filter(({ kind }) => kind !== undefined));
   }

@@ -61,7 +61,6 @@ async function turn({ socket }: IncomingMessage, res: ServerResponse): Promise<v
   queued.set(socket, (queued.get(socket) ?? 1) - 1);
 }
 
-const ALLOW = { Allow: "GET, HEAD" };
 const BAD_CURSOR = "`since` is 0, now, or the cursor of a reply.";
 const BAD_WAIT = "`wait` is a number of seconds, 0 to 60.";
 const BAD_CLIENT = "`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -.";
@@ -77,11 +76,13 @@ class HttpPoll<E> extends Waiter<E> {
   }
 
   start({ method, url = "" }: IncomingMessage): undefined {
-    // While it waited, its connection may have closed, or a time-out of the host may have answered.
-    if (this.res.destroyed || this.res.headersSent) return;
+    // The connection may have closed while the request waited, or be about to: Node still reads requests behind a reply
+    // that closes it, and answering one ends the process. Or a time-out of the host may have answered.
+    if (!this.res.socket?.writable || this.res.headersSent) return;
     if (method !== "GET" && method !== "HEAD")
-      return this.refuse(405, "method_not_allowed", "Use GET.", ALLOW);
-    const query = url.includes("%") ? `?${new URLSearchParams(url.slice(url.indexOf("?") + 1))}` : url;
+      return this.refuse(405, "method_not_allowed", "Use GET.", { Allow: "GET, HEAD" });
+    const search = url.slice(url.indexOf("?"));
+    const query = search.includes("%") ? `?${new URLSearchParams(search)}` : search;
     const since = FIELDS.since.exec(query)?.[1] ?? "";
     const wait = FIELDS.wait.exec(query)?.[1] ?? "10";
     const client = FIELDS.client.exec(query)?.[1];
@@ -105,7 +106,7 @@ class HttpPoll<E> extends Waiter<E> {
 
   #send(status: number, body: string | Buffer, headers: object): void {
     const { res } = this;
-    if (res.destroyed || res.headersSent) return;
+    if (!res.socket?.writable || res.headersSent) return;
     try {
       res.writeHead(status, {
         "Content-Type": "application/json",

@@ -80,6 +80,9 @@ export function redirect(status: 303 | 308, location: string, headers: HeaderMap
   return { status, headers: { Location: location, ...DYNAMIC, ...headers } };
 }
 
+/** A longer text is sent as bytes: a string that waits takes up to three bytes a character, and is counted as one. */
+const LARGE_BYTES = 4_096;
+
 /** Sends a response, unless one was sent or the client is gone. Returns the length of its body, in bytes. */
 export function send(res: ServerResponse<IncomingMessage>, response: HttpResponse): number {
   if (res.headersSent || res.destroyed) return 0;
@@ -88,6 +91,6 @@ export function send(res: ServerResponse<IncomingMessage>, response: HttpRespons
   const hasNoBody = status === 204 || status === 304;
   const bytes = Buffer.byteLength(body);
   res.writeHead(status, hasNoBody ? headers : { ...headers, "Content-Length": bytes });
-  res.end(body);
+  res.end(bytes > LARGE_BYTES && typeof body === "string" ? Buffer.from(body) : body);
   return bytes;
 }

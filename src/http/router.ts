@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { pendingRequests } from "./memory.js";
 import { Request, type RequestOptions } from "./request.js";
 import { HttpError, type HttpResponse, json, type Result, send } from "./response.js";
 
@@ -34,6 +35,9 @@ const BAD_PATH = new HttpError(400, "bad_request", "The path is malformed.");
 
 /** The most requests of one connection that wait for the reply to an earlier one. One more closes the connection. */
 const MAX_QUEUED = 16;
+/** What Node keeps for a request that waits: its objects, and of a body what it reads before it stops the client. */
+const QUEUED_BYTES = 8 * 1024;
+const QUEUED_BODY_BYTES = 64 * 1024;
 
 export class Router {
   // By first segment, which leaves two or three routes to compare. To remember where each person's path led would cost
@@ -74,9 +78,13 @@ export class Router {
       return;
     }
     if (!hasOneHost(req)) found = BAD_HOST;
+    const { method, headers } = req;
+    const hasBody = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
+    // The body of a GET means nothing, and unread it would be kept for as long as the reply is held.
+    if (hasBody && method !== "POST") req.resume();
     // Node drops what comes after a request to upgrade; a connection that lost something must not go on.
     if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
-    if (res.socket === null) this.#queue(request, found);
+    if (res.socket === null) this.#queue(request, found, hasBody ? QUEUED_BODY_BYTES : QUEUED_BYTES);
     else this.#run(request, found);
   }
 
@@ -85,13 +93,15 @@ export class Router {
    * reply that closes the connection it never does, so the request is dropped. Written earlier, the reply would have to
    * be kept in memory, and Node ends the process when the connection closes before it.
    */
-  #queue(request: Request, found: Route | HttpError): void {
+  #queue(request: Request, found: Route | HttpError, bytes: number): void {
     const { req, res } = request;
     const queued = (this.#queued.get(req.socket) ?? 0) + 1;
     this.#queued.set(req.socket, queued);
     if (queued > MAX_QUEUED) req.socket.destroy();
+    pendingRequests.add(req.socket, bytes);
     request.wasQueued = true;
     res.once("socket", () => {
+      pendingRequests.add(req.socket, -bytes);
       this.#queued.set(req.socket, (this.#queued.get(req.socket) ?? 1) - 1);
       // Node has not finished giving out the socket.
       queueMicrotask(() => this.#run(request, found));
@@ -158,10 +168,16 @@ export class Router {
     else this.#send(request, json(500, { error: { code: "internal", message: INTERNAL } }));
   }
 
+  /** Sends a response. If that throws, because a host has wrapped `res`, only this connection is closed. */
   #send({ res }: Request, response: HttpResponse): void {
     if (this.#options.closing()) res.shouldKeepAlive = false;
-    const bytes = send(res, response);
-    this.#options.onSent?.(bytes);
+    try {
+      const bytes = send(res, response);
+      this.#options.onSent?.(bytes);
+    } catch (error) {
+      this.#options.onError(error);
+      res.destroy();
+    }
   }
 }
 

@@ -1,20 +1,29 @@
-/** A log that strangers cannot flood, nor fill with lines of their own. */
+/** A log that strangers cannot flood or fill with lines of their own, and that never throws. */
+import { inspect } from "node:util";
 
-/** How long the same trouble is not told again, in milliseconds. */
-const SILENCE = 60_000;
+/** How long a kind of trouble is not logged again. */
+const SILENCE_MS = 60_000;
 
-/** A log that says each kind of trouble at most once a minute, with how often it came meanwhile. */
-export function throttledLog(log: (line: string) => void): (kind: string, detail: string) => void {
+/**
+ * Returns a log that has at most one line a minute for each kind of trouble, with how often it came meanwhile.
+ * @param log may throw, or return a promise that rejects: then standard error gets a line instead
+ */
+export function throttledLog(log: (line: string) => unknown): (kind: string, detail: unknown) => void {
   const told = new Map<string, { at: number; more: number }>();
+  // Async, so nothing is thrown to the caller.
+  const report = async (kind: string, detail: unknown, more: string): Promise<void> => {
+    const text = typeof detail === "string" ? detail : inspect(detail, { customInspect: false });
+    await log(`${kind}: ${printable(text)}${more}`);
+  };
   return (kind, detail) => {
     const last = told.get(kind);
-    if (last && performance.now() - last.at < SILENCE) {
+    if (last && performance.now() - last.at < SILENCE_MS) {
       last.more++;
       return;
     }
     told.set(kind, { at: performance.now(), more: 0 });
     const more = last?.more ? ` (and ${last.more} times more in the minute before)` : "";
-    log(`${kind}: ${printable(detail)}${more}`);
+    report(kind, detail, more).catch(() => console.error(`${kind}, and the log failed`));
   };
 }
 

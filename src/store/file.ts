@@ -9,6 +9,7 @@ import { SegmentLog } from "./file/log.js";
 import type { Stored } from "./file/record.js";
 import { IdempotencyKeys } from "./idempotency.js";
 import { type Message, type NewMessage, type Snapshot, type Store, StoreUnavailable } from "./store.js";
+import { safely } from "./warn.js";
 
 /** When a post takes longer, all posts are refused until the disk works again. */
 const TIMEOUT_MS = 5_000;
@@ -56,7 +57,7 @@ export class FileStore implements Store {
     if (!Number.isInteger(keep) || keep < 1 || keep > 1_000_000) {
       throw new RangeError(`keep is a whole number from 1 to 1,000,000, not ${keep}`);
     }
-    this.#options = { folder, keep, warn };
+    this.#options = { folder, keep, warn: safely(warn) };
     this.#keys = new IdempotencyKeys(keep);
   }
 

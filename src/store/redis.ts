@@ -26,6 +26,7 @@ import {
   type Store,
   StoreUnavailable,
 } from "./store.js";
+import { safely } from "./warn.js";
 
 /** Options of a Redis store. */
 export interface RedisStoreOptions {
@@ -67,7 +68,7 @@ export class RedisStore implements Store {
 
   /** Throws a `RangeError` if the URL is not a Redis URL. */
   constructor(options: RedisStoreOptions) {
-    this.#options = options;
+    this.#options = { ...options, warn: safely(options.warn) };
     const { place, prefix } = parseUrl(options.url);
     this.#place = place;
     this.#prefix = options.prefix ?? prefix;
