@@ -91,7 +91,8 @@ export class Backlog<E> {
 
   /**
    * Replaces all events, after a store was restored or out of reach. Readers whose cursor is in the snapshot go on from
-   * there. All others are told of a gap and get everything in the snapshot.
+   * there. All others are told of a gap and get everything in the snapshot. Ids that the feed assigns later follow those
+   * of the snapshot.
    * @throws RangeError if the snapshot is not in order
    */
   reset({ lastPrunedId, events }: Snapshot<E>): void {
@@ -102,9 +103,9 @@ export class Backlog<E> {
     this.changed();
   }
 
-  /** Returns the events after a cursor: at most `limit` (1 to 1,000, the default) and at most 1 MiB of JSON. */
+  /** Returns the events after a cursor: at most `limit` (at least 1, default 1,000) and at most 1 MiB of JSON. */
   read(cursor: Cursor | "now", { limit = MAX_BATCH_EVENTS }: { readonly limit?: number } = {}): Batch<E> {
-    return this.readJson(this.idAt(cursor), limit)[0];
+    return this.readJson(this.idAt(cursor), Math.max(1, limit))[0];
   }
 
   /**

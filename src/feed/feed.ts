@@ -56,7 +56,7 @@ export class Feed<E> extends Backlog<E> {
     super();
     this.limit = options.backlog ?? this.limit;
     this.clockSkew = options.clockSkew ?? this.clockSkew;
-    this.onError = options.onError ?? console.error;
+    this.onError = options.onError ?? ((error) => console.error(error));
     this.#encode = options.encode ?? ((batch) => JSON.stringify(batch));
     this.#waiters = new Waiters(options.maxWaiters ?? 10_000, (...finished) => this.#answer(...finished));
     this.#requestFlush = createFlush(
@@ -84,7 +84,8 @@ export class Feed<E> extends Backlog<E> {
    */
   poll(waiter: Waiter<E>): "answered" | "held" | "full" {
     if (waiter.slot) throw new Error("The waiter is held already.");
-    if (waiter.cursor === "now") waiter.cursor = this.lastId;
+    // Equal cursors become one string, which makes all later comparisons and look-ups cheap.
+    if (waiter.cursor === "now" || waiter.cursor === this.lastId) waiter.cursor = this.lastId;
     // Held at first, if only for an instant, so that every poll has the same way in and the same way out.
     if (!this.#waiters.hold(waiter)) return "full";
     if (waiter.wait <= 0 || this.#draining) {

@@ -61,7 +61,6 @@ async function turn({ socket }: IncomingMessage, res: ServerResponse): Promise<v
   queued.set(socket, (queued.get(socket) ?? 1) - 1);
 }
 
-const ALLOW = { Allow: "GET, HEAD" };
 const BAD_CURSOR = "`since` is 0, now, or the cursor of a reply.";
 const BAD_WAIT = "`wait` is a number of seconds, 0 to 60.";
 const BAD_CLIENT = "`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -.";
@@ -80,8 +79,9 @@ class HttpPoll<E> extends Waiter<E> {
     // While it waited, its connection may have closed, or a time-out of the host may have answered.
     if (this.res.destroyed || this.res.headersSent) return;
     if (method !== "GET" && method !== "HEAD")
-      return this.refuse(405, "method_not_allowed", "Use GET.", ALLOW);
-    const query = url.includes("%") ? `?${new URLSearchParams(url.slice(url.indexOf("?") + 1))}` : url;
+      return this.refuse(405, "method_not_allowed", "Use GET.", { Allow: "GET, HEAD" });
+    const search = url.slice(url.indexOf("?"));
+    const query = search.includes("%") ? `?${new URLSearchParams(search)}` : search;
     const since = FIELDS.since.exec(query)?.[1] ?? "";
     const wait = FIELDS.wait.exec(query)?.[1] ?? "10";
     const client = FIELDS.client.exec(query)?.[1];

@@ -1,0 +1,372 @@
+/** A feed and its polls, without HTTP. */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { type Batch, Feed, type FeedOptions, type Id, type Waiter } from "../../src/feed/index.js";
+import { Poll, poll } from "./poll.js";
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: Date.UTC(2030, 0, 1) });
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+/** Lets the flush that is due happen. */
+const flush = () => vi.advanceTimersByTimeAsync(0);
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+const newFeed = (options: FeedOptions<string> = {}) => new Feed<string>(options);
+
+test("a held poll is answered with the next event, and not in the call of push", async () => {
+  const feed = newFeed();
+  const ann = poll(feed);
+  expect(feed.waiting).toBe(1);
+  const id = feed.push("hello");
+  expect(ann.batches).toEqual([]);
+  await flush();
+  expect(ann.batches).toEqual([{ cursor: id, events: ["hello"] }]);
+  expect([ann.reasons, feed.waiting]).toEqual([["events"], 0]);
+});
+
+test("an event between two polls is not missed: the next poll gets it with the next flush", async () => {
+  const feed = newFeed();
+  const first = poll(feed);
+  feed.push("one");
+  await flush();
+  feed.push("two");
+  const second = poll(feed, first.batches[0]?.cursor);
+  expect([feed.waiting, second.batches]).toEqual([1, []]);
+  await flush();
+  expect(second.events).toEqual(["two"]);
+});
+
+test("a poll with news is not answered in its call, or a busy feed would never batch", async () => {
+  const feed = newFeed();
+  feed.push("one");
+  const waiter = new Poll<string>("0");
+  expect(feed.poll(waiter)).toBe("held");
+  expect(waiter.batches).toEqual([]);
+  await flush();
+  expect(waiter.events).toEqual(["one"]);
+});
+
+test("a wait ends with an empty batch and the same cursor", async () => {
+  const feed = newFeed();
+  const id = feed.push("one");
+  const ann = poll(feed, id, 1000);
+  await pass(1000);
+  expect(ann.batches).toEqual([]);
+  await pass(50);
+  expect([ann.batches, ann.reasons]).toEqual([[{ cursor: id, events: [] }], ["timeout"]]);
+});
+
+test("a wait of 0 is answered in the call, with news or without", () => {
+  const feed = newFeed();
+  const id = feed.push("one");
+  for (const cursor of ["0", id, "now"] as const) {
+    const waiter = new Poll<string>(cursor, 0);
+    expect(feed.poll(waiter)).toBe("answered");
+    expect(waiter.batches).toEqual([{ cursor: id, events: cursor === "0" ? ["one"] : [] }]);
+    expect(waiter.reasons).toEqual(["timeout"]);
+  }
+});
+
+test("a gap is told with everything that is kept, also to a poll that was held before", async () => {
+  const feed = newFeed({ backlog: 2 });
+  const lost = poll(feed, "5-0");
+  await flush();
+  expect(lost.batches).toEqual([{ cursor: feed.lastId, events: [], gap: true }]);
+  const held = poll(feed);
+  for (const event of ["a", "b", "c"]) feed.push(event);
+  await flush();
+  expect(held.batches).toEqual([{ cursor: feed.lastId, events: ["b", "c"], gap: true }]);
+});
+
+test("since 0 is never a gap, also if events are pruned before it is answered", async () => {
+  const feed = newFeed({ backlog: 2 });
+  const ann = poll(feed, "0");
+  for (const event of ["a", "b", "c"]) feed.push(event);
+  await flush();
+  expect(ann.batches).toEqual([{ cursor: feed.lastId, events: ["b", "c"] }]);
+});
+
+test("a reset answers those who are no longer at the end, and tells a gap to those not in the snapshot", async () => {
+  const feed = newFeed();
+  const [one, two] = [feed.push("one"), feed.push("two")];
+  const ann = poll(feed, two);
+  feed.reset({ lastPrunedId: one, events: [] });
+  await flush();
+  expect(ann.batches).toEqual([{ cursor: one, events: [], gap: true }]);
+});
+
+test("a future cursor within the clock skew is held, until its event has come and a later one too", async () => {
+  const feed = newFeed({ clockSkew: 60_000 });
+  const future: Id = `${Date.now() + 5000}-0`;
+  const ann = poll(feed, future);
+  feed.push("earlier");
+  await flush();
+  feed.push("this one", future);
+  await pass(1);
+  expect(ann.batches).toEqual([]);
+  const id = feed.push("later");
+  await pass(1);
+  expect(ann.batches).toEqual([{ cursor: id, events: ["later"] }]);
+});
+
+test("a newer poll of a client supersedes the older one, which gets no events and keeps its cursor", async () => {
+  const feed = newFeed();
+  const id = feed.push("one");
+  const older = poll(feed, "0", 1000, "page");
+  const newer = poll(feed, "0", 1000, "page");
+  expect(older.batches).toEqual([{ cursor: feed.lastPrunedId, events: [], superseded: true }]);
+  expect([older.reasons, feed.waiting]).toEqual([["superseded"], 1]);
+  const newest = poll(feed, id, 0, "page");
+  expect(newer.batches[0]?.superseded).toBe(true);
+  expect(newest.batches).toEqual([{ cursor: id, events: [] }]);
+  expect(feed.waiting).toBe(0);
+});
+
+test("a poll too many is full and never answered; a newer poll of a held client is not one too many", async () => {
+  const feed = newFeed({ maxWaiters: 1 });
+  poll(feed, "now", 1000, "page");
+  const extra = new Poll<string>();
+  expect(feed.poll(extra)).toBe("full");
+  expect(feed.poll(new Poll("now", 1000, "page"))).toBe("held");
+  expect(feed.poll(new Poll("now", 0))).toBe("answered");
+  feed.push("one");
+  feed.close();
+  await vi.runAllTimersAsync();
+  expect([extra.batches, extra.reasons]).toEqual([[], []]);
+});
+
+test("a canceled poll is answered at once, and a disconnected one is not answered", () => {
+  const feed = newFeed();
+  const [ann, bob] = [poll(feed), poll(feed)];
+  feed.cancel(ann);
+  feed.cancel(bob, "disconnected");
+  feed.cancel(bob);
+  expect([ann.batches, ann.reasons]).toEqual([[{ cursor: feed.lastId, events: [] }], ["canceled"]]);
+  expect([bob.batches, bob.reasons]).toEqual([[], ["disconnected"]]);
+  expect(feed.waiting).toBe(0);
+});
+
+test("a disconnected poll loses nothing: the next poll with its cursor gets everything", async () => {
+  const feed = newFeed();
+  const cursor = feed.push("seen");
+  const first = poll(feed, cursor);
+  feed.push("one");
+  feed.cancel(first, "disconnected");
+  feed.push("two");
+  await flush();
+  const second = poll(feed, cursor);
+  await pass(50);
+  expect(second.events).toEqual(["one", "two"]);
+});
+
+test("a waiter that is held cannot be polled again, and one that is finished can", async () => {
+  const feed = newFeed();
+  const ann = poll(feed);
+  expect(() => feed.poll(ann)).toThrow("held already");
+  feed.push("one");
+  await flush();
+  ann.cursor = feed.lastId;
+  expect(feed.poll(ann)).toBe("held");
+  feed.push("two");
+  await pass(50);
+  expect(ann.events).toEqual(["one", "two"]);
+});
+
+test("a waiter whose cursor is moved on past an event stays held, and is answered with the next one", async () => {
+  const feed = newFeed();
+  const [ann, bob] = [poll(feed), poll(feed)];
+  const id = feed.push("ann joined");
+  ann.cursor = id;
+  await flush();
+  expect([ann.batches, bob.events]).toEqual([[], ["ann joined"]]);
+  feed.push("hello");
+  await pass(50);
+  expect(ann.events).toEqual(["hello"]);
+});
+
+test("a poll that is answered may poll again from its answer, and gets what comes next", async () => {
+  const feed = newFeed();
+  const ann = poll(feed, "now", 1000, "page");
+  ann.onAnswer = ({ cursor }) => {
+    ann.cursor = cursor;
+    if (ann.events.length < 3) expect(feed.poll(ann)).toBe("held");
+    if (ann.events.length === 1) feed.push("two");
+  };
+  feed.push("one");
+  await pass(100);
+  feed.push("three");
+  await pass(100);
+  expect([ann.events, feed.waiting]).toEqual([["one", "two", "three"], 0]);
+});
+
+test("drain answers everybody with a retry of at most two seconds, and every later poll at once", () => {
+  const feed = newFeed();
+  const id = feed.push("one");
+  const waiters = Array.from({ length: 200 }, () => poll(feed, id));
+  const behind = poll(feed, "0");
+  feed.drain();
+  waiters.push(poll(feed, id), poll(feed, id, 0));
+  const retries = waiters.map(({ batches: [batch] }) => {
+    expect(batch).toEqual({ cursor: id, events: [], retry: expect.any(Number) });
+    return batch?.retry ?? -1;
+  });
+  expect(behind.batches).toEqual([{ cursor: feed.lastPrunedId, events: [], retry: expect.any(Number) }]);
+  expect(Math.min(...retries)).toBeGreaterThanOrEqual(0);
+  expect(Math.max(...retries)).toBeLessThanOrEqual(2000);
+  expect(new Set(retries).size).toBeGreaterThan(100);
+  expect(waiters.every(({ reasons }) => reasons.join() === "drained")).toBe(true);
+  expect(feed.waiting).toBe(0);
+});
+
+test("waiters at one cursor share one encoded reply, until the next event or until it is forgotten", async () => {
+  const encode = vi.fn((batch: Batch<string>, events: string) => `${batch.cursor} ${events}`);
+  const feed = newFeed({ encode });
+  const reply = () => poll(feed, "0", 0).bodies[0];
+  const first = feed.push("one");
+  expect([reply(), reply()]).toEqual([`${first} ["one"]`, `${first} ["one"]`]);
+  expect(encode).toHaveBeenCalledTimes(1);
+  feed.forgetReplies();
+  reply();
+  expect(encode).toHaveBeenCalledTimes(2);
+  const second = feed.push("two");
+  expect(reply()).toBe(`${second} ["one","two"]`);
+  expect(encode).toHaveBeenCalledTimes(3);
+  poll(feed, second, 1000, "page");
+  poll(feed, second, 0, "page");
+  expect(encode.mock.calls.map(([batch]) => batch)).toContainEqual({
+    cursor: second,
+    events: [],
+    superseded: true,
+  });
+});
+
+test("replies for invented cursors are not kept without bound", () => {
+  const encode = vi.fn(() => "");
+  const feed = newFeed({ encode });
+  const ask = (n: number) => void poll(feed, `${n}-0`, 0);
+  for (let n = 0; n < 64; n++) ask(n);
+  for (let n = 0; n < 64; n++) ask(n);
+  expect(encode).toHaveBeenCalledTimes(64);
+  ask(64);
+  for (let n = 0; n < 64; n++) ask(n);
+  expect(encode).toHaveBeenCalledTimes(64 + 1 + 64);
+});
+
+test("a large body is one buffer for all, and a small one is text", () => {
+  const feed = newFeed();
+  feed.push("é".repeat(70_000));
+  const [one, two] = [poll(feed, "0", 0).bodies[0], poll(feed, "0", 0).bodies[0]];
+  if (typeof one !== "object") throw new Error("the body is no buffer");
+  expect(two).toBe(one);
+  expect(JSON.parse(one.toString())).toEqual(feed.read("0"));
+  expect(poll(feed, "now", 0).bodies).toEqual([JSON.stringify(feed.read("now"))]);
+});
+
+test("an answer that throws is told to onError with its waiter, and all others are answered", async () => {
+  const errors: [unknown, Waiter<string> | undefined][] = [];
+  const feed = newFeed({ onError: (error, waiter) => errors.push([error, waiter]) });
+  const waiters = Array.from({ length: 5 }, () => poll(feed));
+  for (const broken of [1, 3]) {
+    Object.assign(waiters[broken] ?? {}, {
+      onAnswer() {
+        throw new Error(`broken ${broken}`);
+      },
+    });
+  }
+  feed.push("one");
+  await flush();
+  expect(waiters.map(({ events }) => events)).toEqual(waiters.map(() => ["one"]));
+  expect(errors).toEqual([
+    [new Error("broken 1"), waiters[1]],
+    [new Error("broken 3"), waiters[3]],
+  ]);
+  // The next flush, a timer, a drain and poll itself are no different.
+  for (const finish of [
+    () => feed.push("two"),
+    () => pass(10_050),
+    () => feed.cancel(broken),
+    () => void poll(feed, "now", 0, "page"),
+    () => feed.drain(),
+  ]) {
+    errors.length = 0;
+    broken = new Poll("now", 10_000, "page");
+    broken.onAnswer = () => {
+      throw new Error("broken");
+    };
+    feed.poll(broken);
+    const healthy = poll(feed);
+    await finish();
+    feed.cancel(healthy);
+    await pass(100);
+    expect(errors).toEqual([[new Error("broken"), broken]]);
+    expect([broken.reasons.length, healthy.batches.length, feed.waiting]).toEqual([1, 1, 0]);
+  }
+});
+
+let broken: Poll<string>;
+
+test("finished and encode may throw too, and an onError that throws leaves nothing half done", async () => {
+  const uncaught: unknown[] = [];
+  vi.spyOn(globalThis, "queueMicrotask").mockImplementation((task) => {
+    void Promise.resolve()
+      .then(task)
+      .catch((error) => uncaught.push(error));
+  });
+  const feed = newFeed({
+    onError() {
+      throw new Error("from onError");
+    },
+    encode: (_, events) => {
+      if (events.includes("bad")) throw new Error("from encode");
+      return events;
+    },
+  });
+  const [first, second] = [poll(feed), poll(feed)];
+  first.finished = () => {
+    throw new Error("from finished");
+  };
+  feed.push("good");
+  await flush();
+  expect([first.events, second.events, uncaught]).toEqual([[], ["good"], [new Error("from onError")]]);
+  const third = poll(feed);
+  feed.push("bad");
+  await pass(50);
+  expect([third.batches, uncaught.length, feed.waiting]).toEqual([[], 2, 0]);
+});
+
+test("without onError, the error goes to the console, and the waiter does not", async () => {
+  const log = vi.spyOn(console, "error").mockImplementation(() => {});
+  const feed = newFeed();
+  poll(feed).onAnswer = () => {
+    throw new Error("broken");
+  };
+  feed.push("one");
+  await flush();
+  expect(log.mock.calls).toEqual([[new Error("broken")]]);
+});
+
+test("a push from an answer is delivered by the next flush", async () => {
+  const feed = newFeed();
+  const [ann, bob] = [poll(feed), poll(feed)];
+  ann.onAnswer = () => void feed.push("two");
+  feed.push("one");
+  await flush();
+  expect(bob.events).toEqual(["one", "two"]);
+  const next = poll(feed, ann.batches[0]?.cursor);
+  await pass(50);
+  expect(next.events).toEqual(["two"]);
+});
+
+test("two feeds know nothing of each other", async () => {
+  const [one, two] = [newFeed(), newFeed()];
+  const ann = poll(one, "now", 1000, "page");
+  const bob = poll(two, "now", 1000, "page");
+  one.push("in one");
+  await flush();
+  expect([ann.events, bob.batches]).toEqual([["in one"], []]);
+});

@@ -1,0 +1,176 @@
+/** The flush: fake timers, and a clock that an answer moves on, so that a flush costs what the test says. */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createFlush } from "../../src/feed/flush.js";
+
+let work = 0;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  work = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => Date.now() + work);
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+/** A flush over names; each answer costs `cost` milliseconds of work. */
+function flushOf(cost: number) {
+  let pending: string[] = [];
+  const answered: string[] = [];
+  let flushes = 0;
+  let onAnswer = (_name: string) => {};
+  const request = createFlush<string>(
+    () => {
+      flushes++;
+      return pending.splice(0);
+    },
+    (name) => {
+      work += cost;
+      answered.push(name);
+      onAnswer(name);
+    },
+  );
+  return {
+    answered,
+    flushes: () => flushes,
+    add(...names: string[]) {
+      pending = [...pending, ...names];
+      request();
+    },
+    onAnswer(listener: (name: string) => void) {
+      onAnswer = listener;
+    },
+  };
+}
+
+/** Lets some milliseconds pass. */
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+/** Lets one turn of the event loop pass: what is due now, and what follows from it at once. */
+const turn = () => pass(0);
+
+/** Runs the next timer, and what awaits it. */
+async function next(): Promise<void> {
+  vi.advanceTimersToNextTimer();
+  for (let n = 0; n < 10; n++) await Promise.resolve();
+}
+
+test("a quiet feed answers in the next turn of the event loop, and not in the call", async () => {
+  const { add, answered } = flushOf(0);
+  add("ann");
+  expect(answered).toEqual([]);
+  await turn();
+  expect(answered).toEqual(["ann"]);
+});
+
+test("everybody who waits when the flush begins is in it, however often it was requested", async () => {
+  const { add, answered, flushes } = flushOf(1);
+  add("ann");
+  add("bob", "cyd");
+  await turn();
+  expect(answered).toEqual(["ann", "bob", "cyd"]);
+  await vi.runAllTimersAsync();
+  expect(flushes()).toBe(1);
+});
+
+test("the cooldown is twice as long as the flush, and those who come meanwhile are answered together", async () => {
+  const { add, answered, flushes } = flushOf(6);
+  add("ann");
+  await turn();
+  add("bob");
+  await pass(5);
+  add("cyd");
+  await pass(6);
+  expect(answered).toEqual(["ann"]);
+  await pass(1);
+  expect(answered).toEqual(["ann", "bob", "cyd"]);
+  expect(flushes()).toBe(2);
+});
+
+test("a cooldown ends: a feed that was busy long ago answers at once", async () => {
+  const { add, answered } = flushOf(6);
+  add("ann");
+  await pass(1000);
+  add("bob");
+  await turn();
+  expect(answered).toEqual(["ann", "bob"]);
+});
+
+test("a cooldown is that of the last flush, not of all flushes together", async () => {
+  const { add, answered } = flushOf(6);
+  for (let n = 0; n < 20; n++) {
+    add(`reader ${n}`);
+    await pass(1000);
+  }
+  add("ann");
+  await turn();
+  add("bob");
+  await pass(13);
+  expect(answered.slice(-2)).toEqual(["ann", "bob"]);
+});
+
+test("who asks again during a flush is not in it and not forgotten: another flush follows", async () => {
+  const { add, answered, onAnswer } = flushOf(0);
+  onAnswer((name) => {
+    if (name === "ann") add("ann again");
+  });
+  add("ann", "bob");
+  await turn();
+  expect(answered.slice(0, 2)).toEqual(["ann", "bob"]);
+  await vi.runAllTimersAsync();
+  expect(answered).toEqual(["ann", "bob", "ann again"]);
+});
+
+test("a long flush lets the event loop go on between two slices, and then continues", async () => {
+  const { add, answered } = flushOf(1);
+  const names = Array.from({ length: 200 }, (_, n) => `reader ${n}`);
+  add(...names);
+  await next();
+  expect(answered).toHaveLength(40);
+  await next();
+  expect(answered).toHaveLength(50);
+  await vi.runAllTimersAsync();
+  expect(answered).toEqual(names);
+});
+
+test("the first slice of a large flush is as short as the others", async () => {
+  const { add, answered } = flushOf(1);
+  add(...Array.from({ length: 1001 }, (_, n) => `reader ${n}`));
+  await next();
+  expect(answered).toHaveLength(10);
+});
+
+test("the cooldown counts the slices of a flush, and not the time between them", async () => {
+  const { add, answered, flushes } = flushOf(1);
+  add(...Array.from({ length: 45 }, (_, n) => `reader ${n}`));
+  await next();
+  // Other work between the two slices.
+  work += 5000;
+  await next();
+  expect(answered).toHaveLength(45);
+  add("ann");
+  await pass(89);
+  expect(flushes()).toBe(1);
+  await pass(1);
+  expect(answered.at(-1)).toBe("ann");
+});
+
+test("what is requested between two slices waits for the next flush", async () => {
+  const { add, answered, flushes } = flushOf(1);
+  const names = Array.from({ length: 200 }, (_, n) => `reader ${n}`);
+  add(...names);
+  await next();
+  add("zoe");
+  await vi.runAllTimersAsync();
+  expect(answered).toEqual([...names, "zoe"]);
+  expect(flushes()).toBe(2);
+});
+
+test("a flush of nobody ends, and leaves no timer", async () => {
+  const { add, flushes } = flushOf(0);
+  add();
+  await vi.runAllTimersAsync();
+  expect(flushes()).toBe(1);
+  expect(vi.getTimerCount()).toBe(0);
+});

@@ -1,0 +1,365 @@
+/** `longPollHandler`, over real HTTP. */
+import { setMaxListeners } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { expect, test, vi } from "vitest";
+import { Feed, type FeedOptions, longPollHandler } from "../../src/feed/index.js";
+import { json, line, listen, Raw, request } from "./http.js";
+import { until } from "./poll.js";
+
+async function start(options: FeedOptions<unknown> = {}) {
+  const feed = new Feed<unknown>(options);
+  return { feed, ...(await listen(longPollHandler(feed))) };
+}
+
+test("a poll is held until an event comes, and gets it exactly as it was pushed", async () => {
+  const { feed, url } = await start();
+  const events = [{ text: '</script>"\\\u2028 😀 字', n: [1.5, null, true], __proto__: 1 }, "", 0, null, []];
+  for (const event of events) {
+    const poll = request(`${url}?since=now&wait=60`);
+    await until(() => feed.waiting === 1);
+    const cursor = feed.push(event);
+    const { status, body } = await poll;
+    expect([status, JSON.parse(body)]).toEqual([200, { cursor, events: [event] }]);
+  }
+});
+
+test("a reply has the headers of JSON that no cache may keep and no browser may guess at", async () => {
+  const { feed, url } = await start();
+  feed.push("字");
+  const { headers, body } = await request(`${url}?since=0&wait=0`);
+  expect(headers).toMatchObject({
+    "content-type": "application/json",
+    "content-length": String(Buffer.byteLength(body)),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  });
+});
+
+test("a reader that polls with its cursor gets every event once, whatever is pushed between two polls", async () => {
+  const { feed, url } = await start();
+  let { cursor, events } = await json(`${url}?since=now&wait=0`);
+  const seen: unknown[] = [];
+  for (let n = 0; n < 20; n++) {
+    if (n % 3 > 0) feed.push(2 * n);
+    const poll = json(`${url}?since=${cursor}&wait=60&client=page`);
+    if (n % 3 === 0) await until(() => feed.waiting === 1);
+    if (n % 3 < 2) feed.push(2 * n + 1);
+    ({ cursor, events } = await poll);
+    seen.push(...(events as unknown[]));
+  }
+  expect(seen).toEqual(feed.read("0").events.slice(0, seen.length));
+  expect([...seen, ...feed.read(cursor as "0").events]).toEqual(feed.read("0").events);
+});
+
+test("a wait ends with an empty batch, and is 10 seconds if nothing is said", async () => {
+  const { feed, url } = await start();
+  const cursor = feed.lastId;
+  const began = performance.now();
+  expect(await json(`${url}?since=now&wait=0.2`)).toEqual({ cursor, events: [] });
+  expect(performance.now() - began).toBeGreaterThanOrEqual(200);
+  const spy = vi.spyOn(feed, "poll");
+  const poll = json(`${url}?since=now`);
+  await until(() => feed.waiting === 1);
+  expect(spy.mock.calls[0]?.[0].wait).toBe(10_000);
+  feed.close();
+  await poll;
+});
+
+test("a gap is told with what is kept", async () => {
+  const { feed, url } = await start({ backlog: 2 });
+  for (const event of ["a", "b", "c"]) feed.push(event);
+  expect(await json(`${url}?since=5-0&wait=60`)).toEqual({
+    cursor: feed.lastId,
+    events: ["b", "c"],
+    gap: true,
+  });
+  expect(await json(`${url}?since=0&wait=60`)).toEqual({ cursor: feed.lastId, events: ["b", "c"] });
+});
+
+test("a newer poll of the same client supersedes the older one", async () => {
+  const { feed, url } = await start();
+  const older = json(`${url}?since=now&client=page`);
+  const other = json(`${url}?since=now&client=another`);
+  await until(() => feed.waiting === 2);
+  const cursor = feed.lastId;
+  expect(await json(`${url}?since=now&wait=0&client=page`)).toEqual({ cursor, events: [] });
+  expect(await older).toEqual({ cursor, events: [], superseded: true });
+  expect(feed.waiting).toBe(1);
+  feed.push(1);
+  expect((await other).events).toEqual([1]);
+});
+
+test.each([
+  ["no since", "", 400, "bad_cursor"],
+  ["an empty since", "since=", 400, "bad_cursor"],
+  ["a since that is no cursor", "since=yesterday", 400, "bad_cursor"],
+  ["a negative cursor", "since=-1-2", 400, "bad_cursor"],
+  ["a cursor with a line end", "since=1-2%0A", 400, "bad_cursor"],
+  ["broken percent-encoding", "since=%E0%A4%A", 400, "bad_cursor"],
+  ["half a cursor", "since=17", 400, "bad_cursor"],
+  ["a wait that is too long", "since=0&wait=60.1", 400, "bad_request"],
+  ["a negative wait", "since=0&wait=-1", 400, "bad_request"],
+  ["an empty wait", "since=0&wait=", 400, "bad_request"],
+  ["a wait that is no decimal number", "since=0&wait=1e1", 400, "bad_request"],
+  ["a wait in hexadecimal", "since=0&wait=0x1", 400, "bad_request"],
+  ["an endless wait", "since=0&wait=Infinity", 400, "bad_request"],
+  ["an empty client", "since=0&client=", 400, "bad_request"],
+  ["a client that is too long", `since=0&client=${"x".repeat(65)}`, 400, "bad_request"],
+  ["a client with a space", "since=0&client=a+b", 400, "bad_request"],
+  ["a client with a dot", "since=0&client=a.b", 400, "bad_request"],
+])("%s is refused, and the connection stays usable", async (_, query, status, code) => {
+  const { feed, port } = await start();
+  feed.push(1);
+  const raw = new Raw(port);
+  raw.send(line(query));
+  await until(() => raw.statuses.length === 1);
+  expect(raw.statuses).toEqual([status]);
+  expect(JSON.parse(raw.text.split("\r\n\r\n")[1] ?? "")).toEqual({
+    error: { code, message: expect.any(String) },
+  });
+  expect(raw.text).toContain("Cache-Control: no-store");
+  raw.send(line("since=0&wait=0"));
+  await until(() => raw.statuses.length === 2);
+  expect(raw.statuses[1]).toBe(200);
+});
+
+test.each([
+  ["a percent-encoded cursor", (id: string) => `since=${id.replace("-", "%2D")}`],
+  ["the first of two cursors", (id: string) => `since=${id}&since=0`],
+  [
+    "fields in another order, and unknown ones",
+    (id: string) => `x&client=a&=&wait=0.0&y=since%3D0&since=${id}`,
+  ],
+  ["the longest wait and client", (id: string) => `since=${id}&wait=60&client=${"-".repeat(64)}`],
+])("%s is understood", async (_, query) => {
+  const { feed, url } = await start();
+  const id = feed.push(1);
+  feed.push(2);
+  expect((await json(`${url}?${query(id)}`)).events).toEqual([2]);
+});
+
+test("only the query is read, whatever the path looks like", async () => {
+  const { feed, url } = await start();
+  feed.push(1);
+  expect((await json(`${url}a/&since=5/&client=a.b?since=0&wait=0`)).events).toEqual([1]);
+  expect((await request(`${url}a&since=0`)).status).toBe(400);
+});
+
+test.each(["POST", "PUT", "DELETE", "OPTIONS"])("%s is not allowed", async (method) => {
+  const { feed, url } = await start();
+  const { status, headers, body } = await request(`${url}?since=0`, { method });
+  expect([status, headers.allow, JSON.parse(body).error.code]).toEqual([
+    405,
+    "GET, HEAD",
+    "method_not_allowed",
+  ]);
+  expect(feed.waiting).toBe(0);
+});
+
+test("HEAD has the headers of a poll that does not wait, and changes nothing", async () => {
+  const { feed, url } = await start();
+  const held = json(`${url}?since=now&wait=60&client=page`);
+  await until(() => feed.waiting === 1);
+  const head = await request(`${url}?since=now&wait=60&client=page`, { method: "HEAD" });
+  expect([head.status, head.body, Number(head.headers["content-length"])]).toEqual([
+    200,
+    "",
+    JSON.stringify(feed.read("now")).length,
+  ]);
+  expect((await request(`${url}?since=x`, { method: "HEAD" })).status).toBe(400);
+  expect(feed.waiting).toBe(1);
+  feed.push(1);
+  expect((await held).events).toEqual([1]);
+});
+
+test("a poll too many is 503 with Retry-After", async () => {
+  const { feed, url } = await start({ maxWaiters: 1 });
+  const held = json(`${url}?since=now&wait=60`);
+  await until(() => feed.waiting === 1);
+  const { status, headers, body } = await request(`${url}?since=now&wait=60`);
+  expect([status, headers["retry-after"], JSON.parse(body).error.code]).toEqual([
+    503,
+    "2",
+    "too_many_waiters",
+  ]);
+  expect((await request(`${url}?since=now&wait=0`)).status).toBe(200);
+  feed.push(1);
+  await held;
+});
+
+test("a closed connection is released at once, 500 times", async () => {
+  const { feed, url } = await start();
+  for (let round = 0; round < 5; round++) {
+    const abort = new AbortController();
+    setMaxListeners(100, abort.signal);
+    const polls = Promise.allSettled(
+      Array.from({ length: 100 }, (_, n) =>
+        request(`${url}?since=now&wait=60${n % 2 ? `&client=page${n}` : ""}`, { signal: abort.signal }),
+      ),
+    );
+    await until(() => feed.waiting === 100);
+    abort.abort();
+    await until(() => feed.waiting === 0);
+    for (const { status } of await polls) expect(status).toBe("rejected");
+  }
+});
+
+test("a drain answers held polls and later ones with retry, and closes their connections", async () => {
+  const { feed, port } = await start();
+  const [held, late] = [new Raw(port), new Raw(port)];
+  held.send(line("since=now&wait=60"));
+  await until(() => feed.waiting === 1);
+  feed.drain();
+  late.send(line("since=now&wait=60"));
+  for (const raw of [held, late]) {
+    await raw.closed;
+    expect(raw.text).toMatch(/\r\nConnection: close\r\n/);
+    expect(JSON.parse(raw.text.split("\r\n\r\n")[1] ?? "")).toEqual({
+      cursor: feed.lastId,
+      events: [],
+      retry: expect.any(Number),
+    });
+  }
+});
+
+test("a reply that throws closes its connection and is told to onError; all others are answered", async () => {
+  const errors: unknown[] = [];
+  const feed = new Feed<number>({ onError: (error) => errors.push(error) });
+  const handler = longPollHandler(feed);
+  const { url } = await listen((req, res) => {
+    if (req.url?.includes("broken")) {
+      res.writeHead = () => {
+        throw new Error("from writeHead");
+      };
+    }
+    if (req.url?.includes("late")) {
+      res.write = () => {
+        throw new Error("from write");
+      };
+    }
+    handler(req, res);
+  });
+  const polls = ["client=a", "client=broken", "client=b", "client=late", "client=c"].map((client) =>
+    json(`${url}?since=now&wait=60&${client}`),
+  );
+  await until(() => feed.waiting === 5);
+  feed.push(1);
+  const results = await Promise.allSettled(polls);
+  expect(results.map(({ status }) => status)).toEqual([
+    "fulfilled",
+    "rejected",
+    "fulfilled",
+    "rejected",
+    "fulfilled",
+  ]);
+  expect(errors).toEqual([new Error("from writeHead"), new Error("from write")]);
+  // A refusal that cannot be sent is no different.
+  await expect(request(`${url}?since=x&broken`)).rejects.toThrow();
+  expect(errors).toHaveLength(3);
+  expect((await json(`${url}?since=0&wait=0`)).events).toEqual([1]);
+});
+
+test("a host that has answered already, by a time-out of its own, is not disturbed", async () => {
+  const { feed, url, server } = await start();
+  server.prependListener("request", (_, res) => {
+    setImmediate(() => res.writeHead(504).end("too slow"));
+  });
+  expect(await request(`${url}?since=now&wait=60`)).toMatchObject({ status: 504, body: "too slow" });
+  await until(() => feed.waiting === 0);
+  feed.push(1);
+});
+
+test("as a middleware it keeps the headers of the host, and leaves other methods to the next handler", async () => {
+  const feed = new Feed<number>();
+  const handler = longPollHandler(feed);
+  const { url } = await listen((req, res) => {
+    res.setHeader("Access-Control-Allow-Origin", "*");
+    handler(req, res, () => res.writeHead(202).end("from next"));
+  });
+  feed.push(1);
+  const { headers, body } = await request(`${url}?since=0`);
+  expect([headers["access-control-allow-origin"], JSON.parse(body).events]).toEqual(["*", [1]]);
+  expect(await request(url, { method: "POST" })).toMatchObject({ status: 202, body: "from next" });
+  expect((await request(`${url}?since=x`)).status).toBe(400);
+});
+
+async function guarded(authorize: (req: IncomingMessage) => boolean | Promise<boolean>) {
+  const errors: unknown[] = [];
+  const feed = new Feed<number>({ onError: (error) => errors.push(error) });
+  feed.push(1);
+  return { feed, errors, ...(await listen(longPollHandler(feed, { authorize }))) };
+}
+
+test.each([
+  ["at once", (req: IncomingMessage) => req.url?.includes("client=ann") === true],
+  ["with a promise", async (req: IncomingMessage) => req.url?.includes("client=ann") === true],
+])("authorize may decide %s", async (_, authorize) => {
+  const { feed, url } = await guarded(authorize);
+  expect((await json(`${url}?since=0&client=ann`)).events).toEqual([1]);
+  const { status, headers, body } = await request(`${url}?since=0&client=bob`);
+  expect([status, JSON.parse(body).error.code]).toEqual([401, "unauthorized"]);
+  expect(headers["cache-control"]).toBe("no-store");
+  // Nobody learns anything before that, not even that the request is malformed.
+  expect((await request(`${url}?since=x&client=bob`)).status).toBe(401);
+  expect(feed.waiting).toBe(0);
+});
+
+test.each<[string, unknown]>([
+  ["an object", { name: "ann" }],
+  ["a number", 1],
+  ["undefined", undefined],
+  ["a promise of an object", Promise.resolve({})],
+])("only true lets a request in, and not %s", async (_, value) => {
+  // As a host without types may do it.
+  const { url } = await guarded(vi.fn().mockReturnValue(value));
+  expect((await request(`${url}?since=0`)).status).toBe(401);
+});
+
+test("an authorize that throws or rejects is 500, and its error goes to onError and not to the client", async () => {
+  for (const authorize of [
+    () => {
+      throw new Error("secret");
+    },
+    () => Promise.reject(new Error("secret")),
+  ]) {
+    const { url, errors } = await guarded(authorize);
+    const { status, body } = await request(`${url}?since=0`);
+    expect([status, JSON.parse(body).error.code]).toEqual([500, "internal"]);
+    expect(body).not.toContain("secret");
+    expect(errors).toEqual([new Error("secret")]);
+  }
+});
+
+test("a connection that closes while authorize is pending leaves no waiter", async () => {
+  let decide: (allowed: boolean) => void = () => {};
+  let asked = 0;
+  const { feed, port, server } = await guarded(() => {
+    asked++;
+    return new Promise((resolve) => {
+      decide = resolve;
+    });
+  });
+  let closed = 0;
+  server.on("request", (_, res: ServerResponse) => res.on("close", () => closed++));
+  for (const allowed of [true, false]) {
+    const raw = new Raw(port);
+    raw.send(line("since=now&wait=60"));
+    await until(() => asked === 1);
+    raw.socket.destroy();
+    await until(() => closed === 1);
+    decide(allowed);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(feed.waiting).toBe(0);
+    asked = closed = 0;
+  }
+});
+
+test("a poll whose authorize ends after the drain is drained too", async () => {
+  let decide: (allowed: boolean) => void = () => {};
+  const { feed, url } = await guarded(() => new Promise((resolve) => (decide = resolve)));
+  const poll = json(`${url}?since=now&wait=60`);
+  await until(() => decide.length > 0);
+  feed.drain();
+  decide(true);
+  expect(await poll).toMatchObject({ retry: expect.any(Number) });
+});

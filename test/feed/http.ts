@@ -1,0 +1,84 @@
+/** A feed over real HTTP, and clients that write bytes. */
+import { once } from "node:events";
+import { createServer, get, type IncomingHttpHeaders, type RequestListener, type Server } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { onTestFinished } from "vitest";
+
+/** Serves on a free port until the test is finished. */
+export async function listen(
+  listener: RequestListener,
+): Promise<{ server: Server; port: number; url: string }> {
+  const server = createServer({ keepAliveTimeout: 60_000 }, listener).listen(0, "127.0.0.1");
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return { server, port, url: `http://127.0.0.1:${port}/` };
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** One request on a connection of its own. Rejects if the connection is closed without a reply. */
+export function request(
+  url: string,
+  options: { method?: string; signal?: AbortSignal } = {},
+): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const sent = get(url, { agent: false, ...options }, async (res) => {
+      let body = "";
+      for await (const chunk of res.setEncoding("utf8")) body += chunk;
+      resolve({ status: res.statusCode ?? 0, headers: res.headers, body });
+    });
+    sent.on("error", reject);
+  });
+}
+
+/** The JSON of a reply. */
+export async function json(url: string): Promise<Record<string, unknown>> {
+  return JSON.parse((await request(url)).body);
+}
+
+/** A connection that says nothing by itself. */
+export class Raw {
+  readonly socket: Socket;
+  /** Everything that came back. */
+  text = "";
+  readonly closed: Promise<unknown>;
+
+  constructor(port: number) {
+    this.socket = connect(port, "127.0.0.1");
+    this.socket.setEncoding("utf8").on("data", (chunk: string) => {
+      this.text += chunk;
+    });
+    // A reset is one way to close.
+    this.socket.on("error", () => {});
+    this.closed = new Promise((resolve) => this.socket.on("close", resolve));
+    onTestFinished(() => void this.socket.destroy());
+  }
+
+  /** Sends requests in one piece. */
+  send(...requests: string[]): void {
+    this.socket.write(requests.join(""));
+  }
+
+  /** The status lines that came back. */
+  get statuses(): number[] {
+    return [...this.text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
+  }
+
+  /** The events of all replies. */
+  get events(): unknown[] {
+    return [...this.text.matchAll(/\r\n\r\n(\{[^\r\n]*\})/g)].flatMap(
+      ([, body = "{}"]) => JSON.parse(body).events,
+    );
+  }
+}
+
+/** A GET with this query. */
+export const line = (query: string, headers = "") => `GET /?${query} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`;

@@ -1,0 +1,48 @@
+/** Polls that record how they are answered. */
+import { type Batch, type Cursor, type Feed, type FinishReason, Waiter } from "../../src/feed/index.js";
+
+export class Poll<E> extends Waiter<E> {
+  /** What it was answered with. */
+  readonly batches: Batch<E>[] = [];
+  readonly bodies: (string | Buffer)[] = [];
+  /** Why it was finished, also without an answer. */
+  readonly reasons: FinishReason[] = [];
+  /** Runs when it is answered. */
+  onAnswer: (batch: Batch<E>) => void = () => {};
+
+  constructor(cursor: Cursor | "now" = "now", wait = 10_000, client?: string) {
+    super();
+    this.cursor = cursor;
+    this.wait = wait;
+    this.client = client;
+  }
+
+  override finished(reason: FinishReason): void {
+    this.reasons.push(reason);
+  }
+
+  answer(batch: Batch<E>, body: string | Buffer, reason: FinishReason): void {
+    if (this.reasons.at(-1) !== reason)
+      throw new Error(`answered for ${reason}, finished for ${this.reasons}`);
+    this.batches.push(batch);
+    this.bodies.push(body);
+    this.onAnswer(batch);
+  }
+
+  /** The events of all answers, in order. */
+  get events(): E[] {
+    return this.batches.flatMap(({ events }) => events);
+  }
+}
+
+/** Polls a feed, and returns the poll. */
+export function poll<E>(feed: Feed<E>, ...args: ConstructorParameters<typeof Poll>): Poll<E> {
+  const waiter = new Poll<E>(...args);
+  feed.poll(waiter);
+  return waiter;
+}
+
+/** Resolves when something is true, which is looked at in every turn of the event loop. */
+export async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,167 @@
+/** The waiter map: every poll has one way out and takes it once. */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Waiters } from "../../src/feed/waiters.js";
+import { Poll } from "./poll.js";
+
+let waiters: Waiters<string>;
+let finished: string[];
+/** Runs when a waiter is finished. */
+let onFinish: () => void;
+const names = new Map<object, string>();
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  finished = [];
+  onFinish = () => {};
+  waiters = newWaiters(100);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function newWaiters(max: number): Waiters<string> {
+  return new Waiters(max, (waiter, reason) => {
+    finished.push(`${names.get(waiter)} ${reason}`);
+    onFinish();
+  });
+}
+
+function hold(name: string, client?: string, wait = 1000): Poll<string> {
+  const waiter = new Poll<string>("0", wait, client);
+  names.set(waiter, name);
+  waiters.hold(waiter);
+  return waiter;
+}
+
+test("a waiter is held until its wait ends: not a millisecond less, and at most 50 more", () => {
+  for (const wait of [0.4, 1, 7.5, 999, 1000, 60_000]) {
+    finished = [];
+    hold("ann", "page", wait);
+    vi.advanceTimersByTime(wait);
+    expect([finished, waiters.size]).toEqual([[], 1]);
+    vi.advanceTimersByTime(50);
+    expect([finished, waiters.size]).toEqual([["ann timeout"], 0]);
+  }
+});
+
+test("a client whose poll is answered early waits as long as ever with its next poll", () => {
+  for (const wait of [1000, 1000, 600, 1000]) {
+    const waiter = hold("ann", "page", wait);
+    vi.advanceTimersByTime(500);
+    waiters.finish(waiter, "events");
+  }
+  hold("ann", "page");
+  vi.advanceTimersByTime(1000);
+  expect(finished.filter((line) => line.includes("timeout"))).toEqual([]);
+  vi.advanceTimersByTime(50);
+  expect(finished.at(-1)).toBe("ann timeout");
+});
+
+test("a wait may be longer than a timer can be", () => {
+  hold("ann", undefined, Number.POSITIVE_INFINITY);
+  vi.advanceTimersByTime(1e9);
+  expect(waiters.size).toBe(1);
+});
+
+test("every way out is taken once, whatever comes after it", () => {
+  const reasons = ["events", "timeout", "superseded", "canceled", "disconnected", "drained"] as const;
+  for (const reason of reasons) {
+    for (const client of [undefined, "page"]) {
+      finished = [];
+      const waiter = hold("ann", client);
+      waiters.finish(waiter, reason);
+      for (const later of reasons) waiters.finish(waiter, later);
+      vi.runAllTimers();
+      waiters.finishAll("drained");
+      expect([finished, waiters.size]).toEqual([[`ann ${reason}`], 0]);
+    }
+  }
+});
+
+test("a newer poll of a client supersedes the older one, and cannot be finished by it", () => {
+  const older = hold("older", "page");
+  const newer = hold("newer", "page");
+  expect([finished, waiters.size, waiters.all()]).toEqual([["older superseded"], 1, [newer]]);
+  waiters.finish(older, "disconnected");
+  expect(waiters.all()).toEqual([newer]);
+  vi.runAllTimers();
+  expect(finished).toEqual(["older superseded", "newer timeout"]);
+});
+
+test("polls of other clients, and of none, do not supersede each other", () => {
+  for (const client of ["a", "b", "__proto__", "constructor", undefined, undefined]) hold("ann", client);
+  expect([finished, waiters.size]).toEqual([[], 6]);
+});
+
+test("a client that polls again from its answer is held, also when its answer is that it is superseded", () => {
+  onFinish = () => {
+    onFinish = () => {};
+    hold("third", "page");
+  };
+  hold("first", "page");
+  hold("second", "page");
+  expect([finished, waiters.size]).toEqual([["first superseded", "second superseded"], 1]);
+  vi.runAllTimers();
+  expect(finished.at(-1)).toBe("third timeout");
+});
+
+test("no more than the maximum are held, and a newer poll of a held client takes its place", () => {
+  waiters = newWaiters(2);
+  const first = hold("first", "a");
+  hold("second");
+  expect(hold("third", "c").slot).toBe(undefined);
+  expect(hold("fourth").slot).toBe(undefined);
+  expect([finished, waiters.size]).toEqual([[], 2]);
+  expect(hold("fifth", "a").slot).not.toBe(undefined);
+  expect([finished, waiters.size]).toEqual([["first superseded"], 2]);
+  waiters.finish(first, "events");
+  expect(waiters.size).toBe(2);
+});
+
+test("a poll that is not to wait needs no room", () => {
+  waiters = newWaiters(1);
+  hold("first");
+  expect(hold("second", undefined, 0).slot).not.toBe(undefined);
+});
+
+test("all are finished once, also if an answer finishes another one, and no timer is left", () => {
+  const ann = hold("ann");
+  const bob = hold("bob", "page");
+  hold("cyd", "other page");
+  onFinish = () => {
+    waiters.finish(ann, "canceled");
+    waiters.finish(bob, "canceled");
+  };
+  waiters.finishAll("drained");
+  expect(finished.sort()).toEqual(["ann drained", "bob canceled", "cyd drained"]);
+  expect([waiters.size, vi.getTimerCount()]).toEqual([0, 0]);
+});
+
+test("5,000 polls that went away leave no waiter, and no timer once their wait is over", () => {
+  const all = Array.from({ length: 5000 }, (_, n) => hold("ann", n % 2 ? `page ${n}` : undefined));
+  for (const waiter of all) waiters.finish(waiter, "disconnected");
+  expect(waiters.size).toBe(0);
+  vi.advanceTimersByTime(1050);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("polls that end with their wait and never come back leave no timer either", () => {
+  for (let n = 0; n < 50; n++) hold("ann", `page ${n}`);
+  vi.advanceTimersByTime(1050);
+  expect(waiters.size).toBe(0);
+  vi.advanceTimersByTime(1050);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("one poll after the other needs one timer for a client, and none without a client", () => {
+  for (let n = 0; n < 1000; n++) waiters.finish(hold("ann", "page"), "events");
+  expect(vi.getTimerCount()).toBe(1);
+  for (let n = 0; n < 1000; n++) waiters.finish(hold("ann"), "events");
+  expect(vi.getTimerCount()).toBe(1);
+});
+
+test("no more clients than waiters are remembered, however many there were", () => {
+  for (let n = 0; n < 1000; n++) waiters.finish(hold("ann", `page ${n}`), "events");
+  expect(vi.getTimerCount()).toBe(100);
+});
