@@ -76,8 +76,9 @@ class HttpPoll<E> extends Waiter<E> {
   }
 
   start({ method, url = "" }: IncomingMessage): undefined {
-    // While it waited, its connection may have closed, or a time-out of the host may have answered.
-    if (this.res.destroyed || this.res.headersSent) return;
+    // The connection may have closed while the request waited, or be about to: Node still reads requests behind a reply
+    // that closes it, and answering one ends the process. Or a time-out of the host may have answered.
+    if (!this.res.socket?.writable || this.res.headersSent) return;
     if (method !== "GET" && method !== "HEAD")
       return this.refuse(405, "method_not_allowed", "Use GET.", { Allow: "GET, HEAD" });
     const search = url.slice(url.indexOf("?"));
@@ -105,7 +106,7 @@ class HttpPoll<E> extends Waiter<E> {
 
   #send(status: number, body: string | Buffer, headers: object): void {
     const { res } = this;
-    if (res.destroyed || res.headersSent) return;
+    if (!res.socket?.writable || res.headersSent) return;
     try {
       res.writeHead(status, {
         "Content-Type": "application/json",
