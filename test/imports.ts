@@ -64,6 +64,7 @@ export function target(file: string, from: string): string {
 
 /** What each part of the house may import from: folders, `.` for the files of src/ itself. */
 const MAY: Readonly<Record<string, readonly string[]>> = {
+  feed: ["feed"],
   store: ["store"],
   http: ["http"],
   room: ["room", "store"],
