@@ -76,21 +76,28 @@ test("can be imported from an empty project, and leaves nothing that keeps the p
     join(project, "use.js"),
     `import { createChat } from "holdline";
     import { longPoll } from "holdline/client";
+    import { Feed, longPollHandler } from "holdline/feed";
     const chat = await createChat({ metrics: true });
     const news = chat.follow();
     await chat.post({ user: "bot", text: "hello" });
     for await (const { messages } of news) { console.log(messages[0].text, typeof longPoll); break; }
-    await chat.close();`,
+    await chat.close();
+    const feed = new Feed();
+    const batches = feed.follow();
+    feed.push({ progress: 0.5 });
+    for await (const { events } of batches) { console.log(events, typeof longPollHandler(feed)); break; }
+    feed.close();`,
   );
-  expect(await run(process.execPath, ["use.js"])).toBe("hello function\n");
+  expect(await run(process.execPath, ["use.js"])).toBe("hello function\n[ { progress: 0.5 } ] function\n");
 });
 
 /** What an embedder writes, with types. */
 const USE = `
 import { createServer, type IncomingMessage } from "node:http";
 import express, { type Request } from "express";
-import { type Chat, type ChatOptions, createChat, FileStore, type Message, type News, serve, StoreUnavailable } from "holdline";
+import { type Chat, type ChatOptions, createChat, FileStore, type Message, type ChatBatch, serve, StoreUnavailable } from "holdline";
 import { type Batch, type FeedBatch, follow, longPoll, type PollOptions, type State } from "holdline/client";
+import { type Batch as Events, type Cursor, Feed, type FinishReason, isCursor, longPollHandler, Waiter } from "holdline/feed";
 
 const options: ChatOptions = { path: "/chat", identify: (req: Request) => req.get("x-user"), metrics: true };
 const chat: Chat = await createChat(options);
@@ -114,6 +121,33 @@ for await (const batch of follow(new URL("http://localhost/feed"), polling)) {
   console.log(cursor, event, gap satisfies true | undefined);
 }
 await chat.close();
+
+type Progress = { progress: number };
+const feed = new Feed<Progress>({ backlog: 100, encode: (batch, events) => batch.cursor + events });
+class Poll extends Waiter<Progress> {
+  answer({ events, gap }: Events<Progress>, body: string | Buffer, reason: FinishReason): void {
+    console.log(events[0]?.progress, gap, body.length, reason, this.cursor satisfies Cursor | "now");
+  }
+  override finished(reason: FinishReason): void {
+    if (reason === "drained") console.log(feed.waiting);
+  }
+}
+const result: "answered" | "held" | "full" = feed.poll(new Poll());
+createServer(longPollHandler(feed, { authorize: (req) => req.headers.cookie === result }));
+express().use("/a", longPollHandler(feed)).get("/b", longPollHandler(feed, { authorize: async (req: Request) => req.ip !== "" }));
+const since: string = feed.push({ progress: 1 });
+if (isCursor(since)) for await (const batch of feed.follow({ since })) console.log(batch.events[0]?.progress);
+const { events: [first], more } = feed.readBefore("now", 1);
+console.log(feed.read("0", { limit: 5 }).cursor, first?.event.progress, more, feed.lastId, feed.lastPrunedId);
+feed.reset({ lastPrunedId: "0-0", events: [{ id: "1-0", event: { progress: 0 } }] });
+// @ts-expect-error not this feed's events
+feed.push({ progress: "half" });
+// @ts-expect-error a text from outside may be no cursor
+feed.read(since);
+// @ts-expect-error undefined is not the same as absent
+new Feed({ backlog: undefined });
+// @ts-expect-error only the feed sets it
+feed.lastId = "1-0";
 // @ts-expect-error there is no such option
 follow("/feed", { slack: 5 });
 // @ts-expect-error an event is unknown until it is checked

@@ -36,9 +36,9 @@ export interface FeedOptions<E> {
 /** The longest `retry`, in milliseconds: clients come back spread over this time. */
 const MAX_RETRY_MS = 2000;
 /** From this length on, a body is shared as bytes: one copy for each waiter costs more than a second write. */
-const SHARED_BODY_LENGTH = 64 * 1024;
-/** Nearly all waiters are at a few cursors, but a stranger can invent any number of them. */
-const MAX_CACHED_REPLIES = 64;
+const SHARED_BODY_LENGTH = 4 * 1024;
+/** Nearly all waiters are at a few cursors, but a stranger can invent any number of them: the longest replies to keep. */
+const MAX_CACHED_LENGTH = 4 * 1024 * 1024;
 
 type Reply<E> = [batch: Batch<E>, body: string | Buffer];
 
@@ -50,6 +50,7 @@ export class Feed<E> extends Backlog<E> {
   readonly #waiters: Waiters<E>;
   readonly #requestFlush: () => void;
   readonly #replies = new Map<Id, Reply<E>>();
+  #cachedLength = 0;
   #draining = false;
 
   constructor(options: FeedOptions<E> = {}) {
@@ -74,6 +75,7 @@ export class Feed<E> extends Backlog<E> {
   /** Makes the feed encode its replies anew, because something has changed that the option `encode` writes. */
   forgetReplies(): void {
     this.#replies.clear();
+    this.#cachedLength = 0;
   }
 
   /**
@@ -119,7 +121,7 @@ export class Feed<E> extends Backlog<E> {
 
   protected override changed(): void {
     super.changed();
-    this.#replies.clear();
+    this.forgetReplies();
     if (this.waiting > 0) this.#requestFlush();
   }
 
@@ -142,8 +144,9 @@ export class Feed<E> extends Backlog<E> {
     const cached = this.#replies.get(cursor);
     if (cached) return cached;
     const reply = this.#encoded(...this.readJson(cursor));
-    if (this.#replies.size >= MAX_CACHED_REPLIES) this.#replies.clear();
-    this.#replies.set(cursor, reply);
+    this.#cachedLength += reply[1].length + 1024;
+    if (this.#cachedLength > MAX_CACHED_LENGTH) this.forgetReplies();
+    else this.#replies.set(cursor, reply);
     return reply;
   }
 
