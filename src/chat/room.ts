@@ -117,7 +117,8 @@ export class Room {
   /** Takes a poll. Returns false if there is no room for it; then it is never answered. */
   poll(poll: MemberPoll): boolean {
     const { member } = poll;
-    const isFull = member.pollCount >= this.#options.maxWaitersPerUser && !isNewer(poll, member);
+    const isFull =
+      poll.wait > 0 && member.pollCount >= this.#options.maxWaitersPerUser && !isNewer(poll, member);
     if (!isFull) {
       this.members.presence.addPoll(member, poll);
       if (this.feed.poll(poll) !== "full") return true;

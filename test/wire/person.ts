@@ -156,8 +156,9 @@ export class Person {
   }
 
   /** Posts a message, whatever comes of it. */
-  say(text: string, headers: http.OutgoingHttpHeaders = {}): Promise<Reply> {
+  say(text: string, headers: http.OutgoingHttpHeaders = {}, options: Ask = {}): Promise<Reply> {
     return this.ask(`put_post/${encodeURIComponent(this.name)}`, {
+      ...options,
       method: "POST",
       headers: { ...FORM, ...headers },
       body: `message=${encodeURIComponent(text)}`,
