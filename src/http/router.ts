@@ -28,7 +28,8 @@ export interface RouterOptions extends RequestOptions {
 }
 
 const NOT_FOUND = new HttpError(404, "not_found", "Page not found.");
-const INTERNAL = "Something went wrong on our side.";
+/** Plain JSON, because the code that makes pages may be what failed. */
+const INTERNAL = json(500, { error: { code: "internal", message: "Something went wrong on our side." } });
 /** RFC 9112, section 3.2. */
 const BAD_HOST = new HttpError(400, "bad_request", "A request has one Host.", { Connection: "close" });
 const BAD_PATH = new HttpError(400, "bad_request", "The path is malformed.");
@@ -164,19 +165,20 @@ export class Router {
     this.#options.onError(fault);
     // After the head of a reply, only closing the connection tells that it failed.
     if (request.res.headersSent) request.res.destroy();
-    // Plain JSON, because the code that makes pages may be what failed.
-    else this.#send(request, json(500, { error: { code: "internal", message: INTERNAL } }));
+    else this.#send(request, INTERNAL);
   }
 
-  /** Sends a response. If that throws, because a host has wrapped `res`, only this connection is closed. */
-  #send({ res }: Request, response: HttpResponse): void {
+  /** Sends a response. If that throws, because a host has wrapped `res`, it is a 500, or the connection is closed. */
+  #send(request: Request, response: HttpResponse): void {
+    const { res } = request;
     if (this.#options.closing()) res.shouldKeepAlive = false;
     try {
       const bytes = send(res, response);
       this.#options.onSent?.(bytes);
     } catch (error) {
       this.#options.onError(error);
-      res.destroy();
+      if (res.headersSent || response === INTERNAL) res.destroy();
+      else this.#send(request, INTERNAL);
     }
   }
 }

@@ -96,7 +96,7 @@ test("clients that leave more than the bound unread are closed, and others are s
   const log: string[] = [];
   const chat = await createChat({ postRate: 0, loginRate: 0, log: (line) => log.push(line) });
   const { server, stop } = serve(chat.handler, {
-    maxUnread: 8 * 1024 * 1024,
+    maxBufferedBytes: 8 * 1024 * 1024,
     log: (line) => log.push(line),
   });
   await once(server.listen(0, "127.0.0.1"), "listening");

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { type ChatOptions, type Draft, FileStore, MemoryStore, type Message } from "../../src/index.js";
+import { type ChatOptions, FileStore, MemoryStore, type Message, type NewMessage } from "../../src/index.js";
 import { type Running, startChat, until } from "./chat.js";
 import { ask, Person, texts } from "./person.js";
 import { hear } from "./raw.js";
@@ -186,7 +186,7 @@ test.each(["memory", "file"] as const)(
 
 test("a store that throws at a notice keeps nobody from joining, polling and leaving", async () => {
   class NoNotices extends MemoryStore {
-    override append(draft: Draft): Promise<Message> {
+    override append(draft: NewMessage): Promise<Message> {
       if (draft.kind) throw new Error("no notices here");
       return super.append(draft);
     }
@@ -212,7 +212,7 @@ describe("a log function that", () => {
   test.each(logs)("%s breaks nothing", async (_how, log) => {
     const said = vi.spyOn(console, "error").mockImplementation(() => {});
     const store = new (class extends MemoryStore {
-      override append(draft: Draft): Promise<Message> {
+      override append(draft: NewMessage): Promise<Message> {
         if (draft.text === "throw") throw new Error("the store");
         return super.append(draft);
       }
