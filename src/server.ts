@@ -125,9 +125,9 @@ function exitNow(status: 0 | 1): void {
   process.exit(status);
 }
 
-// Until it listens there is nobody to answer.
 let stopping = false;
-let drain = (): void => exitNow(0);
+// Until the store is open there is nobody to answer.
+let drain = (): void => undefined;
 function onSignal(): void {
   // Who asks twice means it.
   if (stopping) exitNow(1);
@@ -146,6 +146,10 @@ const chat = await createChat({ ...options, store, log }).catch((error: Error) =
   const advice = isErrno ? "; choose another folder with --data, or --data none" : "";
   return giveUp(1, error.message + advice);
 });
+if (stopping) {
+  await chat.close();
+  process.exit(0);
+}
 const { server, stop } = serve(chat.handler, { log, maxConnections: options.maxWaiters + SPARE_CONNECTIONS });
 
 const failed = (error: Error) => giveUp(1, listenError(error, host, port));

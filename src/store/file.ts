@@ -72,8 +72,9 @@ export class FileStore implements Store {
   }
 
   async open(receive: (message: Message) => void): Promise<Snapshot> {
-    this.#receive = receive;
+    const { folder } = this.#options;
     const log = new SegmentLog(this.#options);
+    this.#receive = receive;
     try {
       const { secrets, lastPrunedId, stored } = await log.open();
       for (const { message, key } of stored) this.#keys.keep(message, key);
@@ -83,9 +84,7 @@ export class FileStore implements Store {
       return { lastPrunedId, messages: stored.map(({ message }) => message) };
     } catch (error) {
       await log.close();
-      throw new Error(`cannot keep messages in ${this.#options.folder}: ${messageOf(error)}`, {
-        cause: error,
-      });
+      throw new Error(`cannot keep messages in ${folder}: ${messageOf(error)}`, { cause: error });
     }
   }
 

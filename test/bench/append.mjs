@@ -3,10 +3,19 @@
  * the same bytes. Both in turn, several rounds in one run, since a disk's mood changes. And what a restart costs.
  * Run after `npm run build`.
  */
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fdatasyncSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { FileStore } from "../../dist/store/file.js";
+import { FileStore } from "../../dist/index.js";
 
 const ROUNDS = 9;
 const MESSAGES = 800;
@@ -51,7 +60,9 @@ async function posters(folder) {
   await Promise.all(Array.from({ length: POSTERS }, poster));
   const micros = ((performance.now() - start) * 1000) / MESSAGES;
   await store.close();
-  const [, ...lines] = readFileSync(join(folder, "messages.jsonl"), "utf8").trimEnd().split("\n");
+  const [, ...lines] = readdirSync(folder)
+    .filter((name) => name.endsWith(".jsonl"))
+    .flatMap((name) => readFileSync(join(folder, name), "utf8").trimEnd().split("\n"));
   if (lines.length !== MESSAGES) throw new Error(`${lines.length} of ${MESSAGES} messages were kept`);
   return { lines, micros };
 }

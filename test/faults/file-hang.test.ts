@@ -105,6 +105,16 @@ test("a signal ends a process that waits for the disk at its start", async () =>
   await exited;
 });
 
+test("a signal while a process starts on a slow disk ends it with 0", async () => {
+  shim.set({ syncMs: 300 });
+  const { child, exited, out } = runWith(shim.env, "--port", "0", "--data", folder);
+  onTestFinished(() => void child.kill("SIGKILL"));
+  while (shim.get("running") === 0) await new Promise((resolve) => setImmediate(resolve));
+  child.kill("SIGTERM");
+  expect(await exited).toBe(0);
+  expect(out).toEqual({ stdout: "", stderr: "" });
+});
+
 test("on a slow disk a signal waits for the posts under way, which are kept", async () => {
   const server = await start();
   const ann = await login(server, "ann");

@@ -28,9 +28,9 @@ export class SegmentLog {
   readonly #options: SegmentLogOptions;
   #lock: Lock | undefined;
   #secrets: Secrets | undefined;
-  /** Oldest first. The last one is appended to, as long as no call on its file has failed. */
+  /** Oldest first. */
   #segments: Segment[] = [];
-  #healthy = false;
+  /** The file of the last segment, as long as no call on it has failed. */
   #file: FileHandle | undefined;
   #inode = 0;
   #size = 0;
@@ -95,7 +95,7 @@ export class SegmentLog {
    */
   async append(messages: readonly Stored[], isWanted: () => boolean): Promise<void> {
     let segment = this.#segments.at(-1);
-    if (!this.#healthy || !segment || segment.count >= this.#options.keep) segment = await this.openNext();
+    if (!this.#file || !segment || segment.count >= this.#options.keep) segment = await this.openNext();
     const lines = messages.map(({ message, key }) => encode({ ...message, key }));
     await this.#write(segment.path, lines.join(""), isWanted);
     segment.count += messages.length;
@@ -109,7 +109,7 @@ export class SegmentLog {
     await this.#claim();
     const sequence = this.#sequence + 1;
     const path = pathOf(folder, sequence);
-    // If an attempt has failed before, its file is used again.
+    // After an attempt that failed, its file is used again.
     this.#file = await open(path, "w", 0o600);
     this.#inode = (await this.#file.stat()).ino;
     this.#size = 0;
@@ -122,10 +122,9 @@ export class SegmentLog {
     return segment;
   }
 
-  /** Appends text to the newest file and syncs it. After a failure, the file is not appended to again. */
+  /** Writes text to the end of the file and syncs it. After a failure, the file is not written to again. */
   async #write(path: string, text: string, isWanted = () => true): Promise<void> {
     const bytes = Buffer.from(text);
-    this.#healthy = false;
     try {
       await this.#file?.appendFile(bytes);
       await this.#file?.datasync();
@@ -136,10 +135,10 @@ export class SegmentLog {
     } catch (error) {
       // If this fails too, the header of the next segment is enough.
       await this.#file?.truncate(this.#size).catch(() => undefined);
+      await this.#closeFile();
       throw error;
     }
     this.#size += bytes.length;
-    this.#healthy = true;
   }
 
   /** Lets go of the folder. */
@@ -151,7 +150,6 @@ export class SegmentLog {
   async #closeFile(): Promise<void> {
     const file = this.#file;
     this.#file = undefined;
-    this.#healthy = false;
     // What was acknowledged is synced, so a failure changes nothing.
     await file?.close().catch(() => undefined);
   }
@@ -176,17 +174,14 @@ export class SegmentLog {
   async #prune(): Promise<void> {
     const { keep, warn } = this.#options;
     let surplus = this.#segments.reduce((sum, { count }) => sum + count, -keep);
-    const needed: Segment[] = [];
-    for (const segment of this.#segments) {
+    for (const segment of this.#segments.slice(0, -1)) {
       const { path, isDamaged, count } = segment;
       surplus -= count;
-      if (segment === this.#segments.at(-1) || (count > 0 && surplus < 0)) needed.push(segment);
-      else
-        await ifExists(isDamaged ? rename(path, `${path}.damaged`) : rm(path)).catch((error) =>
-          warn(`${path} stays, although it is not needed: ${error}`),
-        );
+      if (surplus < 0 && count > 0) continue;
+      this.#segments = this.#segments.filter((other) => other !== segment);
+      const gone = isDamaged ? rename(path, `${path}.damaged`) : rm(path);
+      await ifExists(gone).catch((error) => warn(`${path} stays, although it is not needed: ${error}`));
     }
-    this.#segments = needed;
   }
 }
 

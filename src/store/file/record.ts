@@ -12,21 +12,32 @@ export interface Stored {
   readonly key: string | undefined;
 }
 
+interface Header {
+  /** The number of the segment. Absent in the one file of format version 1. */
+  readonly sequence: unknown;
+  /** The last id that was acknowledged before the segment. */
+  readonly after: Id;
+}
+
 type Fields = { readonly [name: string]: unknown };
 
-const START = '{"id":"';
-const CRC = ',"crc":"';
-const CRC_LENGTH = `${CRC}00000000"}`.length;
+const START = Buffer.from('{"id":"');
+const CRC = Buffer.from(',"crc":"');
+const CRC_LENGTH = ',"crc":"00000000"}'.length;
 const NEWLINE = 10;
 /** The last millisecond that a JavaScript date can name. */
 const MAX_TIME_MS = 8.64e15;
 /** Far enough below the largest exact integer to count on from any id that was read. */
 const MAX_COUNTER = 2 ** 52;
 
-/** Returns a line. */
+/** Returns a line of a segment. */
 export function encode(fields: object): string {
   const body = JSON.stringify(fields).slice(0, -1);
-  return `${body}${crcField(body)}\n`;
+  return `${body},"crc":"${checksum(body)}"}\n`;
+}
+
+function checksum(body: string | Buffer): string {
+  return crc32(body).toString(16).padStart(8, "0");
 }
 
 /**
@@ -35,23 +46,21 @@ export function encode(fields: object): string {
  * examined a fixed number of times.
  */
 export function decodeSegment(bytes: Buffer) {
+  const endOfLine = (crc: number) => crc + CRC_LENGTH + (bytes[crc + CRC_LENGTH] === NEWLINE ? 1 : 0);
+  const first = bytes.indexOf(CRC);
+  const header = toHeader(decode(bytes, 0, first));
   const stored: Stored[] = [];
-  let header: { after: Id; sequence: unknown } | undefined;
+  let end = header ? endOfLine(first) : 0;
+  let from = end;
   let damaged = 0;
-  let end = 0;
-  let from = 0;
-  for (let crc = bytes.indexOf(CRC); crc >= 0; crc = bytes.indexOf(CRC, from)) {
-    const offset = bytes.subarray(from, crc).lastIndexOf(START);
-    const start = offset < 0 ? 0 : from + offset;
-    // Only the header, at the start, begins in another way.
-    const fields = offset < 0 && from > 0 ? {} : decode(bytes, start, crc);
+  for (let crc = bytes.indexOf(CRC, from); crc >= 0; crc = bytes.indexOf(CRC, from)) {
+    const start = from + bytes.subarray(from, crc).lastIndexOf(START);
+    const message = start < from ? undefined : toStored(decode(bytes, start, crc));
     from = crc + CRC_LENGTH;
-    const message = toStored(fields);
-    if (message) stored.push(message);
-    else if (start === 0 && fields.holdline !== undefined) header = toHeader(fields);
-    else continue;
+    if (!message) continue;
+    stored.push(message);
     damaged += start - end;
-    end = bytes[from] === NEWLINE ? from + 1 : from;
+    end = endOfLine(crc);
   }
   const lastLine = Math.max(end, bytes.lastIndexOf(NEWLINE) + 1);
   return { header, stored, damaged: damaged + lastLine - end, truncated: bytes.length - lastLine };
@@ -59,24 +68,20 @@ export function decodeSegment(bytes: Buffer) {
 
 /** Returns the fields of the line from `start` on; none if its checksum, at `crc`, is wrong. */
 function decode(bytes: Buffer, start: number, crc: number): Fields {
-  const body = bytes.subarray(start, crc);
-  if (bytes.toString("latin1", crc, crc + CRC_LENGTH) !== crcField(body)) return {};
   try {
-    return JSON.parse(`${body}}`);
+    const fields = JSON.parse(bytes.toString("utf8", start, crc + CRC_LENGTH));
+    return fields.crc === checksum(bytes.subarray(start, crc)) ? fields : {};
   } catch {
-    // A right checksum of what is no JSON. Without fields, it counts as damage.
+    // Without fields, it counts as damage.
     return {};
   }
 }
 
-function crcField(body: string | Buffer): string {
-  return `${CRC}${crc32(body).toString(16).padStart(8, "0")}"}`;
-}
-
 /** Version 1 has `floor` instead of `after`, and no sequence. */
-function toHeader({ holdline, sequence, floor, after = floor }: Fields) {
-  if (holdline !== 1 && holdline !== 2) throw new Error(`format version ${holdline} needs a newer holdline`);
-  return isStoredId(after, Number.MAX_SAFE_INTEGER) ? { sequence, after } : undefined;
+function toHeader({ holdline: version, sequence, floor, after = floor }: Fields): Header | undefined {
+  if (version === undefined || !isStoredId(after, Number.MAX_SAFE_INTEGER)) return undefined;
+  if (version === 1 || version === 2) return { sequence, after };
+  throw new Error(`format version ${version} needs a newer holdline`);
 }
 
 function toStored({ id, user, text, at, kind, key }: Fields): Stored | undefined {
