@@ -1,60 +1,66 @@
-/** The options of a chat: what each is, in which unit, its default, and what follows from it. Checked once, here. */
+/** The options of a chat. They are checked once, here. */
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { MemoryStore } from "../store/memory.js";
 import type { Store } from "../store/store.js";
 
-/** Secrets for session cookies; there is at least one. */
+/** Secrets for session cookies, at least one. */
 export type Secrets = readonly [string | Uint8Array, ...(string | Uint8Array)[]];
 
-/** Options of a chat; all have defaults. */
+/** Options of a chat. All have defaults. */
 export interface ChatOptions {
   /**
-   * The path that stands before all of the chat's, as it is in a URL: `"/chat"`. What is not below it goes to `next`.
-   * Default `""`: none, or one that the host takes off, as Express does in `app.use("/chat", chat.handler)`.
+   * The path in front of all of the chat's paths, as in a URL: `"/chat"`. Requests for other paths go to `next`.
+   * Default `""`: none, or one that the host removes, as Express does in `app.use("/chat", chat.handler)`.
    */
   readonly path?: string;
   /**
-   * Behind a log-in of the host's: the name of who sends a request, or undefined for nobody, who gets a 401. Then the
-   * chat has no log-in page, no log-out and no cookie. It is asked at every request, and again when the body of a POST has
-   * arrived, so it should be quick. A name that breaks the rules for names is a fault of the host's: 500, and a line in the
-   * log. Nor does the chat mind if two people have one name. A poll that is held when somebody logs out at the host goes on
-   * to its end, a minute at the most. Default: the chat's own log-in.
+   * Authenticates requests by the host's log-in: returns the caller's name, or undefined for a caller who is not logged in
+   * and gets a 401. The chat then has no log-in page and no session cookie, and two people may have one name. It is called
+   * for each request, and again when the body of a POST has arrived, so it should be fast. A name that is not allowed is an
+   * error of the host: 500, and a line in the log. A poll that is held when its user logs out ends with its wait, after at
+   * most a minute. Default: the chat's own log-in.
    */
-  // A method, so that it may take the request of the host's framework.
+  // A method, so it may take the request type of the host's framework.
   identify?(req: IncomingMessage): Identified | PromiseLike<Identified>;
-  /** Whether there is `/metrics`, in Prometheus' format, for everybody who can reach it. Default false. */
+  /** Whether there is `/metrics`, in the format of Prometheus, for everybody who can reach it. Default false. */
   readonly metrics?: boolean;
-  /** How many messages are kept for those who come later, 1 to 1,000,000. Who is further behind is told of a gap. Default 1,000. */
+  /** How many messages are kept, 1 to 1,000,000. A reader who is further behind is told of a gap. Default 1,000. */
   readonly backlog?: number;
-  /** How many polls are held at once, 1 to 1,000,000. When all places are taken, who holds most gives one up; then 503. Default 10,000. */
+  /**
+   * How many polls are held, 1 to 1,000,000. When all slots are taken, the oldest poll of the member with the most makes
+   * room; a poll for which there is no room is 503. Default 10,000.
+   */
   readonly maxWaiters?: number;
-  /** How many polls one person may hold, 1 to 1,000,000; more are 503. Default: as many as there are places that nobody else wants. */
+  /** How many polls of one member are held, 1 to 1,000,000. One more is 503. Default 1,000,000: only `maxWaiters` counts. */
   readonly maxWaitersPerUser?: number;
-  /** How many names are remembered, 1 to 10,000,000. More log-ins are 503 while all of them are held. Default 100,000. */
+  /** How many names are remembered, 1 to 10,000,000. While all are held, a log-in is 503. Default 100,000. */
   readonly maxNames?: number;
   /** The longest request body, in bytes, 1,024 to 1,000,000. A longer one is 413. Default 65,536. */
   readonly bodyLimit?: number;
-  /** How long somebody is still here after their last poll, in milliseconds, 1 to 3,600,000. So long is a name held. Default 30,000. */
+  /** How long a member is present, and holds the name, after the last poll, in milliseconds, 1 to 3,600,000. Default 30,000. */
   readonly grace?: number;
-  /** Posts per second and user, with four seconds' worth at once; 0: no limit. More are 429. Default 5. */
+  /** Posts per second and member, with a burst of four seconds' worth; 0: no limit. More are 429. Default 5. */
   readonly postRate?: number;
-  /** Log-ins per second and address, with four seconds' worth at once; 0: no limit. More are 429. Default 5. */
+  /** Log-ins per second and address, with a burst of four seconds' worth; 0: no limit. More are 429. Default 5. */
   readonly loginRate?: number;
-  /** Whether `X-Forwarded-For`, `-Proto` and `-Host` are believed, their last hop only. Only behind a proxy that sets them. Default false. */
+  /**
+   * Whether the last hop of `X-Forwarded-For`, `-Proto` and `-Host` is believed. Only behind a proxy that sets them.
+   * Default false.
+   */
   readonly trustProxy?: boolean;
-  /** Where messages are kept; one store is for one chat. Default: in memory, gone with the process. */
+  /** Where messages are kept. A store serves one chat. Default: in memory, until the process ends. */
   readonly store?: Store;
   /**
-   * Secrets for session cookies: the first signs, all are good. For one chat only: in another with the same secrets, whoever
-   * logged in here under a name could take it from who has it there. Default: the store's, or a random one.
+   * Secrets for session cookies: the first signs, all are valid. Use them for one chat only: in a second one, a session of
+   * the first could take a name. Default: the store's, or a random one.
    */
   readonly secrets?: Secrets;
-  /** Is told, in one line, of faults of ours. Default: `console.error`. */
+  /** Called with one line about an internal error, each kind at most once a minute. Default: `console.error`. */
   readonly log?: (line: string) => void;
 }
 
-/** A name, or nobody. */
+/** A name; undefined or null if the caller is not logged in. */
 export type Identified = string | null | undefined;
 
 export type Identify = NonNullable<ChatOptions["identify"]>;
@@ -62,13 +68,13 @@ export type Identify = NonNullable<ChatOptions["identify"]>;
 /** Options with their defaults filled in. */
 export interface ResolvedOptions extends Required<Omit<ChatOptions, "secrets" | "identify">> {
   readonly identify: Identify | undefined;
-  /** To be asked for when the store is open. */
+  /** Returns the secrets. Called after the store was opened. */
   readonly secrets: () => Secrets;
 }
 
 /**
- * Fills in defaults. Throws an error that names the option: a `RangeError` for a number that is none or out of range, a
- * `TypeError` for a value of the wrong type and for a name that is no option.
+ * Returns the options with their defaults. Throws an error that names the option: a `RangeError` for a number that is out
+ * of range, and a `TypeError` for a value of another type or an unknown option.
  */
 export function parseOptions(options: ChatOptions): ResolvedOptions {
   if (typeof options !== "object" || options === null) {
@@ -83,7 +89,7 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
   must("metrics", typeof metrics === "boolean", metrics, "true or false");
   must("trustProxy", typeof trustProxy === "boolean", trustProxy, "true or false");
   must("store", isStore(store), store, "a store, like new FileStore(…)");
-  // Not `must`, which tells the value.
+  // `must` would show the value.
   if (secrets !== undefined && !areSecrets(secrets)) {
     throw new TypeError("secrets is a list of at least one secret, none of them empty");
   }
@@ -106,7 +112,7 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
   return resolved;
 }
 
-/** Segments as they stand in a URL, none of them empty. */
+/** Segments as in a URL, none of them empty. */
 const MOUNT = /^(\/[\w.~!$&'()*+,;=:@%-]+)*$/;
 
 function must(option: string, isGood: boolean, value: unknown, what: string): void {
@@ -139,8 +145,8 @@ function areSecrets(value: unknown): boolean {
   return value.every((one) => (typeof one === "string" || one instanceof Uint8Array) && one.length > 0);
 }
 
-/** A wrong value, for a person. */
+/** Shows a wrong value. */
 function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
-  return typeof value === "object" && value !== null ? "such an object" : String(value);
+  return typeof value === "object" && value !== null ? "this object" : String(value);
 }

@@ -1,7 +1,4 @@
-/**
- * The pages: templates from `static/`, filled in. Whatever is put in is text and is escaped. They are whole without the
- * script: what is said is in the HTML, and what can be done is a form.
- */
+/** The pages: templates from `static/`. All values are escaped. The pages work without the script, by forms and links. */
 import { readFileSync } from "node:fs";
 import { linkify } from "../client/linkify.js";
 import type { Request } from "../http/request.js";
@@ -10,35 +7,35 @@ import type { Message } from "../store/store.js";
 import { roomPath } from "./errors.js";
 import { type Strings, stringsFor } from "./strings.js";
 
-/** Where the pages and their styles are: beside `dist/` and `src/` alike. */
+/** The folder of templates and styles, found from `dist/chat/` and from `src/chat/` alike. */
 export const STATIC = new URL("../../static/", import.meta.url);
 
-/** So many names are in the page. */
-const NAMES_IN_PAGE = 100;
+/** How many names are in the page. */
+const PAGE_NAMES = 100;
 
 /**
- * How the page stays fresh without scripts. It takes the whole page, since frames are forbidden, and with it, in all
- * browsers but Firefox, what is typed. So there is a link to a page that does without.
+ * Refreshes the page without scripts. In all browsers but Firefox this deletes what is typed, so there is a link to a page
+ * that does not refresh itself.
  */
-const RENEW = '<noscript><meta http-equiv="refresh" content="20"></noscript>';
+const REFRESH = '<noscript><meta http-equiv="refresh" content="20"></noscript>';
 
-/** What the room's page shows. */
+/** The content of the room's page. */
 export interface RoomView {
   readonly user: string;
-  /** The idempotency key of the form in it. */
+  /** The idempotency key of its form. */
   readonly key: string;
   /** The newest messages, oldest first. */
   readonly messages: readonly Message[];
-  /** Where to read on from. */
+  /** The cursor after these messages. */
   readonly cursor: string;
-  /** Who is here, in order. */
+  /** The names of the present members, in order. */
   readonly names: readonly string[];
-  /** Whether the page stays as it is, for who writes without scripts. */
+  /** Whether the page does not refresh itself without scripts. */
   readonly isStill: boolean;
 }
 
-/** What a template is filled with: text that is escaped, or HTML that was made here. */
-type Filling = Readonly<Record<string, string | { readonly html: string }>>;
+/** The values of a template: text, which is escaped, or HTML that was made here. */
+type Values = Readonly<Record<string, string | { readonly html: string }>>;
 
 export class Pages {
   readonly #login = template("login.html");
@@ -46,16 +43,16 @@ export class Pages {
   readonly #error = template("error.html");
   readonly #hosted: boolean;
 
-  /** @param hosted whether log-in and log-out are the host's */
+  /** @param hosted whether the host has its own log-in and log-out */
   constructor(hosted: boolean) {
     this.#hosted = hosted;
   }
 
   /**
-   * The log-in form.
+   * Returns the log-in form.
    * @param key the form's one-time key
-   * @param now the name under which the caller is logged in already
-   * @param typed the name that was no good, and the code that says why
+   * @param now the name under which the caller is logged in
+   * @param typed a name that was refused, and the error code
    */
   login(
     request: Request,
@@ -70,10 +67,10 @@ export class Pages {
     return this.#login({ ...page, lang, key, inside, reason, invalid, name: typed?.name ?? "" });
   }
 
-  /** The room. */
+  /** Returns the room. */
   chatroom(request: Request, { user, key, messages, cursor, names, isStill }: RoomView): string {
     const { lang, page, script, errors } = stringsOf(request);
-    // In a script element only "<" could end the element.
+    // In a script element, only "<" can end the element.
     const strings = JSON.stringify({ ...script, errors }).replaceAll("<", "\\u003c");
     return this.#chatroom({
       ...page,
@@ -85,9 +82,9 @@ export class Pages {
       here: page.here.replace("{n}", `${names.length}`),
       strings: { html: strings },
       exit: { html: this.#hosted ? "" : exit(page.logOut) },
-      refresh: { html: isStill ? "" : RENEW },
+      refresh: { html: isStill ? "" : REFRESH },
       note: isStill ? page.still : page.renewing,
-      names: { html: names.slice(0, NAMES_IN_PAGE).map(nameItem).join("\n") },
+      names: { html: names.slice(0, PAGE_NAMES).map(nameItem).join("\n") },
       messages: { html: messages.map((message) => item(message, user, script)).join("\n") },
     });
   }
@@ -110,14 +107,14 @@ function exit(words: string): string {
   return `<form method="post" action="../../logout?page"><button class="quiet">${words}</button></form>`;
 }
 
-/** For who comes to the log-in form and is logged in. */
+/** Returns a note for a caller who is logged in and opens the log-in form. */
 function welcome(name: string, { inside, back }: Strings["page"]): string {
   const [before = "", after = ""] = inside.split("{name}");
   const link = `<a href="${roomPath(name)}">${back}</a>`;
   return `<p>${before}<bdi>${escapeHtml(name)}</bdi>${after} ${link}</p>`;
 }
 
-/** One message; `client/log.ts` makes the same in the browser. */
+/** Returns one message; `client/log.ts` makes the same in the browser. */
 function item(message: Message, self: string, words: Strings["script"]): string {
   const { id, user, at, kind } = message;
   const iso = new Date(at).toISOString();
@@ -135,31 +132,31 @@ function nameItem(name: string): string {
   return `<li><bdi>${escapeHtml(name)}</bdi></li>`;
 }
 
-/** Pages show the same messages again and again. */
-const made = new WeakMap<Message, string>();
+/** Pages show the same messages many times. */
+const cache = new WeakMap<Message, string>();
 
 function linked(message: Message): string {
-  const known = made.get(message);
+  const known = cache.get(message);
   if (known !== undefined) return known;
   const pieces = linkify(message.text).map(({ text, href }) => {
     const words = escapeHtml(text);
     if (href === undefined) return words;
     return `<a href="${escapeHtml(href)}" target="_blank" rel="noopener noreferrer nofollow">${words}</a>`;
   });
-  // A browser without styles shows no line end but this one.
+  // A browser without styles shows no other line end.
   const html = pieces.join("").replaceAll("\n", "<br>");
-  made.set(message, html);
+  cache.set(message, html);
   return html;
 }
 
-function template(file: string): (filling: Filling) => string {
+function template(file: string): (values: Values) => string {
   const parts = readFileSync(new URL(file, STATIC), "utf8").split(/\{\{(\w+)\}\}/);
-  return (filling) => parts.map((part, at) => (at % 2 === 0 ? part : fill(filling, part, file))).join("");
+  return (values) => parts.map((part, at) => (at % 2 === 0 ? part : fill(values, part, file))).join("");
 }
 
-function fill(filling: Filling, name: string, file: string): string {
-  const value = filling[name];
-  if (value === undefined) throw new Error(`${file} wants {{${name}}}, which nobody gives`);
+function fill(values: Values, name: string, file: string): string {
+  const value = values[name];
+  if (value === undefined) throw new Error(`${file} needs a value for {{${name}}}`);
   return typeof value === "string" ? escapeHtml(value) : value.html;
 }
 

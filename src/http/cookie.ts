@@ -1,7 +1,4 @@
-/**
- * The signed cookie: text, a dot, and its HMAC-SHA-256. The server keeps nothing for it; whoever has the secret can
- * tell that it was signed here and not changed since. It is signed, not hidden: its holder can read it.
- */
+/** Signed cookies: a text, a dot, and its HMAC-SHA-256. The server stores nothing for them. Their holders can read them. */
 import { createHmac, timingSafeEqual } from "node:crypto";
 
 /** Signs a text for a cookie. */
@@ -10,16 +7,16 @@ export function sign(text: string, secret: string | Uint8Array): string {
   return `${payload}.${mac(payload, secret)}`;
 }
 
-/** The text that was signed, or undefined when none of the secrets signed it. */
+/** Returns the text that was signed, or undefined if none of the secrets signed it. */
 export function unsign(signed: string, secrets: readonly (string | Uint8Array)[]): string | undefined {
   const dot = signed.indexOf(".");
   if (dot < 0) return undefined;
   const payload = signed.slice(0, dot);
-  // As text: to decode it would accept many spellings of one signature.
+  // Compared as text: decoding would accept many spellings of one signature.
   const given = Buffer.from(signed.slice(dot + 1));
   for (const secret of secrets) {
     const expected = Buffer.from(mac(payload, secret));
-    // Constant time; a wrong length says nothing that is secret.
+    // In constant time. A wrong length tells no secret.
     if (given.length === expected.length && timingSafeEqual(given, expected)) {
       return Buffer.from(payload, "base64url").toString();
     }
@@ -28,7 +25,7 @@ export function unsign(signed: string, secrets: readonly (string | Uint8Array)[]
 }
 
 /**
- * A `Set-Cookie` value. Without a path it belongs to the folder of the URL that set it, so it fits any mount.
+ * Returns a `Set-Cookie` value. Without a path it belongs to the folder of the URL that set it, so it fits any mount.
  * @param options `maxAge` is in seconds; without it the cookie lasts until the browser is closed
  */
 export function setCookie(

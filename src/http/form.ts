@@ -1,11 +1,11 @@
-/** Form encoding (`a=1&b=2`), as queries and bodies have it, read strictly. */
+/** Form encoding (`a=1&b=2`) of queries and bodies, parsed strictly. */
 
-/** Fields in their order. A list and no map: a poll has three, and a map would hash the name of each. */
+/** Fields in their order. They are a list because a poll has three, and a map would hash the name of each. */
 export class Fields {
   readonly #names: string[] = [];
   readonly #values: string[] = [];
 
-  /** How many there are. */
+  /** How many fields there are. */
   get size(): number {
     return this.#names.length;
   }
@@ -15,13 +15,13 @@ export class Fields {
     this.#values.push(value);
   }
 
-  /** The value of a field; of several with one name, that of the first. */
+  /** Returns the value of a field; of several with one name, that of the first. */
   get(name: string): string | undefined {
     const at = this.#names.indexOf(name);
     return at < 0 ? undefined : this.#values[at];
   }
 
-  /** These, and others after them. */
+  /** Returns these fields, and others after them. */
   and(others: Fields): Fields {
     const all = new Fields();
     for (const fields of [this, others]) for (const [name, value] of fields) all.add(name, value);
@@ -33,7 +33,7 @@ export class Fields {
   }
 }
 
-/** Reads a query or a form body. Undefined when its percent-encoding or the UTF-8 within is broken. */
+/** Parses a query or a form body. Returns undefined if its percent-encoding or UTF-8 is malformed. */
 export function parseForm(text: string): Fields | undefined {
   const fields = new Fields();
   try {
@@ -53,19 +53,19 @@ export function parseForm(text: string): Fields | undefined {
   return fields;
 }
 
-/** Reads the same fields from a JSON body. Undefined unless it is one object of texts. */
+/** Parses the same fields from a JSON body. Returns undefined unless it is an object of texts. */
 export function parseJsonFields(text: string): Fields | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    // The only error of JSON.parse is that this is not JSON.
+    // JSON.parse has no other error than malformed JSON.
     return undefined;
   }
   return objectFields(value);
 }
 
-/** The same of a value that was parsed already. */
+/** Returns the fields of a value that was parsed already. */
 export function objectFields(value: unknown): Fields | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   const fields = new Fields();
@@ -76,10 +76,10 @@ export function objectFields(value: unknown): Fields | undefined {
   return fields;
 }
 
-/** Of a longer text, a field is copied: as a slice it would keep all of the text in memory for as long as it lives. */
-const SLICED = 1024;
+/** A field of a longer text is copied: a slice would keep the whole text in memory. */
+const MAX_SLICED_LENGTH = 1024;
 
 function decode(field: string, source: string): string {
   const spaced = field.includes("+") ? field.replaceAll("+", " ") : field;
-  return spaced.includes("%") || source.length > SLICED ? decodeURIComponent(spaced) : spaced;
+  return spaced.includes("%") || source.length > MAX_SLICED_LENGTH ? decodeURIComponent(spaced) : spaced;
 }

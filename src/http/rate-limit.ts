@@ -1,7 +1,7 @@
 /** Bounds on how often a stranger may ask: token buckets, and by which part of an address strangers are told apart. */
 import { isIP, SocketAddress } from "node:net";
 
-/** Callers that are remembered at once. A stranger can invent more; then those who used least are forgotten. */
+/** How many callers are remembered. Beyond that, the caller that was idle for longest is forgotten. */
 const CALLERS = 10_000;
 
 /** How many seconds' worth of a rate may come at once. */

@@ -1,4 +1,4 @@
-/** What a handler sees of a request: what Node gives, taken apart strictly, and only when it is asked for. */
+/** A request as handlers see it. It is parsed strictly, and only as far as a handler asks. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { quality } from "./accept.js";
 import { readForm } from "./body.js";
@@ -8,18 +8,18 @@ import { canonicalAddress } from "./rate-limit.js";
 export interface RequestOptions {
   /** The longest body that `form` reads, in bytes. */
   readonly bodyLimit: number;
-  /** Whether a proxy's `X-Forwarded-*` are believed, the last hop of each: what came before, the caller may have made up. */
+  /** Whether the last hop of `X-Forwarded-*` is believed. The caller may have made up the hops before it. */
   readonly trustProxy: boolean;
-  /** The path that stands before all of ours, like `/chat`. Default: none. */
+  /** The path in front of all routes, like `/chat`. Default: none. */
   readonly mount?: string;
 }
 
 export class Request {
   readonly req: IncomingMessage;
   readonly res: ServerResponse<IncomingMessage>;
-  /** The path below the mount with its percent-encoding, without the query; `""` when it is not below. */
+  /** The path below the mount with its percent-encoding, without the query; `""` if it is not below. */
   readonly path: string;
-  /** What the route's pattern names, decoded. */
+  /** The parameters of the route's pattern, decoded. */
   params: Readonly<Record<string, string>> = {};
   /** Whether the request was pipelined and had to wait for the reply to an earlier one. */
   wasQueued = false;
@@ -31,14 +31,14 @@ export class Request {
     this.res = res;
     this.#options = options;
     const target = originForm(req.url ?? "/");
-    // Not `new URL`: it costs microseconds, and a poll has one request a message.
+    // `new URL` costs microseconds, and a poll has one request for each message.
     const mark = target.indexOf("?");
     const path = mark < 0 ? target : target.slice(0, mark);
     this.path = options.mount ? below(options.mount, path) : path;
     this.#search = mark < 0 ? "" : target.slice(mark + 1);
   }
 
-  /** Whether only the head of the reply is asked for, so that nothing may be changed by it. */
+  /** Whether this is a HEAD request, which must change nothing. */
   get isHead(): boolean {
     return this.req.method === "HEAD";
   }
@@ -55,15 +55,15 @@ export class Request {
     return canonicalAddress(this.#forwarded("for") ?? "") ?? canonicalAddress(remoteAddress) ?? "";
   }
 
-  /** The way from here to the root, as a relative link. */
+  /** The relative link from this path to the chat's root. */
   get base(): string {
     const { path, req } = this;
     if (path !== "/" && path !== "") return up(path);
-    // Express keeps here what it took off `url`.
+    // Express keeps the part here that it has removed from `url`.
     const asked = "originalUrl" in req && typeof req.originalUrl === "string" ? req.originalUrl : req.url;
     const [outer = ""] = originForm(asked ?? "/").split("?");
     if (path === "") return `${up(outer)}${(this.#options.mount ?? "").slice(1)}/`;
-    // Of `/chat`, without its last slash, what is relative is beside it.
+    // From `/chat`, without its last slash, a relative link leads to its siblings.
     const last = outer.slice(outer.lastIndexOf("/") + 1);
     return last === "" ? "./" : `./${last}/`;
   }
@@ -79,7 +79,7 @@ export class Request {
     return origin !== undefined && !isOriginOf(origin, this.#host);
   }
 
-  /** The query's fields, or undefined when it is malformed. */
+  /** Returns the query's fields, or undefined if it is malformed. */
   query(): Fields | undefined {
     return parseForm(this.#search);
   }
@@ -108,7 +108,7 @@ export class Request {
     if (/(^|&)page(&|$)/.test(this.#search)) return true;
     const accept = this.req.headers.accept ?? "*/*";
     const [html, json] = [quality(accept, "text/html"), quality(accept, "application/json")];
-    // w3m would have text/html and application/* alike: what it names is what it can show.
+    // w3m accepts text/html and application/* alike, but it can show only what it names.
     const named = /\btext\/html\b/i.test(accept) && !/\bapplication\/json\b/i.test(accept);
     return html > json || (html === json && html > 0 && named);
   }
@@ -133,7 +133,7 @@ export class Request {
   }
 }
 
-/** The target's path and query: of `/a?b` itself, of `http://host/a?b` what is behind the host (RFC 9112, 3.2.2). */
+/** Returns the path and query of a target; of `http://host/a?b` what follows the host (RFC 9112, section 3.2.2). */
 function originForm(target: string): string {
   if (target.startsWith("/")) return target;
   const absolute = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1];
@@ -148,7 +148,7 @@ function isOriginOf(origin: string, host: string): boolean {
   return URL.canParse(url) && new URL(url).origin === origin;
 }
 
-/** What a path is below a mount: `/` for the mount itself, `""` for what is elsewhere. */
+/** Returns a path below a mount: `/` for the mount itself, `""` for a path outside. */
 function below(mount: string, path: string): string {
   if (path === mount) return "/";
   return path.startsWith(`${mount}/`) ? path.slice(mount.length) : "";

@@ -16,7 +16,7 @@ import { stopServer } from "./stop.js";
 import { throttledLog } from "./throttled-log.js";
 
 export interface ServeOptions {
-  /** The most connections at once. More are closed as they come. Default 12,000. */
+  /** How many connections may be open. More are closed as they come. Default 12,000. */
   readonly maxConnections?: number;
   /** The longest request head, in bytes. A longer one is 431. Default 8,192. */
   readonly maxHeaderSize?: number;
@@ -25,8 +25,8 @@ export interface ServeOptions {
   /** How long a whole request may take, in milliseconds; then 408. Default 30,000. */
   readonly requestTimeout?: number;
   /**
-   * How long nothing may move on a connection, with a request or between two, in milliseconds. Above the longest poll;
-   * and a proxy must give up sooner. Default 75,000.
+   * How long a connection may be idle, with a request or between two, in milliseconds. It must be longer than the longest
+   * poll, and longer than the idle time of a proxy in front. Default 75,000.
    */
   readonly idleTimeout?: number;
   /**
@@ -34,7 +34,7 @@ export interface ServeOptions {
    * slow readers with most bytes are closed, until half of it is left. Default 32 MiB.
    */
   readonly maxBufferedBytes?: number;
-  /** Is told of trouble, in one line, each kind at most once a minute. */
+  /** Called with one line about trouble, each kind at most once a minute. */
   readonly log: (line: string) => void;
 }
 
@@ -54,9 +54,9 @@ const STATUSES: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
 };
 
-/** How late the event loop may be before that is worth a line, in milliseconds. */
-const LATE = 1_000;
-const SECOND = 1_000;
+/** From this delay of the event loop on, a line is logged. */
+const LATE_MS = 1_000;
+const WATCH_MS = 1_000;
 const DESCRIPTORS_ADVICE = "new connections are closed as they come; raise the limit (ulimit -n)";
 
 /** The most header fields of a request. More are 431. */
@@ -66,7 +66,7 @@ const STRING_BYTES = 64;
 /** A head of a browser is smaller, and is not counted. */
 const SMALL_HEAD_BYTES = 6_144;
 
-/** Makes a server for a handler; it does not listen yet. */
+/** Returns a server for a handler. It does not listen yet. */
 export function serve(handler: RequestListener, options: ServeOptions): Serving {
   const tell = throttledLog(options.log);
   const sockets = new Set<Socket>();
@@ -84,7 +84,7 @@ export function serve(handler: RequestListener, options: ServeOptions): Serving 
   server.on("listening", () => {
     server.on("error", (error) => tell("cannot accept a connection", error.message));
   });
-  // One for all, not a closure each.
+  // One function for all sockets, not a closure each.
   const forget = function (this: Socket) {
     sockets.delete(this);
   };
@@ -92,8 +92,8 @@ export function serve(handler: RequestListener, options: ServeOptions): Serving 
     sockets.add(socket);
     socket.on("close", forget);
   });
-  const watch = watchLoop(SECOND, (late) => {
-    if (late > LATE) tell("the event loop was late", `by ${Math.round(late)} ms`);
+  const watch = watchLoop(WATCH_MS, (late) => {
+    if (late > LATE_MS) tell("the event loop was late", `by ${Math.round(late)} ms`);
     if (isOutOfDescriptors()) tell("out of file descriptors", DESCRIPTORS_ADVICE);
   });
   return {
@@ -131,9 +131,9 @@ function bounded(
     maxHeaderSize: options.maxHeaderSize ?? 8_192,
     headersTimeout: options.headersTimeout ?? 10_000,
     requestTimeout: options.requestTimeout ?? 30_000,
-    // One timeout for all is set once; with this one, Node would change from one to the other and back for each poll.
+    // With a second timeout, Node would change from one to the other and back for each poll.
     keepAliveTimeout: 0,
-    // Node's default looks every 30 seconds, which would make a timeout of ten one of forty.
+    // With Node's default of 30 seconds, a timeout of ten seconds would be one of forty.
     connectionsCheckingInterval: 2_000,
     // Node would send a bare 400.
     requireHostHeader: false,
@@ -190,7 +190,7 @@ function rejectInvalid(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === "HPE_CLOSED_CONNECTION") return;
   // It closes when what is buffered was sent.
   if (socket.writableEnded) return;
-  // A browser connects in advance; an answer to what it has not asked would be taken for that to its next request.
+  // A browser connects in advance, and would take a status now for the reply to its next request.
   if (!(socket instanceof Socket) || socket.bytesRead === 0 || !socket.writable) {
     socket.destroy();
     return;
