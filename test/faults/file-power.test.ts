@@ -182,7 +182,7 @@ test.each([
       const lines = old.map((id, n) => lineOf({ id, user: "ann", text: "old", at: AT + n }));
       writeFileSync(
         join(folder, "messages.jsonl"),
-        lineOf({ holdline: 1, lastPrunedId: `${AT}-0` }) + lines.join(""),
+        lineOf({ holdline: 1, floor: `${AT}-0` }) + lines.join(""),
       );
     }
     const { images, steps, posted } = await life(folder, old);

@@ -103,7 +103,7 @@ const HEAD = lineOf({
   holdline: 1,
   about:
     "Messages, oldest first, one JSON object a line; crc is the CRC-32 of what is before it in the line. Do not edit: a line that does not match its crc is set aside.",
-  lastPrunedId: `${AT}-0`,
+  floor: `${AT}-0`,
 });
 /** The line of a message as version 1 wrote it. */
 const old = (n: number, key?: string) =>
@@ -145,7 +145,7 @@ test("a folder of version 1 with a damaged line and lines out of order keeps all
 });
 
 test("an empty folder of version 1 goes on from the id in its header", async () => {
-  writeFileSync(version1, lineOf({ holdline: 1, lastPrunedId: "9000000000000-5" }));
+  writeFileSync(version1, lineOf({ holdline: 1, floor: "9000000000000-5" }));
   const { store, lastPrunedId } = await open(folder);
   expect(lastPrunedId).toBe("9000000000000-5");
   expect((await store.append({ user: "ann", text: "a" })).id).toBe("9000000000000-6");

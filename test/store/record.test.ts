@@ -89,7 +89,7 @@ test("a segment that is cut at any byte of its last two lines keeps its complete
 
 test.each([
   ["a segment", HEADER],
-  ["a file of version 1", encode({ holdline: 1, about: "Messages, oldest first.", lastPrunedId: AFTER })],
+  ["a file of version 1", encode({ holdline: 1, about: "Messages, oldest first.", floor: AFTER })],
 ])("%s with any byte changed keeps every other message", (_, header) => {
   fc.assert(
     fc.property(anyMessages, fc.nat(), fc.integer({ min: 1, max: 255 }), (messages, place, change) => {
