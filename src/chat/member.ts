@@ -42,8 +42,8 @@ export class Member {
   isLocal = false;
   /** On how many processes the member is present. */
   processes = 0;
-  /** The newest join or leave notice of this member. */
-  lastNotice: Message | undefined = undefined;
+  /** The newest join or leave notice of this member: its id, or, until it is kept, its idempotency key. */
+  lastNotice: { readonly id: string; readonly kind?: Message["kind"] } | undefined = undefined;
   /** Where the member's plain polls are. */
   legacy: LegacyReader | undefined = undefined;
   /** How many polls are held. */

@@ -77,6 +77,8 @@ export class Members {
   get({ key, name }: { readonly key: string; readonly name: string }): Member {
     const known = this.#records.get(key);
     if (known) return known;
+    // If all records are needed, the bound is exceeded: this one is needed, too.
+    this.#makeRoom();
     const member = new Member(key, name);
     this.#records.set(key, member);
     return member;
@@ -119,7 +121,6 @@ export class Members {
     if (member?.sessionId !== session.id) return;
     const { cluster } = this.#options;
     this.#applyOwner({ ...session, id: "", since: Math.max(Date.now(), session.since) });
-    this.presence.leave(member, "logout");
     cluster?.end(session);
     await cluster?.flush();
   }
@@ -151,6 +152,7 @@ export class Members {
     member.sessionId = id;
     member.since = Math.max(since, member.since);
     member.heldUntil = id === "" ? 0 : performance.now() + this.#options.grace;
+    if (id === "" && since > 0) this.presence.leave(member, "logout");
   }
 
   #unload(member: Member, page: string | undefined): void {

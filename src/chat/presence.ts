@@ -140,7 +140,9 @@ export class Presence {
   #notify(member: Member, kind: "join" | "leave"): void {
     const { name, lastNotice } = member;
     if (this.#isStopped || lastNotice?.kind === kind || this.#names.length > MAX_NOTICE_MEMBERS) return;
-    this.#options.notify({ user: name, text: "", kind, key: `${kind} after ${lastNotice?.id ?? "0"}` });
+    const key = `${kind} after ${lastNotice?.id ?? "0"}`;
+    member.lastNotice = { id: key, kind };
+    this.#options.notify({ user: name, text: "", kind, key });
   }
 
   #sweep(): void {

@@ -4,7 +4,9 @@ import { setCookie, sign, unsign } from "../http/cookie.js";
 import type { Request } from "../http/request.js";
 import { HttpError } from "../http/response.js";
 import type { Session } from "../store/cluster.js";
+import { isStoreUnavailable } from "../store/store.js";
 import type { Auth } from "./auth.js";
+import { unavailable } from "./errors.js";
 import { makeFormKey, randomId, readFormKey } from "./form-key.js";
 import type { Members } from "./members.js";
 import type { Secrets } from "./options.js";
@@ -21,6 +23,8 @@ const MAX_VERIFIED = 20_000;
 const MAX_COOKIE_LENGTH = 512;
 /** How many cookies of our name are verified, in the order of the header: each costs a signature for each secret. */
 const MAX_COOKIES_TRIED = 8;
+
+const NO_STORE = unavailable("store_unavailable", "Your session cannot be checked now. Try again soon.");
 
 /** What a cookie holds. */
 interface SignedSession extends Session {
@@ -62,7 +66,12 @@ export class Sessions implements Auth {
     if (request.isHead) return this.#members.mayOwn(session) ? session : undefined;
     const owns = this.#members.owns(session);
     if (typeof owns === "boolean") return owns ? session : undefined;
-    return owns.then((owns) => (owns ? session : undefined));
+    return owns.then(
+      (owns) => (owns ? session : undefined),
+      (error: unknown) => {
+        throw isStoreUnavailable(error) ? NO_STORE : error;
+      },
+    );
   }
 
   /** Returns the `Set-Cookie` value for a session. */
