@@ -49,7 +49,7 @@ test("10,000 held polls all get two messages, the second posted while the first 
   const [ann, bob] = [await Person.login(server.url, "ann"), await Person.login(server.url, "bob")];
   const agent = new http.Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
   const timeOuts = async () =>
-    /^holdline_polls_total\{outcome="time-out"\} (\d+)$/m.exec((await ann.ask("metrics")).body)?.[1];
+    /^holdline_polls_total\{outcome="timeout"\} (\d+)$/m.exec((await ann.ask("metrics")).body)?.[1];
   const cursors = Array.from({ length: many }, () => "now");
   /** Polls until two messages came; gives the messages of each answer. */
   const hear = async (n: number, onMessage: () => void): Promise<string[][]> => {
