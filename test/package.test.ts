@@ -109,7 +109,7 @@ serve(chat.handler, { log: console.error });
 express().use("/chat", chat.handler).use(chat.handler);
 const message: Message = await chat.post({ user: "bot", text: "x", key: "k" });
 for await (const news of chat.follow({ since: message.id, signal: AbortSignal.timeout(1) })) {
-  const { cursor, messages, gap }: News = news;
+  const { cursor, messages, gap }: ChatBatch = news;
   console.log(cursor, messages, gap, chat.present.length, chat.waiting, StoreUnavailable.name);
 }
 const room = longPoll({ base: "http://localhost/", user: "ann" });

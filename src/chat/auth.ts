@@ -26,17 +26,19 @@ export type MemberHandler = (request: Request, session: Session, form: Fields) =
 const NOT_YOU = new HttpError(403, "not_you", "You are logged in under another name.");
 const NO_FIELDS = new Fields();
 
-/** Makes a handler that gets the caller's session, if there is one. */
+/** Makes a handler that gets the caller's session, if there is one. Behind a host's log-in, there must be one. */
 export function withSession(auth: Auth, handler: SessionHandler<Session | undefined>): Handler {
-  return (request) => after(auth.authenticate(request), (session) => handler(request, session));
+  return (request) =>
+    after(auth.authenticate(request), (session) => {
+      if (!session && auth.loginPath === undefined) throw auth.noSession;
+      return handler(request, session);
+    });
 }
 
 /** Makes a handler of a page: callers without a session are sent to the log-in page. @param base the way to the root */
 export function withPage(auth: Auth, base: string, handler: SessionHandler<Session>): Handler {
   return withSession(auth, (request, session) => {
-    if (session) return handler(request, session);
-    if (auth.loginPath === undefined) throw auth.noSession;
-    return redirect(303, base + auth.loginPath);
+    return session ? handler(request, session) : redirect(303, `${base}${auth.loginPath}`);
   });
 }
 

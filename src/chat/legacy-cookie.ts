@@ -39,3 +39,8 @@ export class LegacyCookie {
     return setCookie(this.#name, this.#prefix + cursor, { secure: this.#isSecure });
   }
 }
+
+/** Returns the `Set-Cookie` value that removes the cookie of the chat's root. */
+export function noLegacyCookie(request: Request): string {
+  return setCookie(request.cookieName(COOKIE), "", { maxAge: 0, secure: request.isSecure });
+}

@@ -6,7 +6,7 @@ import { HttpError, type HttpResponse, html, redirect } from "../http/response.j
 import type { Session } from "../store/cluster.js";
 import { isStoreUnavailable } from "../store/store.js";
 import { roomPath, slowDown, unavailable } from "./errors.js";
-import { LegacyCookie } from "./legacy-cookie.js";
+import { LegacyCookie, noLegacyCookie } from "./legacy-cookie.js";
 import type { Pages } from "./pages.js";
 import { pageKey } from "./post.js";
 import type { Room } from "./room.js";
@@ -63,7 +63,8 @@ export class Login {
   /** Answers `POST /logout`. */
   async logout(request: Request, session: Session | undefined): Promise<HttpResponse> {
     if (session) await this.#room.members.logout(session);
-    return redirect(303, "login", { "Set-Cookie": this.#sessions.noCookie(request) });
+    const cookies = [this.#sessions.noCookie(request), noLegacyCookie(request)];
+    return redirect(303, "login", { "Set-Cookie": cookies });
   }
 
   async #claim(request: Request, form: Fields): Promise<Session> {

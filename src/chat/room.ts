@@ -4,7 +4,7 @@
  */
 import { type Batch, type Cursor, compareIds, Feed, type FinishReason, type Id } from "../feed/index.js";
 import type { Session } from "../store/cluster.js";
-import type { Message, Snapshot, Store } from "../store/store.js";
+import type { Message, NewMessage, Snapshot, Store } from "../store/store.js";
 import { Counts } from "./counts.js";
 import { type LegacyStart, loadLegacy, openLegacy } from "./legacy-cursors.js";
 import type { Member, MemberPoll } from "./member.js";
@@ -80,10 +80,7 @@ export class Room {
       cancel: (poll) => this.feed.cancel(poll),
       onChange: () => this.feed.forgetReplies(),
       // A lost notice is not worth a line of its own: the store reports its trouble.
-      notify: (notice) =>
-        void Promise.resolve(notice)
-          .then((notice) => store.append(notice))
-          .catch(() => undefined),
+      notify: (notice) => void this.#notify(notice).catch(() => undefined),
     });
     this.members.start(snapshot.messages.filter(({ kind }) => kind !== undefined));
   }
@@ -192,6 +189,11 @@ export class Room {
     // A member's own join wakes none of the member's polls, and no notice wakes a plain poll.
     const polls = message.kind === "join" ? member.polls() : [];
     for (const poll of [...polls, ...this.plainPolls]) if (poll.cursor === before) poll.cursor = message.id;
+  }
+
+  /** Rejects also if a host's store throws. */
+  async #notify(notice: NewMessage): Promise<void> {
+    await this.#options.store.append(notice);
   }
 
   #encode({ cursor, gap, superseded, retry }: Batch<Message>, events: string): string {

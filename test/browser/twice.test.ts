@@ -125,7 +125,7 @@ describe.each([
     await until(() => held.length === 1);
     const client = await context.newCDPSession(page);
     await client.send("Page.stopLoading");
-    expect(page.url()).toBe(`${url}/login`);
+    expect(page.url()).toBe(`${url}/login?page`);
     await page.click("button");
     await isIn();
   });
@@ -143,7 +143,7 @@ describe.each([
     await Person.login(chat.url, "Ann");
     await page.dblclick("button");
     await page.getByText("Somebody here has this name").waitFor();
-    expect(page.url()).toBe(`${url}/login`);
+    expect(page.url()).toBe(`${url}/login?page`);
   });
 });
 

@@ -124,7 +124,7 @@ test("people stay logged in over a restart, and their cursors and keys stay good
   const { cursor } = await ann.batch("since=0&wait=0");
   await server.stop();
   await start("--port", `${server.port}`);
-  expect(await ann.post("again", { "Idempotency-Key": "k" })).toBe(first);
+  expect(await ann.post("before", { "Idempotency-Key": "k" })).toBe(first);
   const nothing = await ann.batch(`since=${cursor}&wait=0`);
   expect([texts(nothing), nothing.gap]).toEqual([[], undefined]);
   await ann.post("after");

@@ -78,7 +78,7 @@ test("a name does not keep the body that it came in", async () => {
 });
 
 test("nor does anything keep the address that was asked for", async () => {
-  const padding = "y".repeat(15_000);
+  const padding = "y".repeat(7_000);
   const come = async (_: unknown, worker: number) => {
     for (let n = 0; n < 2_000; n++) {
       const path = `chatroom/somebody-or-other-${worker}-${n}`;

@@ -92,7 +92,7 @@ describe("static files", () => {
       syncBuiltinESMExports();
       const other = await startChat();
       expect(brotli).not.toHaveBeenCalled();
-      const get = () => ask(`${other.url}/client/longpoll.js`, { headers: { "Accept-Encoding": "br" } });
+      const get = () => ask(`${other.url}/client/page.js`, { headers: { "Accept-Encoding": "br" } });
       const replies = await Promise.all([get(), get(), get()]);
       expect(replies.map(({ headers }) => headers["content-encoding"])).toEqual(["br", "br", "br"]);
       await get();
