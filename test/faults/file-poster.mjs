@@ -2,7 +2,7 @@
  * A file store in a process of its own, for tests that kill it. It takes the folder and how many messages to keep,
  * prints what happens, one thing a line, and does what it reads:
  *
- *     open <floor> <ids>   kept <id>   shown <id>   refused   said <line>
+ *     open <lastPrunedId> <ids>   kept <id>   shown <id>   refused   said <line>
  *
  * "flood" lets eight posters post until one is refused. At the end of its input it closes.
  */
@@ -16,8 +16,8 @@ const tell = (...words) => writeSync(1, `${words.join(" ")}\n`);
 const [folder = "", keep = ""] = process.argv.slice(2);
 const store = new FileStore({ folder, keep: Number(keep), warn: (line) => tell("said", line) });
 try {
-  const { floor, messages } = await store.open(({ id }) => tell("shown", id));
-  tell("open", floor, messages.map(({ id }) => id).join());
+  const { lastPrunedId, messages } = await store.open(({ id }) => tell("shown", id));
+  tell("open", lastPrunedId, messages.map(({ id }) => id).join());
 } catch (error) {
   tell("said", error.message);
   process.exit(1);
