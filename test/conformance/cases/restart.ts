@@ -1,6 +1,6 @@
 /** What a server's end shows: restarts, kills, drains, and a clock that is set. On servers that the kit starts. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { compare } from "../person.js";
+import { compare, type Person } from "../person.js";
 import { about } from "../runner.js";
 import type { Started } from "../start.js";
 import type { Trial } from "../trial.js";
@@ -11,6 +11,11 @@ const DRAIN = "The long poll: the server drains; The program: SIGTERM";
 const HOUR = 3600;
 const { cases, add } = about("restarts");
 export const restarts = cases;
+
+/** The same person at a server on another port, which may be in the cookie's name. */
+function moved({ name, cookie }: Person, from: Trial, to: Trial): Person {
+  return to.back({ name, cookie: cookie.replace(`_${from.site.base.port}=`, `_${to.site.base.port}=`) });
+}
 
 add(
   "a restart loses nothing: cursors stay good, ids grow on, keys are known",
@@ -26,9 +31,7 @@ add(
     const id = await ann.post("five", { "Idempotency-Key": "k" });
     t.equal("SIGTERM: the exit status", await before.stop(), 0);
     const [, t2] = await t.start({ data });
-    // The port may be in the cookie's name.
-    const cookie = ann.cookie.replace(`_${t1.site.base.port}=`, `_${t2.site.base.port}=`);
-    const again = t2.back({ name: ann.name, cookie });
+    const again = moved(ann, t1, t2);
     await t2.hears(again, since, [...texts, "five"]);
     const batch = await again.batch(`since=${since}&wait=0`);
     t.expect(batch.reply.sent, "no `gap`", batch.gap !== true, "gap: true");
@@ -81,7 +84,7 @@ add("a kill in the middle of posts loses none that was answered", KEPT, "started
   await before.stop("SIGKILL");
   await Promise.all(posting);
   const [, t2] = await t.start({ data });
-  const again = await Promise.all(people.map(({ name, cookie }) => t2.person(name, cookie)));
+  const again = people.map((person) => moved(person, t1, t2));
   const [reader] = again;
   if (!reader) return;
   // One that was kept, and not answered in time, may be there too.
