@@ -17,7 +17,7 @@ test: build ## install what the tests need, build, lint, type-check, test
 conformance: build ## check our own server against the contract, or another's: URL=http://host:port
 	npm run --silent conformance -- $(or $(URL),--start "node dist/server.js --port {port} --data {data} --post-rate 0 --login-rate 0")
 
-nodes: build ## test on other versions of Node, from the npm registry (NODES="22 24")
+nodes: build ## test on other versions of Node, from the npm registry (NODES="22 24 26")
 	bash test/nodes.sh
 
 bench: build ## measure, beside bare node:http and others (minutes; ONLY=holdline,bare WHAT=one,rate; PEERS=1 for all)

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# The tests need a Chromium, nginx, Redis and w3m. Take those that are there (CHROMIUM=/path/to/it, NGINX=…, REDIS=…), else
-# Debian's when we may. With arguments, only those.
+# The tests need a C compiler, Chromium, nginx, Redis and w3m. This uses those that are there (CHROMIUM=/path/to/it, NGINX=…, REDIS=…), else
+# it installs those of Debian, if it may. With arguments: only those.
 set -euo pipefail
 PATH=$PATH:/usr/sbin
-wanted=" ${*:-chromium nginx redis w3m} "
+wanted=" ${*:-cc chromium nginx redis w3m} "
 missing=""
 # A program, where it is if that is told, its command, and Debian's packages with it.
 want() {
   [[ "$wanted" != *" $1 "* ]] || [ -n "$2" ] || command -v "$3" >/dev/null || missing="$missing $4"
 }
+want cc "" cc "gcc libc6-dev"
 want chromium "${CHROMIUM:-}" chromium "chromium fonts-noto-cjk fonts-noto-color-emoji"
 want nginx "${NGINX:-}" nginx nginx-light
 want redis "${REDIS:-}" redis-server redis-server

@@ -11,7 +11,7 @@ for version in ${NODES:-22 24 26}; do
   echo "Node $("$bin/node" --version)"
   # First in the PATH, for what the tests start.
   PATH=$bin:$PATH node node_modules/vitest/vitest.mjs run --project all \
-    ${TESTS:-test/client test/embed test/http test/room test/store test/wire test/package.test.ts}
+    ${TESTS:-test/chat test/client test/embed test/feed test/http test/store test/wire test/package.test.ts}
   PATH=$bin:$PATH npm run --silent conformance -- --start \
     "node dist/server.js --port {port} --data {data} --post-rate 0 --login-rate 0"
 done
