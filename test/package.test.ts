@@ -49,6 +49,12 @@ test("holds what is needed and brings nothing along", async () => {
     "SECURITY.md",
     "deploy",
     "deploy/nginx.conf",
+    "docs",
+    "docs/how-it-works.md",
+    "examples",
+    "examples/progress",
+    "examples/progress/index.html",
+    "examples/progress/server.mjs",
     "package.json",
   ]);
   expect(all.filter((file) => /^dist\/.*\.(?!js$|d\.ts$)\w+$/.test(file) && !file.endsWith(".d.ts"))).toEqual(

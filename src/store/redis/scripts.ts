@@ -167,7 +167,9 @@ end
 for _, lease in ipairs(ask.leases) do
   local session, owner = lease.session, owner_of(lease.session.key)
   if owner and owner.id == session.id then
-    redis.call('ZADD', held, now + lease.ms, session.key)
+    -- Another process may hold the name for longer. 0 frees it.
+    if lease.ms == 0 then redis.call('ZADD', held, 0, session.key)
+    else redis.call('ZADD', held, 'GT', now + lease.ms, session.key) end
   elseif (not owner and make_room(ask.maxNames)) or (owner and owner.since < session.since) then
     set_owner(session, lease.ms)
   end
