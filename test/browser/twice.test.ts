@@ -125,7 +125,7 @@ describe.each([
     await until(() => held.length === 1);
     const client = await context.newCDPSession(page);
     await client.send("Page.stopLoading");
-    expect(page.url()).toBe(`${url}/login?page`);
+    expect(page.url()).toBe(`${url}/login`);
     await page.click("button");
     await isIn();
   });
