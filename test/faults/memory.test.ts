@@ -19,7 +19,8 @@ afterEach(async () => {
   const ann = await Person.login(server.url, "still here");
   await ann.post("all is well");
   expect(await server.stop()).toBe(0);
-  expect(server.stderr()).toBe("");
+  // On a busy machine the event loop may be late; that is no matter of memory.
+  expect(server.stderr().replace(/^holdline: the event loop was late: .*\n/gm, "")).toBe("");
 });
 
 const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
