@@ -269,6 +269,20 @@ test("a host that has answered already, by a time-out of its own, is not disturb
   feed.push(1);
 });
 
+test("a host that has begun an answer of its own can end it, whatever is pushed meanwhile", async () => {
+  const errors: unknown[] = [];
+  const { feed, url, server } = await start({ onError: (error) => errors.push(error) });
+  server.prependListener("request", (_, res) => {
+    setImmediate(() => {
+      res.writeHead(504).write("too ");
+      feed.push(1);
+      setTimeout(() => res.end("slow"), 50);
+    });
+  });
+  expect(await request(`${url}?since=now&wait=60`)).toMatchObject({ status: 504, body: "too slow" });
+  expect([errors, feed.waiting]).toEqual([[], 0]);
+});
+
 test("as a middleware it keeps the headers of the host, and leaves other methods to the next handler", async () => {
   const feed = new Feed<number>();
   const handler = longPollHandler(feed);

@@ -83,17 +83,22 @@ test("a request behind a reply that closes the connection is dropped, and nothin
 test("a request that Node reads after the reply that closes its connection is not executed", async () => {
   const { feed, port, read } = await start();
   feed.push(1);
+  const older = json(`http://127.0.0.1:${port}/?since=now&wait=60&client=page`);
+  await until(() => feed.waiting === 1);
   for (let turns = 0; turns < 40; turns++) {
     const before = read();
     const raw = new Raw(port);
     // The second waits for its turn, which never comes. Node gives the socket to the one that comes after the reply.
     raw.send(line("since=0&wait=0&last"), line("since=0&wait=0"));
     for (let turn = 0; turn < turns % 8; turn++) await new Promise((resolve) => setImmediate(resolve));
-    raw.send(line("since=0&wait=0"), line("since=now&wait=60"), line("since=x"));
+    raw.send(line("since=0&wait=0&client=page"), line("since=now&wait=60"), line("since=x"));
     await raw.closed;
-    expect([raw.statuses, feed.waiting]).toEqual([[200], 0]);
+    expect([raw.statuses, feed.waiting]).toEqual([[200], 1]);
     expect(read()).toBeGreaterThan(before);
   }
+  feed.push(2);
+  // None of them superseded this one.
+  expect(await older).toMatchObject({ events: [2] });
 });
 
 test("a drain answers the held poll, closes its connection, and drops what is queued behind it", async () => {

@@ -154,6 +154,14 @@ test("polls that end with their wait and never come back leave no timer either",
   expect(vi.getTimerCount()).toBe(0);
 });
 
+test("clients that never come back after their wait are forgotten, so they use up no place", () => {
+  for (let n = 0; n < 100; n++) hold("ann", `page ${n}`);
+  vi.advanceTimersByTime(2100);
+  // With 100 other clients remembered, this one would be one too many.
+  waiters.finish(hold("bob", "page"), "events");
+  expect(vi.getTimerCount()).toBe(1);
+});
+
 test("one poll after the other needs one timer for a client, and none without a client", () => {
   for (let n = 0; n < 1000; n++) waiters.finish(hold("ann", "page"), "events");
   expect(vi.getTimerCount()).toBe(1);
