@@ -7,6 +7,7 @@ import type { Socket } from "node:net";
 import { pendingRequests } from "./memory.js";
 import { Request, type RequestOptions } from "./request.js";
 import { HttpError, type HttpResponse, json, type Result, send } from "./response.js";
+import { ServedRequest } from "./served.js";
 
 /** Answers a request. An `HttpError` is sent as such; any other error is a fault of ours, and a 500. */
 export type Handler = (request: Request) => Result | Promise<Result>;
@@ -148,15 +149,16 @@ export class Router {
     return NOT_FOUND;
   }
 
-  #finish(request: Request, result: Result): void {
-    if (typeof result !== "symbol") this.#send(request, result);
+  #finish({ req, res }: Request, result: Result): void {
+    if (typeof result !== "symbol") this.#send(res, result);
+    else if (req instanceof ServedRequest && !res.writableEnded) req.hold();
   }
 
   #fail(request: Request, error: unknown): void {
     let fault = error;
     if (error instanceof HttpError) {
       try {
-        this.#send(request, this.#options.toResponse(request, error));
+        this.#send(request.res, this.#options.toResponse(request, error));
         return;
       } catch (failure) {
         fault = failure;
@@ -165,12 +167,11 @@ export class Router {
     this.#options.onError(fault);
     // After the head of a reply, only closing the connection tells that it failed.
     if (request.res.headersSent) request.res.destroy();
-    else this.#send(request, INTERNAL);
+    else this.#send(request.res, INTERNAL);
   }
 
   /** Sends a response. If that throws, because a host has wrapped `res`, it is a 500, or the connection is closed. */
-  #send(request: Request, response: HttpResponse): void {
-    const { res } = request;
+  #send(res: ServerResponse, response: HttpResponse): void {
     if (this.#options.closing()) res.shouldKeepAlive = false;
     try {
       const bytes = send(res, response);
@@ -178,7 +179,7 @@ export class Router {
     } catch (error) {
       this.#options.onError(error);
       if (res.headersSent || response === INTERNAL) res.destroy();
-      else this.#send(request, INTERNAL);
+      else this.#send(res, INTERNAL);
     }
   }
 }

@@ -1,17 +1,12 @@
 /** The HTTP server of the program: Node's own, with bounds on everything that a stranger can hold open. */
 import { closeSync, openSync } from "node:fs";
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  ServerResponse,
-} from "node:http";
-import { Socket } from "node:net";
+import { createServer, type RequestListener, type Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { devNull } from "node:os";
-import type { Duplex } from "node:stream";
+import { rejectHead, rejectInvalid } from "./invalid.js";
 import { watchLoop } from "./loop-delay.js";
-import { BufferedReplies, pendingRequests } from "./memory.js";
+import { BufferedReplies } from "./memory.js";
+import { countHead, ServedRequest } from "./served.js";
 import { stopServer } from "./stop.js";
 import { throttledLog } from "./throttled-log.js";
 
@@ -49,28 +44,19 @@ export interface Serving {
   stop(): Promise<void>;
 }
 
-const STATUSES: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
-  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
-};
-
 /** From this delay of the event loop on, a line is logged. */
 const LATE_MS = 1_000;
 const WATCH_MS = 1_000;
 const DESCRIPTORS_ADVICE = "new connections are closed as they come; raise the limit (ulimit -n)";
 
-/** The most header fields of a request. More are 431. */
+/** A request with this many header fields or more is 431. */
 const MAX_HEADERS = 64;
-/** What a string takes beside its characters, and its place in a list, in bytes. */
-const STRING_BYTES = 64;
-/** A head of a browser is smaller, and is not counted. */
-const SMALL_HEAD_BYTES = 6_144;
 
 /** Returns a server for a handler. It does not listen yet. */
 export function serve(handler: RequestListener, options: ServeOptions): Serving {
   const tell = throttledLog(options.log);
   const sockets = new Set<Socket>();
-  const buffered = new BufferedReplies(sockets, options.maxBufferedBytes ?? 32 * 1024 * 1024);
+  const buffered = new BufferedReplies(sockets, options.maxBufferedBytes ?? 16 * 1024 * 1024);
   let stopped: Promise<void> | undefined;
   const onBuffered = (bytes: number) => {
     const closed = buffered.add(bytes);
@@ -112,22 +98,22 @@ function bounded(
   onBuffered: (bytes: number) => void,
   isStopping: () => boolean,
 ): Server {
-  class BoundedResponse extends ServerResponse {
+  class StoppingResponse extends ServerResponse {
     override writeHead(...args: unknown[]): this {
       if (isStopping()) this.shouldKeepAlive = false;
       return Reflect.apply(super.writeHead, this, args);
     }
-
-    /** Reports what the socket could not send at once. Nothing is to be done for a client that reads. */
-    override end(...args: unknown[]): this {
-      Reflect.apply(super.end, this, args);
-      const bytes = this.socket?.writableLength ?? 0;
-      if (bytes > 0) onBuffered(bytes);
-      return this;
-    }
   }
+  // One function for all responses, not a closure each. For a client that reads, there is nothing to do.
+  const replied = function (this: ServerResponse) {
+    const bytes = this.socket?.writableLength ?? 0;
+    if (bytes === 0) return;
+    countHead(this.req, this);
+    onBuffered(bytes);
+  };
   const limits = {
-    ServerResponse: BoundedResponse,
+    IncomingMessage: ServedRequest,
+    ServerResponse: StoppingResponse,
     maxHeaderSize: options.maxHeaderSize ?? 8_192,
     headersTimeout: options.headersTimeout ?? 10_000,
     requestTimeout: options.requestTimeout ?? 30_000,
@@ -139,7 +125,14 @@ function bounded(
     requireHostHeader: false,
   };
   const listener: RequestListener = (req, res) => {
-    if (boundHead(req, res)) handler(req, res);
+    // Node drops fields beyond its limit without a word.
+    if (req.rawHeaders.length >= 2 * MAX_HEADERS) {
+      rejectHead(req, res);
+      return;
+    }
+    res.on("prefinish", replied);
+    handler(req, res);
+    if (!res.writableEnded) countHead(req, res);
   };
   const server = createServer(limits, listener);
   // An unknown expectation is ignored (RFC 9110, section 10.1.1). Node would send a bare 417.
@@ -148,65 +141,6 @@ function bounded(
   server.maxConnections = options.maxConnections ?? 12_000;
   server.timeout = options.idleTimeout ?? 75_000;
   return server;
-}
-
-/** Counts the memory of a large head until its reply is sent. Returns false if it has too many fields, which is 431. */
-function boundHead(req: IncomingMessage, res: ServerResponse): boolean {
-  const { rawHeaders, socket } = req;
-  // Node drops what is beyond its limit without a word.
-  if (rawHeaders.length >= 2 * MAX_HEADERS) {
-    res
-      .writeHead(431, { "X-Content-Type-Options": "nosniff", Connection: "close", "Content-Length": 0 })
-      .end();
-    return false;
-  }
-  let bytes = (req.url ?? "").length;
-  for (const text of rawHeaders) bytes += text.length + STRING_BYTES;
-  if (bytes <= SMALL_HEAD_BYTES) {
-    readNothing(req);
-    return true;
-  }
-  pendingRequests.add(socket, bytes);
-  res.once("close", () => pendingRequests.add(socket, -bytes));
-  return true;
-}
-
-/**
- * Reads a request that has no body (RFC 9112, 6.3). When nobody has read a request before it is answered, Node goes
- * through all of a stream's motions to its end, which was 6% of a delivery. The price: such a request never tells of its
- * "end" or "close", as the reply does, and Node keeps it with its idle connection until the next one.
- */
-function readNothing(req: IncomingMessage): void {
-  const { "content-length": length, "transfer-encoding": coding } = req.headers;
-  if (length === undefined && coding === undefined) req.read();
-}
-
-/**
- * Answers bytes that Node's parser does not accept, or a request that takes too long, with a bare status and closes. If the
- * client waits for the reply to an earlier request, it would take the status for that: then the connection only closes.
- */
-function rejectInvalid(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // Bytes behind a request with `Connection: close`: its reply closes the connection, and nothing may stand before it.
-  if (error.code === "HPE_CLOSED_CONNECTION") return;
-  // It closes when what is buffered was sent.
-  if (socket.writableEnded) return;
-  // A browser connects in advance, and would take a status now for the reply to its next request.
-  if (!(socket instanceof Socket) || socket.bytesRead === 0 || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  if (!isReplyPending(socket)) {
-    const status = STATUSES[error.code ?? ""] ?? "400 Bad Request";
-    const headers = "X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: 0";
-    socket.write(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n`);
-  }
-  socket.destroySoon();
-}
-
-/** Whether a complete request waits for its reply, or a reply has begun. Node keeps the current response with the socket. */
-function isReplyPending(socket: Socket): boolean {
-  const response = "_httpMessage" in socket ? socket._httpMessage : undefined;
-  return response instanceof ServerResponse && (response.req.complete || response.headersSent);
 }
 
 /** Whether no file can be opened. Node does not say so: it accepts each new connection and closes it at once. */

@@ -1,0 +1,91 @@
+/** Requests that would use much memory if they were kept: the connections that use most are closed, and all others served. */
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Person, texts } from "../wire/person.js";
+import { type Server, startServer } from "../wire/server.js";
+
+let server: Server;
+let ann: Person;
+const sockets: Socket[] = [];
+let closed = 0;
+beforeEach(async () => {
+  server = await startServer();
+  ann = await Person.login(server.url, "ann");
+  closed = 0;
+});
+/** The largest resident memory so far, in MB. Generous: mix.mjs measures it. */
+const peak = () =>
+  Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1]) / 1024;
+afterEach(async () => {
+  const bob = await Person.login(server.url, "bob");
+  const { cursor } = await ann.batch("since=now&wait=0");
+  await bob.post("all is well");
+  expect(texts(await ann.batch(`since=${cursor}&wait=0`))).toEqual(["all is well"]);
+  expect(peak()).toBeLessThan(300);
+  for (const socket of sockets.splice(0)) socket.destroy();
+  expect(await server.stop()).toBe(0);
+});
+
+/** Opens a connection that reads nothing if it is to be paused, and writes. */
+async function send(bytes: string, paused = false): Promise<Socket> {
+  const socket = connect(server.port, "127.0.0.1").on("error", () => {});
+  sockets.push(socket);
+  if (paused) socket.pause();
+  else socket.resume();
+  let isOpen = true;
+  socket.on("close", () => {
+    closed += isOpen ? 1 : 0;
+    isOpen = false;
+  });
+  await Promise.race([new Promise((resolve) => socket.write(bytes, resolve)), once(socket, "close")]);
+  return socket;
+}
+
+const head = (line: string, ...fields: string[]) =>
+  [`${line} HTTP/1.1`, "Host: x", `Cookie: ${ann.cookie}`, ...fields, "", ""].join("\r\n");
+const FORM = "Content-Type: application/x-www-form-urlencoded";
+/** Lets the server read what was sent, until something is so. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await ann.batch("since=now&wait=0");
+}
+
+test("clients that read no reply are closed", async () => {
+  for (let n = 0; n < 1_000; n++) await ann.post("x".repeat(1_990));
+  const batches = (n: number) =>
+    Array.from({ length: 16 }, (_, i) => head(`GET /get_post/ann?since=${n}-${i}&wait=0`)).join("");
+  for (let n = 0; n < 120; n++) await send(batches(n), true);
+  await until(() => server.stderr() !== "");
+  expect(server.stderr()).toMatch(/^holdline: too many bytes are buffered: \d+ slow readers are closed\n/);
+});
+
+test("bodies that do not end are closed, the largest first", async () => {
+  const body = (bytes: number) =>
+    head("POST /put_post/ann", FORM, "Content-Length: 65536") + "b".repeat(bytes);
+  const small = await send(body(100));
+  for (let n = 0; n < 600; n++) await send(body(65_000));
+  await until(() => closed > 100);
+  expect(small.destroyed).toBe(false);
+});
+
+test("requests that wait behind a held poll are closed, the most first", async () => {
+  const poll = (n: number) => head(`GET /get_post/ann?since=now&wait=60&client=${n}`);
+  const large = head("GET /who", `X-Large: ${"x".repeat(7_000)}`);
+  const modest = await send(poll(0) + large);
+  for (let n = 1; n < 300; n++) await send(poll(n) + large.repeat(16));
+  await until(() => closed > 50);
+  expect(modest.destroyed).toBe(false);
+});
+
+test("polls that are held keep neither a large head nor a large body", async () => {
+  const client = (n: number) => `/get_post/ann?since=now&wait=60&client=${n}`;
+  const body = `a=${"b".repeat(65_000)}`;
+  for (let n = 0; n < 1_500; n += 3) {
+    await send(head(`GET ${client(n)}`, `X-Large: ${"x".repeat(7_000)}`));
+    await send(head(`POST ${client(n + 1)}`, FORM, `Content-Length: ${body.length}`) + body);
+    await send(head(`GET ${client(n + 2)}`, `Content-Length: ${body.length}`) + body);
+  }
+  expect(closed).toBe(0);
+  expect(peak()).toBeLessThan(200);
+});
