@@ -1,6 +1,8 @@
 /** Errors and paths that several handlers share. */
 import { HttpError } from "../http/response.js";
 
+export const BAD_BEFORE = new HttpError(400, "bad_cursor", "`before` is not the id of a message.");
+
 /** Returns a 503: nothing was kept, and the caller may try again after some seconds. */
 export function unavailable(
   code: "draining" | "store_unavailable" | "too_many_waiters",

@@ -1,11 +1,12 @@
 /** Logging in and out, and the room's page. */
+import { isId } from "../feed/index.js";
 import type { Fields } from "../http/form.js";
 import { clientSubnet, RateLimiter } from "../http/rate-limit.js";
 import type { Request } from "../http/request.js";
 import { HttpError, type HttpResponse, html, redirect } from "../http/response.js";
 import type { Session } from "../store/cluster.js";
 import { isStoreUnavailable } from "../store/store.js";
-import { roomPath, slowDown, unavailable } from "./errors.js";
+import { BAD_BEFORE, roomPath, slowDown, unavailable } from "./errors.js";
 import { LegacyCookie, noLegacyCookie } from "./legacy-cookie.js";
 import type { Pages } from "./pages.js";
 import { pageKey } from "./post.js";
@@ -88,19 +89,28 @@ export class Login {
   }
 }
 
-/** Answers `GET /chatroom/:user/`. */
+/** Answers `GET /chatroom/:user/`, and `?before=<id>` for the messages before that id. */
 export function roomPage(room: Room, pages: Pages, request: Request, session: Session): HttpResponse {
+  const { feed, members } = room;
   if (request.params.user !== session.name) return redirect(303, `../../${roomPath(session.name)}`);
+  const query = request.query();
+  const before = query?.get("before");
+  if (before !== undefined && !isId(before)) throw BAD_BEFORE;
   // A link of another site leads here too, but it makes nobody present and moves no cursor.
-  if (!request.isHead && !request.isForeign()) room.members.presence.touch(room.open(session));
-  const { events } = room.feed.readBefore("now", PAGE_MESSAGES);
+  if (!request.isHead && !request.isForeign()) {
+    members.presence.touch(before === undefined ? room.open(session) : members.get(session));
+  }
+  const { events, more } = feed.readBefore(before ?? "now", PAGE_MESSAGES);
   const view = {
     user: session.name,
     key: pageKey(),
-    names: room.members.presence.names,
-    isStill: request.query()?.get("still") !== undefined,
+    names: members.presence.names,
+    isStill: query?.get("still") !== undefined,
     messages: events.map(({ event }) => event),
-    cursor: room.feed.lastId,
+    more,
+    ...(before !== undefined && { before }),
+    // On a page of older messages, the script continues after the last of them.
+    cursor: before === undefined ? feed.lastId : (events.at(-1)?.id ?? feed.lastPrunedId),
   };
   return html(200, pages.chatroom(request, view));
 }

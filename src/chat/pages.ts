@@ -24,8 +24,12 @@ export interface RoomView {
   readonly user: string;
   /** The idempotency key of its form. */
   readonly key: string;
-  /** The newest messages, oldest first. */
+  /** The newest messages, or the newest ones before `before`; oldest first. */
   readonly messages: readonly Message[];
+  /** Whether older messages are kept. The link to them is `?before=`, with the id of the first message. */
+  readonly more: boolean;
+  /** The id that the caller asked for with `?before=`. Absent on the page of the newest messages. */
+  readonly before?: string;
   /** The cursor after these messages. */
   readonly cursor: string;
   /** The names of the present members, in order. */

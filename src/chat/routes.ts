@@ -5,7 +5,7 @@ import { HttpError, type HttpResponse, json, noContent, redirect, text } from ".
 import type { Handler } from "../http/router.js";
 import type { Session } from "../store/cluster.js";
 import { type Auth, withPage } from "./auth.js";
-import { roomPath, unavailable } from "./errors.js";
+import { BAD_BEFORE, roomPath, unavailable } from "./errors.js";
 import { parsePage } from "./poll.js";
 import type { Room } from "./room.js";
 
@@ -16,7 +16,6 @@ const DEFAULT_HISTORY = 50;
 
 const FOREIGN = new HttpError(403, "foreign_origin", "This request came from another site.");
 const BAD_LIMIT = new HttpError(400, "bad_request", `\`limit\` is a whole number from 1 to ${MAX_HISTORY}.`);
-const BAD_BEFORE = new HttpError(400, "bad_cursor", "`before` is not the id of a message.");
 
 /** Refuses requests that a page of another site made the browser send, with the member's cookie. */
 export function refuseForeign(handler: Handler): Handler {

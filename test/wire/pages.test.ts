@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { chatPerTest } from "./chat.js";
-import { ask, FORM, HTML, login, Person } from "./person.js";
+import { ask, code, FORM, HTML, login, Person } from "./person.js";
 import { startServer } from "./server.js";
 
 const start = chatPerTest();
@@ -76,6 +76,37 @@ test("every page has the guards, and nothing in it that they would stop", async 
       expect(script).toMatch(/ src="| type="application\/json"/);
     expect(body).not.toMatch(/<style|<[^>]* (on\w+|style)=|href="(javascript|data):/i);
   }
+});
+
+test("the room page shows the newest messages before an id, and its script continues after the last of them", async () => {
+  const { url, chat } = await start();
+  const ids: string[] = [];
+  for (let n = 0; n < 250; n++) ids.push((await chat.post({ user: "bot", text: `${n}` })).id);
+  const ann = await Person.login(url, "ann");
+  const page = async (query: string) => {
+    const { status, body } = await ann.ask(`chatroom/ann/${query}`);
+    const shown = [...body.matchAll(/<li[^>]* data-id="([^"]*)"><bdi/g)].map(([, id]) => id);
+    return { status, shown, cursor: / data-cursor="([^"]*)"/.exec(body)?.[1] };
+  };
+  // The join notice of ann is the newest message, and takes one of the hundred places.
+  const before = (index: number) => `?before=${ids[index]}`;
+  expect(await page("")).toMatchObject({ status: 200, shown: ids.slice(151) });
+  expect(await page(before(151))).toEqual({ status: 200, shown: ids.slice(51, 151), cursor: ids[150] });
+  expect(await page(before(51))).toEqual({ status: 200, shown: ids.slice(0, 51), cursor: ids[50] });
+  const oldest = await page(before(0));
+  expect(oldest.shown).toEqual([]);
+  const { gap, messages } = await ann.batch(`since=${oldest.cursor}&wait=0`);
+  expect([gap, messages[0]?.id]).toEqual([undefined, ids[0]]);
+  ann.close();
+});
+
+test("a malformed before in the address of the room page is a bad_cursor", async () => {
+  const { url } = await start();
+  const ann = await Person.login(url, "ann");
+  for (const before of ["", "x", "0", "now", "1-", "-1", "1-1-1"]) {
+    expect(code(await ann.ask(`chatroom/ann/?before=${before}`))).toEqual([400, "bad_cursor"]);
+  }
+  ann.close();
 });
 
 describe("no user text gets out of its place", () => {
