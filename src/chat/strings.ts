@@ -1,29 +1,26 @@
-/**
- * All words of the pages, in each language that we speak; the script in the page gets its share of them with the page.
- * What a program reads (the JSON of errors, the log) stays in English and is not here.
- */
+/** All words of the pages, in each language. What a program reads (the JSON of errors, the log) is English and not here. */
 import { parseAccept } from "../http/accept.js";
 
 const EN = {
   lang: "en",
   page: {
-    tagline: "A room to talk in. Nothing to install.",
+    tagline: "A chat room in your browser. Nothing to install.",
     yourName: "Your name",
-    nameNote: "It stands beside what you say.",
-    inside: "You are in as {name}.",
-    enter: "Enter the room",
-    toForm: "Skip to writing",
+    nameNote: "Shown next to your messages.",
+    inside: "You are logged in as {name}.",
+    enter: "Join the room",
+    toForm: "Skip to message box",
     logOut: "Log out",
     here: "{n} here",
-    people: "Who is here",
+    people: "People here",
     log: "Conversation",
     message: "Message",
     hint: "Enter sends, Shift+Enter makes a new line",
     send: "Send",
-    renewing: "Without scripts, this page renews itself every 20 seconds. Times are UTC.",
-    still: "This page stands still until you send something or renew it. Times are UTC.",
-    renew: "Renew it now",
-    stop: "Stand still while I write",
+    renewing: "Without scripts, this page refreshes every 20 seconds. Times are UTC.",
+    still: "Refresh is paused until you send a message. Times are UTC.",
+    renew: "Refresh now",
+    stop: "Pause refresh",
     back: "Back to the room",
   },
   script: {
@@ -37,7 +34,7 @@ const EN = {
     lost: "Connection lost. Trying again…",
     offline: "You are offline.",
     restarting: "The server is restarting…",
-    superseded: "The conversation goes on in another window.",
+    superseded: "This conversation is open in another window.",
     no_session: "You are logged out.",
     not_you: "You are logged in under another name now.",
     refused: "The server has ended the connection.",
@@ -52,31 +49,31 @@ const EN = {
     tooLong: "A message has at most 2,000 characters; this one has {n}.",
   },
   errors: {
-    bad_request: "The server could not make sense of this request.",
-    bad_cursor: "There is no such place in the conversation.",
-    bad_name: "This name will not do: 1 to 32 characters, no slashes, nothing invisible.",
-    bad_message: "A message has 1 to 2,000 characters, and no control characters.",
-    key_reused: "This key was already used for another message. Nothing was sent.",
-    name_taken: "Somebody here has this name. Choose another, or try again in half a minute.",
+    bad_request: "The server did not understand this request.",
+    bad_cursor: "This place in the conversation was not found.",
+    bad_name: "Use 1–32 characters, no slashes or invisible characters.",
+    bad_message: "A message has 1 to 2,000 characters and no control characters.",
+    key_reused: "This form was already used for another message. Nothing was sent.",
+    name_taken: "That name is taken. Choose another, or try again in 30 seconds.",
     no_session: "You are not logged in.",
-    no_host_session: "Log in at this site first, then come back.",
+    no_host_session: "Log in to this site first, then come back.",
     not_you: "You are logged in under another name.",
-    foreign_origin: "This came from another site, so nothing was done.",
-    not_found: "There is nothing here.",
-    method_not_allowed: "This address does something else.",
-    too_large: "That is too long to be sent.",
-    unsupported_type: "The server does not read this kind of content.",
-    slow_down: "That was a lot at once. Wait a few seconds, then try again.",
+    foreign_origin: "This request came from another site and was ignored.",
+    not_found: "Page not found.",
+    method_not_allowed: "This address does not support that action.",
+    too_large: "That is too long to send.",
+    unsupported_type: "The server does not accept this type of content.",
+    slow_down: "Too many requests. Wait a few seconds, then try again.",
     too_many_waiters: "The room is full. Try again soon.",
-    store_unavailable: "Messages cannot be kept at the moment. Nothing was sent; try again soon.",
+    store_unavailable: "Messages cannot be saved right now. Nothing was sent. Try again soon.",
     draining: "The server is restarting. Try again in a moment.",
-    unreachable: "Not sent: the server cannot be reached.",
-    internal: "Something broke on our side.",
+    unreachable: "Not sent. The server cannot be reached.",
+    internal: "Something went wrong on our side. Try again soon.",
   },
 };
 
 /**
- * The words of one language: its tag for `lang`, what the templates are filled with, what the script says, and, by the
+ * The words of one language: its tag for `lang`, the values of the templates, the words of the script, and, by the
  * protocol's code, what went wrong and what to do. `{n}` stands for a number, `{name}` for a person.
  */
 export interface Strings {
@@ -89,23 +86,23 @@ export interface Strings {
 const ZH: Strings = {
   lang: "zh-CN",
   page: {
-    tagline: "打开就能聊，无需安装。",
+    tagline: "打开浏览器就能聊，无需安装。",
     yourName: "你的名字",
-    nameNote: "它会显示在你说的话旁边。",
-    inside: "你已用“{name}”这个名字进入。",
-    enter: "进入聊天室",
-    toForm: "跳到输入框",
+    nameNote: "显示在你的消息旁边。",
+    inside: "你已以“{name}”的身份登录。",
+    enter: "加入聊天室",
+    toForm: "跳到消息输入框",
     logOut: "退出",
     here: "{n} 人在线",
-    people: "谁在这里",
+    people: "在线的人",
     log: "聊天记录",
     message: "消息",
     hint: "回车发送，Shift+回车换行",
     send: "发送",
-    renewing: "脚本未启用，页面每 20 秒自动刷新一次。时间为世界时。",
-    still: "在你发送或刷新之前，页面不会变动。时间为世界时。",
+    renewing: "脚本未启用，页面每 20 秒自动刷新一次。时间为协调世界时。",
+    still: "自动刷新已暂停，发送消息后恢复。时间为协调世界时。",
     renew: "立即刷新",
-    stop: "写完之前别刷新",
+    stop: "暂停刷新",
     back: "返回聊天室",
   },
   script: {
@@ -119,54 +116,54 @@ const ZH: Strings = {
     lost: "连接已断开，正在重试…",
     offline: "你已离线。",
     restarting: "服务器正在重启…",
-    superseded: "对话已转到另一个窗口。",
+    superseded: "此对话已在另一个窗口中打开。",
     no_session: "你已退出登录。",
     not_you: "你现在用的是另一个名字。",
     refused: "服务器结束了连接。",
     logIn: "重新登录",
-    reload: "重新加载页面",
+    reload: "重新加载",
     failed: "实时更新未能启动。",
     newMessage: "1 条新消息",
     newMessages: "{n} 条新消息",
     sending: "发送中…",
     again: "重新发送",
     drop: "删除",
-    tooLong: "一条消息最多 2000 个字符，这条有 {n} 个。",
+    tooLong: "一条消息最多 2,000 个字符，这条有 {n} 个。",
   },
   errors: {
     bad_request: "服务器无法理解这个请求。",
     bad_cursor: "聊天记录里没有这个位置。",
-    bad_name: "这个名字不行：要 1 到 32 个字符，不含斜杠和不可见字符。",
-    bad_message: "一条消息要 1 到 2000 个字符，不含控制字符。",
-    key_reused: "这个键已用于另一条消息，内容没有发送。",
-    name_taken: "这里已经有人用这个名字了。换一个，或者半分钟后再试。",
+    bad_name: "请使用 1–32 个字符，不能含斜杠或不可见字符。",
+    bad_message: "消息需为 1 到 2,000 个字符，且不含控制字符。",
+    key_reused: "这个表单已用于另一条消息，内容没有发送。",
+    name_taken: "这个名字已有人使用。请换一个，或 30 秒后再试。",
     no_session: "你还没有登录。",
     no_host_session: "请先在本网站登录，然后再回来。",
     not_you: "你登录的是另一个名字。",
-    foreign_origin: "这个请求来自别的网站，没有执行。",
-    not_found: "这里什么也没有。",
-    method_not_allowed: "这个地址不是这样用的。",
+    foreign_origin: "这个请求来自其他网站，已被忽略。",
+    not_found: "找不到页面。",
+    method_not_allowed: "此地址不支持该操作。",
     too_large: "内容太长，无法发送。",
-    unsupported_type: "服务器不接受这种内容。",
-    slow_down: "发得太快了。等几秒再试。",
+    unsupported_type: "服务器不接受这种类型的内容。",
+    slow_down: "操作太频繁，请等几秒再试。",
     too_many_waiters: "聊天室满了，请稍后再试。",
-    store_unavailable: "消息暂时无法保存，什么都没有发出，请稍后再试。",
+    store_unavailable: "消息暂时无法保存，内容没有发送，请稍后再试。",
     draining: "服务器正在重启，请稍等再试。",
-    unreachable: "未能发送：连不上服务器。",
-    internal: "我们这边出了点问题。",
+    unreachable: "未发送：无法连接服务器。",
+    internal: "我们这边出了点问题，请稍后再试。",
   },
 };
 
 /**
- * The words for a caller, by `Accept-Language`: the wanted language among those that we have, else English. Every
- * Chinese gets Simplified: most who read Traditional would rather have it than English.
+ * Returns the words for an `Accept-Language` header, English by default. Every Chinese gets Simplified: most readers of
+ * Traditional prefer it to English.
  */
 export function stringsFor(acceptLanguage = ""): Strings {
   let chosen: Strings = EN;
   let most = 0;
   for (const { value, q } of parseAccept(acceptLanguage)) {
     const known = [EN, ZH].find(({ lang }) => value.split("-")[0] === lang.split("-")[0]);
-    // Of two that are wanted alike, the first.
+    // The first of two with the same weight.
     if (!known || !(q > most)) continue;
     chosen = known;
     most = q;

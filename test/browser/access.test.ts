@@ -106,7 +106,7 @@ test("a person with a keyboard logs in, reads, writes, looks who is here, and go
   expect(await focused(page)).toEqual({ what: "name", seen: true });
   await page.keyboard.type("Ann, typing");
   await page.keyboard.press("Tab");
-  expect(await focused(page)).toEqual({ what: "Enter the room", seen: true });
+  expect(await focused(page)).toEqual({ what: "Join the room", seen: true });
   await page.keyboard.press("Enter");
   await connected(page);
   expect(await focused(page)).toEqual({ what: "message", seen: true });
@@ -123,7 +123,7 @@ test("a person with a keyboard logs in, reads, writes, looks who is here, and go
     expect(seen).toBe(true);
     back.push(`${what}`);
   }
-  expect(back).toEqual(["scroller", "Log out", expect.stringMatching(/^\d+ here$/), "Skip to writing"]);
+  expect(back).toEqual(["scroller", "Log out", expect.stringMatching(/^\d+ here$/), "Skip to message box"]);
   await page.keyboard.press("Enter");
   expect((await focused(page)).what).toBe("message");
   for (let n = 0; n < 3; n++) await page.keyboard.press("Shift+Tab");

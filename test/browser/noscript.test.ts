@@ -34,7 +34,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test("one logs in, reads, writes, renews the page and leaves", async () => {
+test("a person logs in, reads, writes, refreshes the page and logs out", async () => {
   await ben.post("see https://example.com/\nand the second line");
   await enter(page, server.url, "Ann");
   await page.getByText("and the second line").waitFor();
@@ -57,7 +57,7 @@ test("one logs in, reads, writes, renews the page and leaves", async () => {
   await page.waitForURL("**/login");
 });
 
-test("the page renews itself, unless one asks it to stand still", async () => {
+test("the page refreshes itself unless refresh is paused", async () => {
   await enter(page, server.url, "Cat");
   // Every 20 seconds; here, as soon as it may.
   await page.route("**/chatroom/**", async (route) => {
@@ -97,7 +97,7 @@ test("w3m shows the room as text, and posts to it", async () => {
   for (const line of [
     /Eve \d\d:\d\d/,
     /the first line\n *and the second/,
-    /Renew it now/,
+    /Refresh now/,
     /Log out/,
     /Message.* Send/,
   ]) {

@@ -116,7 +116,7 @@ describe("if the script fails to start, the page says so and refreshes itself", 
     });
     await page.goto(page.url());
     await page.getByText("Live updates failed to start.").waitFor();
-    await page.getByText("this page renews itself").waitFor();
+    await page.getByText("this page refreshes every 20 seconds").waitFor();
     await ben.post(`meanwhile ${name}`);
     await page.getByText(`meanwhile ${name}`).waitFor();
     const { at } = (await ben.batch("since=0&wait=0")).messages[0] ?? { at: 0 };
@@ -124,7 +124,7 @@ describe("if the script fails to start, the page says so and refreshes itself", 
     expect(times[0]).toBe(new Date(at).toISOString().slice(11, 16));
     await page.click("footer a:last-child");
     await page.waitForURL("**/?still");
-    await page.getByText("This page stands still").waitFor();
+    await page.getByText("Refresh is paused").waitFor();
     await page.fill("#message", `by the form ${name}`);
     await page.click("#composer button");
     await shows(page, `by the form ${name}`);

@@ -69,7 +69,7 @@ test("under a mount path, everything that the pages ask for is below it", async 
 test("who comes to the log-in page while logged in gets back to the room with one click", async () => {
   const page = await join(browser, server.url, "Eve");
   await page.goto(`${server.url}/login`);
-  await page.getByText("You are in as Eve.").waitFor();
+  await page.getByText("You are logged in as Eve.").waitFor();
   await page.click("text=Back to the room");
   await connected(page);
   await page.context().close();
@@ -103,7 +103,7 @@ test("behind a host's log-in the page talks under the host's name, and has no lo
   const url = `http://127.0.0.1:${(host.address() as AddressInfo).port}/chat`;
   const stranger = await (await browser.newContext()).newPage();
   await stranger.goto(url);
-  await stranger.getByText("Log in at this site first").waitFor();
+  await stranger.getByText("Log in to this site first").waitFor();
   const context = await browser.newContext({ extraHTTPHeaders: { "X-User": "Gil" } });
   const page = await context.newPage();
   await page.goto(url);

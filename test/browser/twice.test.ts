@@ -133,7 +133,7 @@ describe.each([
   test("lets one in who was refused, corrects the name and sends it twice", async () => {
     await page.fill("#name", "a/b");
     await page.click("button");
-    await page.getByText("This name will not do").waitFor();
+    await page.getByText("Use 1–32 characters").waitFor();
     await page.fill("#name", "Ann");
     await page.dblclick("button");
     await isIn();
@@ -142,7 +142,7 @@ describe.each([
   test("keeps a rival out", async () => {
     await Person.login(chat.url, "Ann");
     await page.dblclick("button");
-    await page.getByText("Somebody here has this name").waitFor();
+    await page.getByText("That name is taken").waitFor();
     expect(page.url()).toBe(`${url}/login?page`);
   });
 });

@@ -57,6 +57,6 @@ test("any other browser gets English pages", async () => {
   const page = await (await browser.newContext({ locale: "pt-BR" })).newPage();
   await page.goto(`${server.url}/login`);
   expect(await page.getAttribute("html", "lang")).toBe("en");
-  expect(await page.textContent("button")).toBe("Enter the room");
+  expect(await page.textContent("button")).toBe("Join the room");
   await page.context().close();
 });

@@ -115,7 +115,7 @@ describe("what one says", () => {
       route.fulfill({ status: 413, json: { error: { code: "too_large", message: "no" } } });
     await ann.route("**/put_post/**", refuse);
     await say(ann, "second try");
-    expect(await ann.textContent("#outbox [role=alert]")).toBe("That is too long to be sent.");
+    expect(await ann.textContent("#outbox [role=alert]")).toBe("That is too long to send.");
     await ann.unroute("**/put_post/**");
     await ann.click("text=Send again");
     await shows(ann, "second try");

@@ -13,19 +13,20 @@ afterEach(() => {
 test("the log-in page tells who is logged in under which name, and leads back; a refused name changes nothing in that", async () => {
   const { url } = await start();
   const ann = await Person.login(url, "A&n?");
-  const told = '<p>You are in as <bdi>A&#38;n?</bdi>. <a href="chatroom/A%26n%3F/">Back to the room</a></p>';
+  const told =
+    '<p>You are logged in as <bdi>A&#38;n?</bdi>. <a href="chatroom/A%26n%3F/">Back to the room</a></p>';
   expect((await ann.ask("login")).body).toContain(told);
   const refused = await login(url, "a/b", { ...HTML, Cookie: ann.cookie });
   expect(refused.status).toBe(422);
   expect(refused.body).toContain(told);
   expect((await ann.ask("login", { headers: { "Accept-Language": "zh" } })).body).toContain(
-    "你已用“<bdi>A&#38;n?</bdi>”",
+    "你已以“<bdi>A&#38;n?</bdi>”",
   );
   for (const Cookie of ["", "holdline=x"]) {
-    expect((await ask(`${url}/login`, { headers: { Cookie } })).body).not.toContain("You are in");
+    expect((await ask(`${url}/login`, { headers: { Cookie } })).body).not.toContain("You are logged in");
   }
   await ann.ask("logout", { method: "POST" });
-  expect((await ann.ask("login")).body).not.toContain("You are in");
+  expect((await ann.ask("login")).body).not.toContain("You are logged in");
   ann.close();
 });
 
