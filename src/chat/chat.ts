@@ -26,8 +26,9 @@ export interface Chat {
    */
   readonly handler: (req: IncomingMessage, res: ServerResponse, next?: () => void) => void;
   /**
-   * Posts a message. Resolves with it once it is kept. Rejects with a `RangeError` that names the field and the rule, with
-   * `StoreUnavailable`, or with an `Error` once the chat is closed.
+   * Posts a message. Resolves with the message once it is kept. Rejects with a `RangeError` that names the field and the
+   * rule, with a `TypeError` that names a field that is not a text, with `StoreUnavailable`, or with an `Error` once the
+   * chat is closed.
    */
   readonly post: (message: HostMessage) => Promise<Message>;
   /**
@@ -103,12 +104,13 @@ function createRouter(
   metrics: Metrics | undefined,
   onError: (error: unknown) => void,
 ): Router {
-  const { identify, bodyLimit, trustProxy, path: mount } = options;
-  const pages = new Pages(identify !== undefined);
+  const { identify, bodyLimit, trustProxy, title, path: mount } = options;
+  const pages = new Pages(title, identify !== undefined);
   const router = new Router({
     bodyLimit,
     trustProxy,
     mount,
+    numberFields: ["since", "wait"],
     closing: () => room.draining,
     toResponse: (request, error) => pages.errorResponse(request, error),
     onError,

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { MemoryStore } from "../store/memory.js";
 import type { Store } from "../store/store.js";
+import { isLonger } from "./text.js";
 
 /** Secrets for session cookies, at least one. */
 export type Secrets = readonly [string | Uint8Array, ...(string | Uint8Array)[]];
@@ -23,6 +24,8 @@ export interface ChatOptions {
    */
   // A method, so it may take the request type of the host's framework.
   identify?(req: IncomingMessage): Identified | PromiseLike<Identified>;
+  /** The title of the pages, 1 to 100 characters. Default `"holdline"`. */
+  readonly title?: string;
   /** Whether there is `/metrics`, in the format of Prometheus, for everybody who can reach it. Default false. */
   readonly metrics?: boolean;
   /** How many messages are kept, 1 to 1,000,000. A reader who is further behind is told of a gap. Default 1,000. */
@@ -81,10 +84,12 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
     throw new TypeError(`createChat takes an object of options, not ${shown(options)}`);
   }
   const { backlog = 1000, path = "", identify, secrets, log = console.error } = options;
-  const { metrics = false, trustProxy = false } = options;
+  const { title = "holdline", metrics = false, trustProxy = false } = options;
   whole("backlog", backlog, 1, 1_000_000);
   const store: Store = options.store === undefined ? new MemoryStore(backlog) : options.store;
   must("path", typeof path === "string" && MOUNT.test(path), path, 'a URL\'s path like "/chat", or ""');
+  const isTitle = typeof title === "string" && title.trim() !== "" && !isLonger(title, TITLE_LENGTH);
+  must("title", isTitle, title, `a text of 1 to ${TITLE_LENGTH} characters`);
   must("identify", identify === undefined || isFunction(identify), identify, "a function");
   must("metrics", typeof metrics === "boolean", metrics, "true or false");
   must("trustProxy", typeof trustProxy === "boolean", trustProxy, "true or false");
@@ -96,7 +101,7 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
   must("log", isFunction(log), log, "a function");
   const random: Secrets = [randomBytes(32)];
   const resolved: ResolvedOptions = {
-    ...{ path, identify, metrics, trustProxy, backlog, store, log },
+    ...{ path, title, identify, metrics, trustProxy, backlog, store, log },
     maxWaiters: whole("maxWaiters", options.maxWaiters, 1, 1_000_000, 10_000),
     maxWaitersPerUser: whole("maxWaitersPerUser", options.maxWaitersPerUser, 1, 1_000_000, 1_000_000),
     maxNames: whole("maxNames", options.maxNames, 1, 10_000_000, 100_000),
@@ -111,6 +116,9 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
   }
   return resolved;
 }
+
+/** The longest title, in code points. */
+const TITLE_LENGTH = 100;
 
 /** Segments as in a URL, none of them empty. */
 const MOUNT = /^(\/[\w.~!$&'()*+,;=:@%-]+)*$/;

@@ -45,10 +45,15 @@ export class Pages {
   readonly #login = template("login.html");
   readonly #chatroom = template("chatroom.html");
   readonly #error = template("error.html");
+  readonly #title: string;
   readonly #hosted: boolean;
 
-  /** @param hosted whether the host has its own log-in and log-out */
-  constructor(hosted: boolean) {
+  /**
+   * @param title the title of the pages
+   * @param hosted whether the host has its own log-in and log-out
+   */
+  constructor(title: string, hosted: boolean) {
+    this.#title = title;
     this.#hosted = hosted;
   }
 
@@ -68,7 +73,16 @@ export class Pages {
     const reason = typed ? (errors[typed.code] ?? typed.code) : "";
     const invalid = typed ? "true" : "false";
     const inside = { html: now === undefined ? "" : welcome(now, page) };
-    return this.#login({ ...page, lang, key, inside, reason, invalid, name: typed?.name ?? "" });
+    return this.#login({
+      ...page,
+      title: this.#title,
+      lang,
+      key,
+      inside,
+      reason,
+      invalid,
+      name: typed?.name ?? "",
+    });
   }
 
   /** Returns the room. */
@@ -78,6 +92,7 @@ export class Pages {
     const strings = JSON.stringify({ ...script, errors }).replaceAll("<", "\\u003c");
     return this.#chatroom({
       ...page,
+      title: this.#title,
       lang,
       user,
       key,
@@ -98,7 +113,9 @@ export class Pages {
     if (!request.prefersHtml()) return json(status, { error: { code, message } }, headers);
     const { lang, page, errors } = stringsOf(request);
     const known = errors[this.#hosted && code === "no_session" ? "no_host_session" : code];
-    const values = { ...page, lang, status: `${status}`, reason: known ?? message, base: request.base };
+    const reason = known ?? message;
+    const { base } = request;
+    const values = { ...page, title: this.#title, lang, status: `${status}`, reason, base };
     return html(status, this.#error(values), headers);
   }
 }

@@ -87,8 +87,11 @@ export interface HostMessage {
   readonly key?: string;
 }
 
-/** Posts for the host. Rejects with a `RangeError` that names the field, or an `Error` when the chat is closed. */
+/** Posts for the host, as `Chat.post` says. */
 export async function hostPost(room: Room, { user, text, key }: HostMessage): Promise<Message> {
+  for (const [field, value] of Object.entries({ user, text, key: key ?? "" })) {
+    if (typeof value !== "string") throw new TypeError(`${field}: This is a text, not ${typeof value}.`);
+  }
   const name = parseName(user);
   if ("rule" in name) throw new RangeError(`user: ${name.rule}`);
   const message = parseText(text);

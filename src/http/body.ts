@@ -17,11 +17,19 @@ const MALFORMED = new HttpError(
   "The body is not what its Content-Type says: a form, or an object whose values are all texts.",
 );
 
-/** As `Request.form` says. @param limit the longest body, in bytes */
-export async function readForm(req: IncomingMessage, limit: number): Promise<Fields> {
+/**
+ * As `Request.form` says.
+ * @param limit the longest body, in bytes
+ * @param numbers the names of the fields that may be numbers in JSON
+ */
+export async function readForm(
+  req: IncomingMessage,
+  limit: number,
+  numbers: readonly string[] = [],
+): Promise<Fields> {
   const parsed = parsedByHost(req);
   const isObject = typeof parsed === "object" && !Buffer.isBuffer(parsed);
-  if (isObject) return objectFields(parsed) ?? fail(MALFORMED);
+  if (isObject) return objectFields(parsed, numbers) ?? fail(MALFORMED);
   const body = parsed === undefined ? await readBytes(req, limit) : Buffer.from(parsed);
   if (body.length === 0) return new Fields();
   const [type = "", ...parameters] = (req.headers["content-type"] ?? "").toLowerCase().split(";");
@@ -34,7 +42,7 @@ export async function readForm(req: IncomingMessage, limit: number): Promise<Fie
     throw new HttpError(415, "unsupported_type", "Send UTF-8, without a content coding.");
   }
   const text = decodeUtf8(body);
-  const fields = text === undefined ? undefined : isJson ? parseJsonFields(text) : parseForm(text);
+  const fields = text === undefined ? undefined : isJson ? parseJsonFields(text, numbers) : parseForm(text);
   return fields ?? fail(MALFORMED);
 }
 

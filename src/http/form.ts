@@ -53,8 +53,11 @@ export function parseForm(text: string): Fields | undefined {
   return fields;
 }
 
-/** Parses the same fields from a JSON body. Returns undefined unless it is an object of texts. */
-export function parseJsonFields(text: string): Fields | undefined {
+/**
+ * Parses the same fields from a JSON body. Returns undefined unless it is an object of texts.
+ * @param numbers the names of the fields that may also be numbers
+ */
+export function parseJsonFields(text: string, numbers: readonly string[] = []): Fields | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -62,16 +65,17 @@ export function parseJsonFields(text: string): Fields | undefined {
     // JSON.parse has no other error than malformed JSON.
     return undefined;
   }
-  return objectFields(value);
+  return objectFields(value, numbers);
 }
 
 /** Returns the fields of a value that was parsed already. */
-export function objectFields(value: unknown): Fields | undefined {
+export function objectFields(value: unknown, numbers: readonly string[] = []): Fields | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   const fields = new Fields();
   for (const [name, field] of Object.entries(value)) {
-    if (typeof field !== "string") return undefined;
-    fields.add(name, field);
+    const isNumber = typeof field === "number" && numbers.includes(name);
+    if (typeof field !== "string" && !isNumber) return undefined;
+    fields.add(name, `${field}`);
   }
   return fields;
 }

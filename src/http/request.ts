@@ -12,6 +12,8 @@ export interface RequestOptions {
   readonly trustProxy: boolean;
   /** The path in front of all routes, like `/chat`. Default: none. */
   readonly mount?: string;
+  /** The names of the fields that may be numbers in a JSON body. Default: none. */
+  readonly numberFields?: readonly string[];
 }
 
 export class Request {
@@ -118,7 +120,7 @@ export class Request {
    * 413 `too_large`, 415 `unsupported_type`, 400 `bad_request`.
    */
   form(): Promise<Fields> {
-    return readForm(this.req, this.#options.bodyLimit);
+    return readForm(this.req, this.#options.bodyLimit, this.#options.numberFields);
   }
 
   /** The host that the caller asked for, and its port; empty if the caller does not say. */

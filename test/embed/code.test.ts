@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import {
   type ChatBatch,
+  type HostMessage,
   MemoryStore,
   type NewMessage,
   type Store,
@@ -57,6 +58,21 @@ test.each([
   expect(error).toBeInstanceOf(RangeError);
   expect(String(error)).toMatch(new RegExp(`RangeError: ${rule.source.slice(1)}`));
 });
+
+test.each([
+  ["user", { text: "x" }],
+  ["text", { user: "bot" }],
+  ["text", { user: "bot", text: 5 }],
+  ["key", { user: "bot", text: "x", key: 5 }],
+])(
+  "post rejects a message whose %s is no text with a TypeError that names it: %j",
+  async (field, message) => {
+    const { chat } = await start();
+    const error = await chat.post(message as HostMessage).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(String(error)).toMatch(new RegExp(`^TypeError: ${field}: `));
+  },
+);
 
 test("post rejects with StoreUnavailable when the store cannot keep it, and with an Error once the chat is closed", async () => {
   class FullStore extends MemoryStore {

@@ -18,6 +18,7 @@ const wrong: [option: string, value: unknown][] = [
   ...["chat", "/", "/chat/", "//chat", "/a//b", "/a?b", "/a#b", "/a b", "/聊", null, 5].map(
     (value): [string, unknown] => ["path", value],
   ),
+  ...["", " ", "x".repeat(101), 5, null].map((value): [string, unknown] => ["title", value]),
   ...["metrics", "trustProxy"].flatMap((option) =>
     [1, "true", null].map((value): [string, unknown] => [option, value]),
   ),
@@ -54,6 +55,7 @@ test("an option that is undefined has its default", async () => {
     ...NUMBERS,
     ...RATES,
     "path",
+    "title",
     "identify",
     "metrics",
     "trustProxy",

@@ -43,3 +43,19 @@ test("while it drains, health and posts are 503, and a poll is told when to come
   expect(poll.headers.connection).toBe("close");
   expect(JSON.parse(poll.body)).toMatchObject({ cursor: id, messages: [], retry: expect.any(Number) });
 });
+
+test("a JSON body of a poll may have since and wait as numbers, and no other field is one", async () => {
+  const { url } = await start();
+  const ann = await Person.login(url, "ann");
+  const id = await ann.post("hello");
+  const headers = { "Content-Type": "application/json" };
+  const ask = (path: string, fields: object) =>
+    ann.ask(`${path}/ann`, { method: "POST", headers, body: JSON.stringify(fields) });
+  const { status, body } = await ask("get_post", { since: 0, wait: 0.5 });
+  expect([status, JSON.parse(body).messages[0].id]).toEqual([200, id]);
+  expect(code(await ask("get_post", { since: 0, wait: 61 }))).toEqual([400, "bad_request"]);
+  expect(code(await ask("get_post", { since: 5, wait: 0 }))).toEqual([400, "bad_cursor"]);
+  expect(code(await ask("get_post", { since: 0, client: 5 }))).toEqual([400, "bad_request"]);
+  expect(code(await ask("put_post", { message: 5 }))).toEqual([400, "bad_request"]);
+  ann.close();
+});

@@ -30,6 +30,19 @@ test("the log-in page tells who is logged in under which name, and leads back; a
   ann.close();
 });
 
+test("every page shows the title of the chat", async () => {
+  const { url } = await start({ title: "Tea & <talk>" });
+  const ann = await Person.login(url, "ann");
+  const pages = [await ask(`${url}/login`), await ann.ask("chatroom/ann/")];
+  for (const { body } of pages) {
+    expect(body).toContain("<title>Tea &#38; &#60;talk&#62;</title>");
+    expect(body).toContain("<h1>Tea &#38; &#60;talk&#62;</h1>");
+  }
+  const error = await ask(`${url}/nothing`, { headers: HTML });
+  expect(error.body).toContain("<title>404 · Tea &#38; &#60;talk&#62;</title>");
+  ann.close();
+});
+
 test("every page has the guards, and nothing in it that they would stop", async () => {
   const { url } = await start({ loginRate: 0.7 });
   vi.useFakeTimers({ toFake: ["performance"] });
