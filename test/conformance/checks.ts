@@ -1,4 +1,4 @@
-/** The checks of a case. One that does not hold throws a fault, which says what was sent, expected and what came. */
+/** The checks of a case. A failed check throws a `Fault` with what was sent, what was expected and what came. */
 import { isDeepStrictEqual } from "node:util";
 import { Fault, NotTried, show } from "./fault.js";
 import { isRecord } from "./person.js";
@@ -10,12 +10,12 @@ export class Checks {
     throw new NotTried(reason);
   }
 
-  /** Deep equality. */
+  /** Checks deep equality. */
   equal(sent: string, came: unknown, expected: unknown): void {
     if (!isDeepStrictEqual(came, expected)) throw new Fault(sent, show(expected), show(came));
   }
 
-  /** A condition in words. */
+  /** Checks a condition, which `expected` describes. */
   expect(sent: string | Reply, expected: string, so: boolean, came?: unknown): void {
     if (so) return;
     const [request, what] = typeof sent === "string" ? [sent, came] : [sent.sent, came ?? summary(sent)];
@@ -26,14 +26,14 @@ export class Checks {
     this.expect(reply, `${status}`, reply.status === status);
   }
 
-  /** A refusal: the status, and JSON with the code and some words. */
+  /** Checks an error reply: its status, its code and a message that is not empty. */
   refused(reply: Reply, status: number, code: string): void {
     let error: unknown;
     try {
       const value: unknown = JSON.parse(reply.body);
       error = isRecord(value) ? value.error : undefined;
     } catch {
-      // Said below.
+      // The check below reports it.
     }
     const right =
       reply.status === status &&
@@ -45,7 +45,7 @@ export class Checks {
   }
 }
 
-/** A reply in one line, with the headers that a contract is about. */
+/** Returns a reply as one line, with the headers that the contract names. */
 export function summary({ status, headers, body }: Reply): string {
   const told = [
     "location",

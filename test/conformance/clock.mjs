@@ -1,4 +1,4 @@
-/** Loaded into a started Node server: its wall clock is the true one plus what the file CONFORMANCE_CLOCK says, in seconds. */
+/** Loaded into a started Node server. Adds the seconds in the file CONFORMANCE_CLOCK to its wall clock. */
 import { readFileSync } from "node:fs";
 
 const file = process.env.CONFORMANCE_CLOCK ?? "";

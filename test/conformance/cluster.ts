@@ -1,4 +1,4 @@
-/** Two of our processes that share one room in Redis, and nginx in front as deploy/nginx.conf has it: each in turn. */
+/** Two holdline processes that share one room in Redis, behind nginx with deploy/nginx.conf, which alternates between them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -12,15 +12,15 @@ import { freePort } from "./port.js";
 const SITE = new URL("../../deploy/nginx.conf", import.meta.url);
 
 export interface Cluster {
-  /** Where nginx listens. */
+  /** The URL of nginx. */
   readonly url: string;
-  /** How much each process has answered. */
+  /** Returns the number of requests that each process has answered. */
   answered(): Promise<{ posts: number; polls: number }[]>;
-  /** Ends all; gives the exit statuses of the processes. */
+  /** Stops all. Returns the exit statuses of the processes. */
   stop(): Promise<(number | string)[]>;
 }
 
-/** Starts two processes on the room at this URL of a Redis, and nginx. */
+/** Starts two processes with this Redis URL, and nginx. */
 export async function startCluster(redis: string): Promise<Cluster> {
   const servers = await Promise.all(
     [1, 2].map(() => startServer("--redis", redis, "--trust-proxy", "--metrics")),

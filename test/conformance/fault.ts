@@ -1,6 +1,6 @@
-/** What a case says when the server is wrong, and when there is nothing to say: both are values that end it. */
+/** The two errors that end a case: a fault of the server, and a case that cannot be tried here. */
 
-/** What was sent, what the contract expects, and what came instead. */
+/** A fault of the server: what was sent, what the contract expects, and what came instead. */
 export class Fault extends Error {
   readonly sent: string;
   readonly expected: string;
@@ -14,10 +14,10 @@ export class Fault extends Error {
   }
 }
 
-/** A case that cannot be tried here, and why. It counts as neither passed nor failed. */
+/** Ends a case that cannot be tried here, with the reason. The case counts as neither passed nor failed. */
 export class NotTried extends Error {}
 
-/** A value as one line that fits a terminal. */
+/** Returns a value as one line for a terminal. */
 export function show(value: unknown): string {
   return brief(typeof value === "string" ? value : (JSON.stringify(value) ?? String(value)));
 }
@@ -25,7 +25,7 @@ export function show(value: unknown): string {
 const LONGEST = 400;
 
 function brief(text: string): string {
-  // What a server says may hold anything; a terminal must not obey it.
+  // A reply can contain control sequences, which a terminal must not execute.
   const line = text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (sign) => {
     const code = sign.codePointAt(0) ?? 0;
     return code === 10 ? "\\n" : `\\u{${code.toString(16)}}`;

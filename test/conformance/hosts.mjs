@@ -1,7 +1,6 @@
 /**
- * Hosts that the chat lives in, at /chat, with the chat's own log-in, without rates and
- * in memory: `node hosts.mjs bare|express|fastify|koa PORT`. Written as the examples in ../embed are, but that all below /chat is
- * the chat's: it gets no `next`, so what it does not know is its own 404 and not the host's.
+ * Hosts with the chat at /chat, in memory and without rates: `node hosts.mjs bare|express|fastify|koa PORT`. They follow
+ * the examples in ../embed. The chat gets no `next`, so it answers every path below /chat itself.
  */
 import { createServer } from "node:http";
 import express from "express";
@@ -15,10 +14,10 @@ const isChat = (path) => path.startsWith("/chat");
 const OPTIONS = { postRate: 0, loginRate: 0, metrics: true };
 const below = () => createChat({ ...OPTIONS, path: "/chat" });
 
-// Longer than the kit rests between two requests of a connection, or a post may meet its end.
+// Longer than the kit's pauses, so that no post meets a closing connection.
 const keepAliveTimeout = 75_000;
 
-/** Each listens and gives what ends it. */
+/** Each function listens and returns a function that stops the host. */
 const HOSTS = {
   async bare() {
     const chat = await below();
@@ -38,7 +37,7 @@ const HOSTS = {
   },
   async fastify() {
     const chat = await below();
-    // A path whose percent-encoding is broken is answered here, before any hook.
+    // Fastify answers a path with broken percent-encoding before any hook.
     const app = Fastify({
       keepAliveTimeout,
       frameworkErrors: (_, request, reply) => chat.handler(request.raw, reply.raw),

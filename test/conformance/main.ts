@@ -90,7 +90,7 @@ function readUrl(url: string): string {
   return url;
 }
 
-// A case ends at its first fault; what it still had under way may fail after it, and that is no news.
+// A case ends at its first fault. Its other requests can fail afterwards, and that says nothing new.
 process.on("unhandledRejection", (error) => {
   if (!(error instanceof Fault) && !(error instanceof Error && error.name === "AbortError")) throw error;
 });
@@ -109,7 +109,7 @@ let status = 1;
 try {
   const own = starter && url.includes("{port}") ? await starter.start() : undefined;
   const site = own?.site ?? new Site(url);
-  // One request first: a server that is not there fails once, not a hundred times.
+  // One request first, so that a missing server is reported once.
   await site.ask("healthz", { signal: AbortSignal.timeout(10_000) });
   if (!flags.json) process.stdout.write(`${site.base}: ${cases.length} cases\n`);
   const began = performance.now();

@@ -1,4 +1,4 @@
-/** A person in the room, who speaks the protocol by hand. Everything that comes back is checked for its shape. */
+/** A user who speaks the protocol directly. The shape of every reply is checked. */
 import { Fault, show } from "./fault.js";
 import { type Ask, FORM, type Reply } from "./site.js";
 
@@ -10,7 +10,7 @@ export interface Message {
   readonly kind?: "join" | "leave";
 }
 
-/** What a poll with a cursor is answered with. */
+/** The reply to a poll with a cursor. */
 export interface Batch {
   readonly cursor: string;
   readonly present: number;
@@ -18,11 +18,11 @@ export interface Batch {
   readonly gap?: boolean;
   readonly superseded?: boolean;
   readonly retry?: number;
-  /** The reply it came in. */
+  /** The whole HTTP reply. */
   readonly reply: Reply;
 }
 
-/** What sends a person's requests. */
+/** Sends requests. */
 interface Sender {
   ask(path: string, options: Ask): Promise<Reply>;
 }
@@ -31,7 +31,7 @@ export class Person {
   readonly name: string;
   /** The session's cookie. */
   readonly cookie: string;
-  /** The cookies beside it, by name: where plain polls go on. */
+  /** The other cookies, by name: the position of plain polls. */
   readonly #jar = new Map<string, string>();
   readonly #sender: Sender;
 
@@ -41,22 +41,22 @@ export class Person {
     this.cookie = cookie;
   }
 
-  /** The name as a segment of a path. */
+  /** The name as a path segment. */
   get segment(): string {
     return encodeURIComponent(this.name);
   }
 
-  /** A request with this person's cookie; `path` is from the chat's root. */
+  /** Sends a request with this user's cookie. `path` is relative to the chat's root. */
   ask(path: string, options: Ask = {}): Promise<Reply> {
     return this.#sender.ask(path, { ...options, headers: { Cookie: this.cookie, ...options.headers } });
   }
 
-  /** All cookies that a browser would send with a poll. */
+  /** The cookies that a browser would send with a poll. */
   get cookies(): string {
     return [this.cookie, ...[...this.#jar].map(([name, value]) => `${name}=${value}`)].join("; ");
   }
 
-  /** Keeps the cookies of a reply, but not the session's. */
+  /** Stores the cookies of a reply, except the session's. */
   keep({ headers }: Reply): void {
     for (const cookie of headers["set-cookie"] ?? []) {
       const [, name = "", value = ""] = /^([^=;]*)=([^;]*)/.exec(cookie) ?? [];
@@ -64,7 +64,7 @@ export class Person {
     }
   }
 
-  /** A poll, whatever comes of it. Cookies are sent and kept, as by a browser. */
+  /** Polls and returns any reply. Cookies are sent and stored, as by a browser. */
   async poll(query: string, options: Ask = {}): Promise<Reply> {
     const headers = { Cookie: this.cookies, ...options.headers };
     const path = `get_post/${this.segment}${query === "" ? "" : `?${query}`}`;
@@ -73,34 +73,34 @@ export class Person {
     return reply;
   }
 
-  /** A poll with a cursor, which must succeed. */
+  /** Polls with a cursor. The poll must succeed. */
   async batch(query: string, options: Ask = {}): Promise<Batch> {
     return readBatch(await this.poll(query, options));
   }
 
-  /** A poll without a cursor, which must give one text. */
+  /** Polls without a cursor. The reply must be one text. */
   async plain(options: Ask = {}): Promise<string> {
     return textOf(await this.poll("", options));
   }
 
-  /** The same with the session's cookie and this one only, or none; what is set is not kept. */
+  /** Polls without a cursor, with the session's cookie and at most one other. Stores no cookie. */
   async plainWith(cookie?: string): Promise<string> {
     const headers = { Cookie: cookie === undefined ? this.cookie : `${this.cookie}; ${cookie}` };
     return textOf(await this.ask(`get_post/${this.segment}`, { headers }));
   }
 
-  /** The cursor of the newest message there is. */
+  /** Returns the cursor of the newest message. */
   async end(): Promise<string> {
     return (await this.batch("since=now&wait=0")).cursor;
   }
 
-  /** Posts, whatever comes of it. */
+  /** Posts a message and returns any reply. */
   say(text: string, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
     const body = `message=${encodeURIComponent(text)}`;
     return this.ask(`put_post/${this.segment}`, { method: "POST", headers: { ...FORM, ...headers }, body });
   }
 
-  /** Posts a message, which must be kept, and gives its id. */
+  /** Posts a message, which must succeed. Returns its id. */
   async post(text: string, headers: Readonly<Record<string, string>> = {}): Promise<string> {
     return readId(await this.say(text, headers));
   }
@@ -110,14 +110,14 @@ export class Person {
   }
 }
 
-/** The id in the reply to a post, which must be one. */
+/** Returns the id in the reply to a post. Any other reply is a fault. */
 export function readId(reply: Reply): string {
   const value = parse(reply, '{"id": "<ms>-<n>"}');
   if (isRecord(value) && isId(value.id)) return value.id;
   throw new Fault(reply.sent, '200 {"id": "<ms>-<n>"}', `200 ${reply.body}`);
 }
 
-/** The text in the reply to a poll without a cursor, which must be one JSON string. */
+/** Returns the text in the reply to a plain poll. Anything but one JSON string is a fault. */
 export function textOf(reply: Reply): string {
   const value = parse(reply, "one JSON string");
   if (typeof value === "string") return value;
@@ -126,7 +126,7 @@ export function textOf(reply: Reply): string {
 
 const BATCH = '{"cursor", "present", "messages": [...]}';
 
-/** The batch in a poll's reply, which must be one. */
+/** Returns the batch in the reply to a poll. Any other reply is a fault. */
 export function readBatch(reply: Reply): Batch {
   const value = parse(reply, BATCH);
   const wrong = isRecord(value) ? faultOf(value) : "it is no object";
@@ -167,7 +167,7 @@ function isId(value: unknown): value is string {
   return typeof value === "string" && /^\d+-\d+$/.test(value);
 }
 
-/** Two ids as numbers: below, at or above zero. */
+/** Compares two ids as pairs of integers. Returns -1, 0 or 1. */
 export function compare(a: string, b: string): number {
   const [aMs = 0n, aN = 0n] = a.split("-").map(BigInt);
   const [bMs = 0n, bN = 0n] = b.split("-").map(BigInt);
@@ -180,7 +180,7 @@ function parse(reply: Reply, what: string): unknown {
     try {
       return JSON.parse(reply.body);
     } catch {
-      // Said below.
+      // The fault below reports it.
     }
   }
   throw new Fault(reply.sent, `200 and ${what}`, `${reply.status} ${reply.body}`);

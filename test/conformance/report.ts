@@ -1,9 +1,9 @@
-/** What became of the cases, for people. */
+/** The report as text. */
 import type { Result } from "./runner.js";
 
 const MARKS = { passed: "ok  ", failed: "FAIL", "not tried": "-   " } as const;
 
-/** A table by topic; a failure says what was sent, what was expected and where that is said, and what came. */
+/** Returns the results by topic. A failure shows what was sent, expected and received, and the section of the contract. */
 export function table(results: readonly Result[]): string {
   const lines: string[] = [];
   let topic = "";

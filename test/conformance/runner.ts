@@ -1,20 +1,20 @@
-/** Runs cases, those together that do not disturb each other, and gives what became of each. */
+/** Runs cases, at the same time where they do not disturb each other. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fault, NotTried } from "./fault.js";
 import type { Site } from "./site.js";
 import { type Circumstances, Trial } from "./trial.js";
 
 /**
- * When a case runs. `together`: with others, all talking. `quiet`: with others that do not talk. `alone`: by itself.
- * `started`: on a server of its own. `last`: when all others have ended.
+ * When a case runs. `together`: with others that post. `quiet`: with others that do not post. `alone`: by itself.
+ * `started`: on a server of its own. `last`: after all others.
  */
 export type When = "together" | "quiet" | "alone" | "started" | "last";
 
 export interface Case {
   readonly topic: string;
-  /** A sentence of what must be so. */
+  /** A sentence that states the required behaviour. */
   readonly name: string;
-  /** Where the contract says so. */
+  /** The section of the contract. */
   readonly section: string;
   readonly when: When;
   readonly run: (trial: Trial) => Promise<void>;
@@ -26,14 +26,14 @@ export interface Result {
   readonly section: string;
   readonly status: "passed" | "failed" | "not tried";
   readonly ms: number;
-  /** Why it was not tried. */
+  /** The reason why it was not tried. */
   readonly reason?: string;
   readonly sent?: string;
   readonly expected?: string;
   readonly came?: string;
 }
 
-/** A topic's cases: `about("delivery", …)` gives a way to add them. */
+/** Returns a list for the cases of a topic and a function that adds one. */
 export function about(topic: string): { cases: Case[]; add: Add } {
   const cases: Case[] = [];
   return { cases, add: (name, section, when, run) => cases.push({ topic, name, section, when, run }) };
@@ -41,14 +41,14 @@ export function about(topic: string): { cases: Case[]; add: Add } {
 
 type Add = (name: string, section: string, when: When, run: Case["run"]) => void;
 
-/** How long one case may take, in milliseconds, without what 429 makes it wait. */
+/** The limit of one case in milliseconds, without its waits after 429. */
 const CASE = 25_000;
-/** How much of that waiting is left out, in milliseconds: a server that only says 429 must not hold us for ever. */
+/** The longest total wait after 429 that is not counted, in milliseconds, so that a server with only 429 ends a case. */
 const SLOWED = 60_000;
-/** Cases at once. */
+/** The number of cases that run at the same time. */
 const AT_ONCE = 8;
 
-/** Runs cases in the order of their phases; results are in the order of the cases. After `limit` ms none begins. */
+/** Runs cases in the order of their phases. Returns results in the order of the cases. After `limit` ms no case starts. */
 export async function runCases(
   cases: readonly Case[],
   site: Site,
@@ -66,11 +66,11 @@ export async function runCases(
       for (let one = left.shift(); one; one = left.shift()) {
         const trial = new Trial(site, here);
         const result = await tryCase(one, trial, end);
-        // Who goes is talked of, and the polls of others in the quiet would have to begin again.
+        // A log-out posts a notice, which would answer the polls of other quiet cases.
         if (when === "quiet") listening.push(trial);
         else await trial.close();
         const refused = when !== "started" && result.came === REFUSED;
-        // A server that is gone has failed once, not a hundred times.
+        // A server that ended is reported once.
         results.set(one, refused && gone ? without(result) : result);
         gone ||= refused;
         progress(results.size, cases.length);

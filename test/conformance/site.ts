@@ -1,4 +1,4 @@
-/** The server under test, as a stranger sees it: requests over node:http, and by the byte where a client library would not. */
+/** The server under test: requests over node:http, and over bare sockets where a client library would refuse. */
 import http from "node:http";
 import https from "node:https";
 import { connect, type Socket } from "node:net";
@@ -19,11 +19,11 @@ export interface Reply {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: string;
-  /** From the request to the end of the reply, in milliseconds. */
+  /** The time from the request to the end of the reply, in milliseconds. */
   readonly took: number;
 }
 
-/** One reply read off a socket. */
+/** One reply from a bare socket. */
 export interface RawReply {
   readonly status: number;
   readonly head: string;
@@ -32,18 +32,18 @@ export interface RawReply {
 
 export const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
 export const JSON_TYPE = { "Content-Type": "application/json" };
-/** What a browser accepts that goes to a page. */
+/** The `Accept` header of a browser that opens a page. */
 export const HTML = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
 
-/** Between two pieces of a request, so that they travel apart, in milliseconds. */
+/** The pause between two pieces of a request, so that each is a packet, in milliseconds. */
 const PIECE_GAP = 30;
-/** How long a socket may stay silent in `raw`, in milliseconds. */
+/** The idle limit of a socket in `raw`, in milliseconds. */
 const RAW_LIMIT = 15_000;
 
 export class Site {
-  /** Where the chat is mounted; ends with a slash. */
+  /** The URL of the chat, with a slash at the end. */
   readonly base: URL;
-  /** Every 429 that was seen. */
+  /** All 429 replies. */
   readonly slowed: Reply[] = [];
   readonly #agent: http.Agent | https.Agent;
 
@@ -53,12 +53,12 @@ export class Site {
     this.#agent = this.base.protocol === "https:" ? new https.Agent(options) : new http.Agent(options);
   }
 
-  /** The request target of a path below the mount. */
+  /** Returns the request target of a path that is relative to the chat's root. */
   target(path: string): string {
     return this.base.pathname + path;
   }
 
-  /** One request, one reply; redirects are not followed. `path` is from the chat's root and goes out as it is. */
+  /** Sends a request and returns its reply. Redirects are not followed. `path` is relative to the chat's root and sent unchanged. */
   ask(path: string, { body, headers = {}, method = "GET", signal }: Ask = {}): Promise<Reply> {
     const sent = line(method, this.target(path), headers, body);
     const began = performance.now();
@@ -93,7 +93,7 @@ export class Site {
     });
   }
 
-  /** A socket to the server. */
+  /** Opens a socket to the server. */
   connect(): Socket {
     const { protocol, hostname, port } = this.base;
     const host = hostname.replace(/^\[|\]$/g, "");
@@ -101,11 +101,11 @@ export class Site {
       protocol === "https:"
         ? connectTls({ host, port: Number(port || 443), servername: host })
         : connect({ host, port: Number(port || 80) });
-    // A reset is a way to close.
+    // A reset also closes a connection.
     return socket.setNoDelay().on("error", () => {});
   }
 
-  /** Sends pieces, one packet each, and gives all that comes back until the server closes. */
+  /** Sends pieces, one packet each. Returns everything that the server sends until it closes. */
   async raw(...pieces: readonly (string | Buffer)[]): Promise<string> {
     const socket = this.connect();
     let text = "";
@@ -122,7 +122,7 @@ export class Site {
     return text;
   }
 
-  /** The head of a request by hand, without the empty line. */
+  /** Returns the head of a request without the empty line at its end. */
   head(method: string, path: string, ...headers: readonly string[]): string {
     const lines = [`${method} ${this.target(path)} HTTP/1.1`, `Host: ${this.base.host}`, ...headers];
     return `${lines.join("\r\n")}\r\n`;
@@ -133,7 +133,7 @@ export class Site {
   }
 }
 
-/** The replies in what came off a socket. Bodies by length or in chunks; one that goes on until the end is the last. */
+/** Parses the replies in the bytes of a socket. A body has a length, or chunks, or ends with the connection. */
 export function repliesIn(text: string): RawReply[] {
   const replies: RawReply[] = [];
   for (let at = 0; ; ) {
@@ -143,7 +143,7 @@ export function repliesIn(text: string): RawReply[] {
     const head = text.slice(at, end);
     const [body, next] = bodyAt(text, head, end + 4);
     at = next;
-    // 100 is a reply to nothing.
+    // 100 is not a final reply.
     if (Number(status) >= 200) replies.push({ status: Number(status), head, body });
   }
 }
@@ -164,7 +164,7 @@ function bodyAt(text: string, head: string, start: number): [body: string, next:
   return [text.slice(start, next), next];
 }
 
-/** A request in one line, as a reader would type it. */
+/** Returns a request as one readable line. */
 function line(
   method: string,
   target: string,

@@ -1,4 +1,4 @@
-/** Servers that the kit starts itself, for what cannot be seen from outside: restarts, drains, kills, a clock that is set. */
+/** Servers that the kit starts itself, for cases with restarts, drains, kills and clock changes. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -9,22 +9,22 @@ import { Fault, NotTried } from "./fault.js";
 import { freePort } from "./port.js";
 import { Site } from "./site.js";
 
-/** How a started process is given a clock that can be set. */
+/** The way to set the clock of a started process. */
 export type Clock = "node" | "faketime";
 
 export interface Started {
   readonly site: Site;
-  /** Sends a signal and waits for the end; gives the exit status, or the signal that ended it. */
+  /** Sends a signal and waits for the end. Returns the exit status, or the signal that ended the process. */
   stop(signal?: NodeJS.Signals): Promise<number | string>;
-  /** Sets the process's clock: so many seconds from the true time. */
+  /** Sets the clock of the process to the true time plus an offset in seconds. */
   setClock(seconds: number): Promise<void>;
-  /** Makes sure that it is gone. */
+  /** Ends the process if it still runs. */
   end(): Promise<void>;
 }
 
-/** How long a server may take to answer its first request, in milliseconds. */
+/** The limit until a server answers its first request, in milliseconds. */
 const START = 15_000;
-/** How long it may take to end; the contract says five seconds. */
+/** The limit until a server ends, in milliseconds. The contract says five seconds. */
 const STOP = 8_000;
 const HOOK = new URL("../clock.mjs", import.meta.url).href;
 
@@ -35,8 +35,8 @@ export class Starter {
   readonly #folders: string[] = [];
 
   /**
-   * @param command the command line with {port} and perhaps {data} in it; no shell reads it
-   * @param url where the server then is, with {port} in it
+   * @param command the command line with {port} and optionally {data}; it runs without a shell
+   * @param url the URL of the server, with {port}
    */
   constructor(command: string, url: string, clock: Clock | undefined) {
     this.#command = words(command);
@@ -48,14 +48,14 @@ export class Starter {
     return this.#command.some((word) => word.includes("{data}"));
   }
 
-  /** A new folder, which is removed in the end. */
+  /** Creates a folder, which is removed at the end. */
   async folder(): Promise<string> {
     const folder = await mkdtemp(join(tmpdir(), "conformance-"));
     this.#folders.push(folder);
     return join(folder, "data");
   }
 
-  /** Starts a server and waits until it answers. */
+  /** Starts a server and waits for its first reply. */
   async start(options: { readonly data?: string; readonly clock?: boolean } = {}): Promise<Started> {
     const port = await freePort();
     const data = options.data ?? (await this.folder());
@@ -80,7 +80,7 @@ export class Starter {
       return { NODE_OPTIONS: options, CONFORMANCE_CLOCK: file };
     }
     if (this.#clock === undefined) throw new NotTried("needs --clock");
-    // Timers go by the monotonic clock, which nobody sets.
+    // Timers use the monotonic clock, which stays unchanged.
     return {
       LD_PRELOAD: process.env.LIBFAKETIME ?? "/usr/$LIB/faketime/libfaketime.so.1",
       FAKETIME_TIMESTAMP_FILE: file,
@@ -96,7 +96,7 @@ async function started(child: ChildProcess, site: Site, clockFile: string): Prom
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     said = (said + text).slice(-2000);
   });
-  // Whatever becomes of us, no server stays behind.
+  // No server may outlive the kit.
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
   const failed = new Promise<Error>((resolve) => child.once("error", resolve));
@@ -147,7 +147,7 @@ function answers(site: Site): Promise<boolean> {
   );
 }
 
-/** A command line's words; quotes keep spaces. */
+/** Splits a command line into words. Quotes keep spaces. */
 function words(command: string): string[] {
   return [...command.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, a, b, c]) => a ?? b ?? c ?? "");
 }

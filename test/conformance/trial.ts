@@ -1,6 +1,6 @@
 /**
- * One case as it is tried: people with names of their own, what they say and hear, and the checks. Cases share the room,
- * so each looks at what its own people said and lets the rest go by.
+ * One run of a case: its users, their requests and the checks. Cases share the room, so each case uses its own names and
+ * ignores the messages of others.
  */
 import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
@@ -11,43 +11,43 @@ import { type Batch, type Message, Person } from "./person.js";
 import { type Ask, FORM, type Reply, type Site } from "./site.js";
 import type { Started } from "./start.js";
 
-/** What a case may ask of the run. */
+/** The settings of a run. */
 export interface Circumstances {
-  /** Starts a server of the case's own; undefined without `--start`. */
+  /** Starts a server for one case. Undefined without `--start`. */
   readonly start:
     | ((options?: { readonly data?: string; readonly clock?: boolean }) => Promise<Started>)
     | undefined;
-  /** A folder for a started server's messages; undefined when the command has no place for one. */
+  /** Creates a data folder. Undefined when the command has no {data}. */
   readonly folder: (() => Promise<string>) | undefined;
-  /** Whether a started server's clock can be moved. */
+  /** Whether the clock of a started server can be set. */
   readonly clock: boolean;
-  /** Whether something stands between us and the server, so that its connections cannot be seen. */
+  /** Whether a proxy is in front of the server, which hides its connections. */
   readonly proxy: boolean;
-  /** Whether several processes answer in turn, which learn from each other. */
+  /** Whether several processes answer alternately. */
   readonly several: boolean;
-  /** How many messages the server is said to keep. */
+  /** The number of messages that the server keeps. */
   readonly backlog: number;
 }
 
-/** What a poll is given to arrive and be held, in milliseconds. A slower server makes a case see less, never fail. */
+/** The time for a poll to arrive and be held, in milliseconds. With a slower server a case tests less, but does not fail. */
 const TO_BE_HELD = 200;
-/** What several processes are given to tell each other what became of a request, in milliseconds. */
+/** The time for several processes to exchange the result of a request, in milliseconds. */
 const TO_BE_TOLD = 150;
-/** How long a message that is kept may take until its case says that it was lost, in seconds. */
+/** The time after which a kept message counts as lost, in seconds. */
 const PATIENCE = 3;
-/** The same for one that is posted while its reader polls already. */
+/** The same for a message that is posted while the poll is held, in seconds. */
 const TO_COME = 12;
-/** How often a request is tried again after 429. */
+/** The most tries of a request that gets 429. */
 const TRIES = 30;
-/** The longest `Retry-After` that is waited for, in seconds. */
+/** The longest accepted `Retry-After`, in seconds. */
 const LONGEST_REST = 15;
-/** How long log-outs may take at the end, in milliseconds. */
+/** The limit of the log-outs at the end, in milliseconds. */
 const GOODBYE = 2000;
 
-/** How somebody listens. */
+/** The options of a reader. */
 export interface Hearing {
   readonly client?: string;
-  /** Whether the poll is there before the message is posted. */
+  /** Whether the poll is held before the message is posted. */
   readonly held?: boolean;
 }
 
@@ -57,7 +57,7 @@ let people = 0;
 export class Trial extends Checks {
   readonly site: Site;
   readonly here: Circumstances;
-  /** How long it was told to wait by 429, in milliseconds. */
+  /** The total wait after 429, in milliseconds. */
   slowed = 0;
   #last = "nothing";
   #inner: Trial | undefined;
@@ -72,12 +72,12 @@ export class Trial extends Checks {
     setMaxListeners(0, this.#over.signal);
   }
 
-  /** The last request, for a case that did not end. */
+  /** The last request, for the report of a case that did not end. */
   get last(): string {
     return this.#inner?.last ?? this.#last;
   }
 
-  /** A request; when the server says 429, it is sent again after the time that it says. */
+  /** Sends a request. After 429 it waits as `Retry-After` says and tries again. */
   async ask(path: string, options: Ask = {}): Promise<Reply> {
     const signals = [this.#over.signal, ...(options.signal ? [options.signal] : [])];
     for (let tries = 1; ; tries++) {
@@ -86,7 +86,7 @@ export class Trial extends Checks {
       const seconds = Number(reply.headers["retry-after"]);
       if (reply.status === 429) this.site.slowed.push(reply);
       if (reply.status !== 429 || tries === TRIES || !(seconds >= 0 && seconds <= LONGEST_REST)) {
-        // A poll tells that somebody is here; a refusal tells nothing.
+        // Only a successful request changes what other processes must know.
         if (this.here.several && reply.status < 400)
           await sleep(TO_BE_TOLD, undefined, { signal: this.#over.signal });
         return reply;
@@ -96,12 +96,12 @@ export class Trial extends Checks {
     }
   }
 
-  /** A name that nobody else has, beginning with a word. */
+  /** Returns a unique name that begins with a word. */
   name(word = "ann"): string {
     return `${word}-${run}-${(people++).toString(36)}`;
   }
 
-  /** Somebody who logs in: new, or back with an old cookie, whose name a server that was killed may take for held. */
+  /** Logs a user in. An old cookie proves ownership of a name that a killed server still considers held. */
   async person(name = this.name(), old?: string): Promise<Person> {
     const reply = await this.login(name, old === undefined ? {} : { Cookie: old });
     const cookie = reply.headers["set-cookie"]?.[0]?.split(";")[0];
@@ -112,7 +112,7 @@ export class Trial extends Checks {
     return person;
   }
 
-  /** Somebody who comes back with the cookie of before. */
+  /** Returns a user with the cookie of an earlier log-in. */
   back({ name, cookie }: Pick<Person, "name" | "cookie">): Person {
     const person = new Person(this, name, cookie);
     this.#people.push(person);
@@ -123,20 +123,20 @@ export class Trial extends Checks {
     return Promise.all(Array.from({ length: count }, () => this.person()));
   }
 
-  /** A log-in, whatever comes of it. */
+  /** Logs in and returns any reply. */
   login(name: string, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
     const body = `name=${encodeURIComponent(name)}`;
     return this.ask("login", { method: "POST", headers: { ...FORM, ...headers }, body });
   }
 
-  /** The messages of this case's people in a batch. */
+  /** Returns the messages in a batch that this case's users posted. */
   mine({ messages }: Batch): Message[] {
     return messages.filter(
       ({ kind, user }) => kind === undefined && this.#people.some(({ name }) => name === user),
     );
   }
 
-  /** Polls on from a cursor until `count` messages of this case's people came, and looks once for more. */
+  /** Polls from a cursor until `count` messages of this case's users arrived, and then once more. */
   async hear(person: Person, since: string, count: number, how: Hearing = {}): Promise<Message[]> {
     const heard: Message[] = [];
     const query = how.client === undefined ? "" : `&client=${how.client}`;
@@ -151,7 +151,7 @@ export class Trial extends Checks {
     }
   }
 
-  /** As `hear`, and what was heard must be these texts, in this order. */
+  /** Reads as `hear` does, and checks the texts and their order. */
   async hears(
     person: Person,
     since: string,
@@ -169,7 +169,7 @@ export class Trial extends Checks {
     return heard;
   }
 
-  /** Polls until a poll ends without messages (others may be speaking), and gives that. */
+  /** Polls until a batch is empty, since other cases can post. Returns that batch. */
   async silence(person: Person, query: string): Promise<Batch> {
     for (let cursor = await person.end(), tries = 0; ; tries++) {
       const batch = await person.batch(`since=${cursor}&${query}`);
@@ -178,24 +178,24 @@ export class Trial extends Checks {
     }
   }
 
-  /** Lets people arrive and waits until nothing is said any more; gives the cursor of the end. */
+  /** Makes users present and waits for the end of all notices. Returns the last cursor. */
   async quiet(...arriving: readonly Person[]): Promise<string> {
     const [first] = arriving;
     await Promise.all(arriving.map((person) => person.end()));
-    // What the arrivals and former cases made the server say is before this, however slow its disk is.
+    // Notices of these users and of earlier cases come before this message, however slow the disk is.
     await first?.post("quiet");
     const cursor = first ? (await this.silence(first, "wait=1")).cursor : "now";
-    // A server that remembers where each person is must have seen them all at the end.
+    // A server that remembers each user's position must know that all are at the end.
     await Promise.all(arriving.map((person) => person.batch(`since=${cursor}&wait=0`)));
     return cursor;
   }
 
-  /** Gives polls the time to arrive and be held. */
+  /** Waits for polls to arrive and be held. */
   async settle(): Promise<void> {
     await sleep(TO_BE_HELD, undefined, { signal: this.#over.signal });
   }
 
-  /** A server of the case's own, and a trial whose people live there. */
+  /** Starts a server for this case. Returns it and a trial on it. */
   async start(options: { readonly data?: string; readonly clock?: boolean } = {}): Promise<[Started, Trial]> {
     if (!this.here.start) throw new NotTried("needs --start");
     const started = await this.here.start(options);
@@ -208,24 +208,24 @@ export class Trial extends Checks {
     return [started, trial];
   }
 
-  /** A folder that outlives a started server. */
+  /** Creates a folder that outlives a started server. */
   folder(): Promise<string> {
     if (!this.here.start) throw new NotTried("needs --start");
     if (!this.here.folder) throw new NotTried("needs {data} in --start");
     return this.here.folder();
   }
 
-  /** For what only a direct connection shows. */
+  /** Ends the case as not tried behind a proxy. */
   direct(): void {
     if (this.here.proxy) throw new NotTried("cannot be seen through a proxy");
   }
 
-  /** For what each process knows of its own polls only. */
+  /** Ends the case as not tried with several processes. */
   single(): void {
     if (this.here.several) throw new NotTried("not expected of several processes");
   }
 
-  /** Logs everybody out and lets go of all that is open. */
+  /** Logs all users out and closes everything that is open. */
   async close(): Promise<void> {
     const out = this.#people.map((person) => person.logout().catch(() => undefined));
     await Promise.race([Promise.all(out), sleep(GOODBYE, undefined, { ref: false })]);

@@ -1,11 +1,11 @@
-/** What browsers need: pages that hold under any mount, what is typed shown as text, and no post for other sites. */
+/** Browsers: pages under any mount path, typed text shown as text, and no cross-site posts. */
 import { about } from "../runner.js";
 import { FORM, HTML } from "../site.js";
 
 const { cases, add } = about("browsers");
 export const browsers = cases;
 
-add("a page of another site gets no post through", "Errors: foreign_origin", "together", async (t) => {
+add("a cross-site post is refused", "Errors: foreign_origin", "together", async (t) => {
   const ann = await t.person();
   const since = await ann.end();
   const { host } = t.site.base;
@@ -40,7 +40,7 @@ add("a page of another site gets no post through", "Errors: foreign_origin", "to
 });
 
 add(
-  "the room's page shows the newest messages as text, and works under any mount",
+  "the room page shows the newest messages as text and works under any mount path",
   "Routes: GET /chatroom; Every link is relative",
   "together",
   async (t) => {
@@ -64,7 +64,7 @@ add(
 );
 
 add(
-  "a browser that is refused a name sees the form again, with what it typed, as text",
+  "a browser with a refused name gets the form again with the typed name as text",
   "Routes: POST /login",
   "together",
   async (t) => {

@@ -1,4 +1,4 @@
-/** Connections, by the byte: requests in pieces, several in one packet, older HTTP, and what is no HTTP. */
+/** Connections over bare sockets: requests in pieces, several in one packet, HTTP/1.0, and bytes that are not HTTP. */
 import { about } from "../runner.js";
 import { FORM, type RawReply, repliesIn } from "../site.js";
 import type { Trial } from "../trial.js";
@@ -9,7 +9,7 @@ export const connections = cases;
 const statuses = (replies: readonly RawReply[]) => replies.map(({ status }) => status);
 
 add(
-  "who asks for the connection to close gets an answer and a closed connection",
+  "a request with Connection: close gets a reply and then the connection closes",
   "RFC 9112, 9.6",
   "together",
   async (t) => {
@@ -35,7 +35,7 @@ add(
 );
 
 add(
-  "a poll by HTTP/1.0 is held, answered, and its connection closed",
+  "a poll over HTTP/1.0 is held and answered, and then its connection closes",
   "RFC 9112, 9.3",
   "together",
   async (t) => {
@@ -57,7 +57,7 @@ add(
   },
 );
 
-/** Sends requests in one packet and reads as many replies, the last of which closes. */
+/** Sends requests in one packet and reads their replies. The last one closes the connection. */
 async function pipeline(t: Trial, ...requests: readonly string[]): Promise<RawReply[]> {
   const replies = repliesIn(await t.site.raw(requests.join("")));
   t.equal(
@@ -69,7 +69,7 @@ async function pipeline(t: Trial, ...requests: readonly string[]): Promise<RawRe
 }
 
 add(
-  "a poll and a post in one packet get their answers in this order, and nothing is lost",
+  "a poll and a post in one packet get their replies in this order, and nothing is lost",
   "RFC 9112, 9.3.2",
   "together",
   async (t) => {
@@ -117,13 +117,13 @@ add("ten requests in one packet get ten replies, in order", "RFC 9112, 9.3.2", "
   );
 });
 
-add("a request that comes byte by byte is answered", "RFC 9112, 2", "together", async (t) => {
+add("a request that arrives byte by byte is answered", "RFC 9112, 2", "together", async (t) => {
   const request = `${t.site.head("GET", "healthz", "Connection: close")}\r\n`;
   t.equal("GET /healthz, byte by byte", statuses(repliesIn(await t.site.raw(...request))), [200]);
 });
 
 add(
-  "what is no HTTP is 400, or a closed connection",
+  "bytes that are not HTTP get 400 or a closed connection",
   "Errors: bad_request; RFC 9112, 2.2",
   "together",
   async (t) => {
@@ -147,7 +147,7 @@ add(
 );
 
 add(
-  "a request that says two lengths, or a length and chunks, is refused",
+  "a request with two lengths, or with a length and chunks, is refused",
   "RFC 9112, 6.3",
   "together",
   async (t) => {

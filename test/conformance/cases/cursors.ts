@@ -1,4 +1,4 @@
-/** Cursors: the good ones in any spelling, the broken ones, and those of another time or place. */
+/** Cursors: valid, malformed, too old, too new, and of another history. */
 import { about } from "../runner.js";
 
 const { cases, add } = about("cursors");
@@ -39,7 +39,7 @@ add("a cursor may be percent-encoded", "The long poll: since", "together", async
 });
 
 add(
-  "a cursor that lost its end is refused, or told of a gap, but never taken for another",
+  "a truncated cursor is refused or gets a gap, and never counts as another cursor",
   "The long poll: gap; Errors: bad_cursor",
   "together",
   async (t) => {
@@ -59,7 +59,7 @@ for (const [what, since] of [
   ["older than all that is kept", "1-0"],
 ] as const) {
   add(
-    `a cursor ${what} is told of a gap, at once, with what is kept and a cursor that is good`,
+    `a cursor ${what} gets a gap at once, with the backlog and a valid cursor`,
     "The long poll: gap",
     "together",
     async (t) => {
@@ -79,20 +79,25 @@ for (const [what, since] of [
   );
 }
 
-add("since=0 is everything that is kept, and no gap", "The long poll: since", "together", async (t) => {
-  const ann = await t.person();
-  await ann.post("kept");
-  const batch = await ann.batch("since=0&wait=20");
-  t.expect(batch.reply.sent, "no `gap`", batch.gap === undefined, batch.reply.body);
-  t.expect(
-    batch.reply.sent,
-    "messages, at once",
-    batch.messages.length > 0 && batch.reply.took < 8000,
-    `${batch.messages.length} messages after ${Math.round(batch.reply.took)} ms`,
-  );
-});
+add(
+  "since=0 returns everything in the backlog without a gap",
+  "The long poll: since",
+  "together",
+  async (t) => {
+    const ann = await t.person();
+    await ann.post("kept");
+    const batch = await ann.batch("since=0&wait=20");
+    t.expect(batch.reply.sent, "no `gap`", batch.gap === undefined, batch.reply.body);
+    t.expect(
+      batch.reply.sent,
+      "messages, at once",
+      batch.messages.length > 0 && batch.reply.took < 8000,
+      `${batch.messages.length} messages after ${Math.round(batch.reply.took)} ms`,
+    );
+  },
+);
 
-add("every id that a batch carries is a good cursor", "Words: cursor", "together", async (t) => {
+add("every id in a batch is a valid cursor", "Words: cursor", "together", async (t) => {
   const ann = await t.person();
   const since = await ann.end();
   const texts = ["1", "2", "3", "4"];

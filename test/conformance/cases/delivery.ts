@@ -1,4 +1,4 @@
-/** Delivery: each message once, in order, to everybody, whatever becomes of connections. */
+/** Delivery: each message once, in order, to every user, whatever happens to connections. */
 import type { Socket } from "node:net";
 import { compare, type Person } from "../person.js";
 import { about } from "../runner.js";
@@ -9,7 +9,7 @@ const GONE = "The long poll: the client goes away; nothing is lost, since the cu
 const { cases, add } = about("delivery");
 export const delivery = cases;
 
-add("a message posted before anybody polls is there for who comes later", POLL, "together", async (t) => {
+add("a later poll gets a message that was posted before anybody polled", POLL, "together", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const since = await ann.end();
   await ann.post("early");
@@ -17,7 +17,7 @@ add("a message posted before anybody polls is there for who comes later", POLL, 
   t.equal(`GET since=0 by somebody new`, (await t.hear(bob, "0", 1)).at(-1)?.text, "early");
 });
 
-add("a message answers the poll that is held", POLL, "alone", async (t) => {
+add("a new message answers a held poll", POLL, "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const since = await t.quiet(ann, bob);
   const heard = t.hears(bob, since, ["hello"], { held: true });
@@ -27,20 +27,25 @@ add("a message answers the poll that is held", POLL, "alone", async (t) => {
   t.equal("the message in the poll's answer", [message?.id, message?.user], [id, ann.name]);
 });
 
-add("messages posted between two polls come with the next one, in order", POLL, "together", async (t) => {
-  const [ann, bob] = [await t.person(), await t.person()];
-  const since = await bob.end();
-  for (const text of ["one", "two", "three"]) await ann.post(text);
-  await t.hears(bob, since, ["one", "two", "three"]);
-});
+add(
+  "the next poll gets the messages that were posted between two polls, in order",
+  POLL,
+  "together",
+  async (t) => {
+    const [ann, bob] = [await t.person(), await t.person()];
+    const since = await bob.end();
+    for (const text of ["one", "two", "three"]) await ann.post(text);
+    await t.hears(bob, since, ["one", "two", "three"]);
+  },
+);
 
-add("posts and polls that take turns give each message once, in order", POLL, "together", async (t) => {
+add("alternating posts and polls deliver each message once, in order", POLL, "together", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const texts = Array.from({ length: 20 }, (_, n) => `turn ${n}`);
   const since = await bob.end();
   const heard: string[] = [];
   for (let cursor = since, n = 0; n < texts.length; n++) {
-    // Half of them meet a poll that is held, half come between two.
+    // Half of the messages meet a held poll, half arrive between two polls.
     const poll = n % 2 === 0 ? bob.batch(`since=${cursor}&wait=12`) : undefined;
     await ann.post(texts[n] ?? "");
     const batch = await (poll ?? bob.batch(`since=${cursor}&wait=3`));
@@ -52,17 +57,17 @@ add("posts and polls that take turns give each message once, in order", POLL, "t
   t.equal("20 posts, a poll before or after each", heard, texts);
 });
 
-add("everybody gets each message, and nobody's polls take one from another", POLL, "together", async (t) => {
+add("every user gets each message, whichever user polls first", POLL, "together", async (t) => {
   const people = await t.people(5);
   const [speaker] = people;
   const since = (await speaker?.end()) ?? "0";
   for (const text of ["a", "b", "c"]) await speaker?.post(text);
-  // One after the other, so that a message that the first one took would be missed by the rest.
+  // One after the other: if the first poll removed a message, the others would miss it.
   for (const person of people) await t.hears(person, since, ["a", "b", "c"]);
 });
 
 add(
-  "what is posted by many at once is one sequence, the same for all, with ids that grow",
+  "simultaneous posts form one sequence with growing ids, the same for all readers",
   POLL,
   "together",
   async (t) => {
@@ -91,7 +96,7 @@ add(
   },
 );
 
-add("two pages of one person both get everything", "The long poll: client", "together", async (t) => {
+add("two pages of one user both get every message", "The long poll: client", "together", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const since = await bob.end();
   const pages = ["page1", "page2"].map((page) => t.hears(bob, since, ["both"], { client: page, held: true }));
@@ -102,7 +107,7 @@ add("two pages of one person both get everything", "The long poll: client", "tog
   for (const page of ["page1", "page2"]) await t.hears(bob, since, ["both", "again"], { client: page });
 });
 
-add("asking twice with one cursor gives the same twice", POLL, "together", async (t) => {
+add("two polls with the same cursor get the same messages", POLL, "together", async (t) => {
   const ann = await t.person();
   const since = await ann.end();
   await ann.post("twice");
@@ -111,8 +116,8 @@ add("asking twice with one cursor gives the same twice", POLL, "together", async
   await Promise.all(both);
 });
 
-// In a noisy room a poll is soon answered with something else, so these have it to themselves.
-add("a poll that its caller broke off takes nothing with it", GONE, "alone", async (t) => {
+// Messages of other cases would answer the held polls, so these run alone.
+add("an aborted poll loses no message", GONE, "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const since = await t.quiet(ann, bob);
   for (let n = 0; n < 3; n++) {
@@ -127,27 +132,22 @@ add("a poll that its caller broke off takes nothing with it", GONE, "alone", asy
   await t.hears(bob, since, ["still there"]);
 });
 
-add(
-  "a connection that is reset in the very moment of the message takes nothing with it",
-  GONE,
-  "alone",
-  async (t) => {
-    const [ann, bob] = [await t.person(), await t.person()];
-    let since = await t.quiet(ann, bob);
-    for (let n = 0; n < 5; n++) {
-      const socket = hold(t, bob, since);
-      await t.settle();
-      const posted = ann.post(`kept ${n}`);
-      socket.resetAndDestroy();
-      await posted;
-      await t.settle();
-      const [message] = await t.hears(bob, since, [`kept ${n}`]);
-      since = message?.id ?? since;
-    }
-  },
-);
+add("a connection that is reset while a message arrives loses no message", GONE, "alone", async (t) => {
+  const [ann, bob] = [await t.person(), await t.person()];
+  let since = await t.quiet(ann, bob);
+  for (let n = 0; n < 5; n++) {
+    const socket = hold(t, bob, since);
+    await t.settle();
+    const posted = ann.post(`kept ${n}`);
+    socket.resetAndDestroy();
+    await posted;
+    await t.settle();
+    const [message] = await t.hears(bob, since, [`kept ${n}`]);
+    since = message?.id ?? since;
+  }
+});
 
-add("an answer that nobody reads takes nothing with it", GONE, "alone", async (t) => {
+add("an unread reply loses no message", GONE, "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const since = await t.quiet(ann, bob);
   const socket = hold(t, bob, since).pause();
@@ -158,7 +158,7 @@ add("an answer that nobody reads takes nothing with it", GONE, "alone", async (t
   await t.hears(bob, since, ["unread"]);
 });
 
-/** A poll on a socket of its own. */
+/** Sends a poll on its own socket. */
 function hold(t: Trial, { segment, cookie }: Person, since: string): Socket {
   const socket = t.site.connect();
   socket.write(

@@ -1,4 +1,4 @@
-/** What is refused, with which status and code, in which shape. */
+/** Errors: status, code and format. */
 import { about } from "../runner.js";
 import { FORM, HTML, JSON_TYPE } from "../site.js";
 
@@ -6,7 +6,7 @@ const { cases, add } = about("errors");
 export const errors = cases;
 
 add(
-  "a path that is not there is 404, as JSON or as a page, as one prefers",
+  "an unknown path is 404, as JSON or as a page, as the caller prefers",
   "Errors",
   "together",
   async (t) => {
@@ -71,7 +71,7 @@ for (const [what, headers, body] of [
   });
 }
 
-add("a body of 64 KiB is read, one byte more is 413", "Errors: too_large", "together", async (t) => {
+add("a body of 64 KiB is accepted, and one more byte is 413", "Errors: too_large", "together", async (t) => {
   const ann = await t.person();
   const put = (length: number) =>
     ann.ask(`put_post/${ann.segment}`, {
@@ -83,7 +83,7 @@ add("a body of 64 KiB is read, one byte more is 413", "Errors: too_large", "toge
   t.refused(await put(65_537), 413, "too_large");
 });
 
-add("after 413 the connection closes", "Errors: too_large", "together", async (t) => {
+add("the connection closes after 413", "Errors: too_large", "together", async (t) => {
   t.direct();
   const ann = await t.person();
   const body = "message=x&fill=".padEnd(65_537, "y");
@@ -111,14 +111,14 @@ for (const [what, headers, body] of [
   });
 }
 
-add("a query that is malformed is 400", "Errors: bad_request", "together", async (t) => {
+add("a malformed query is 400", "Errors: bad_request", "together", async (t) => {
   const ann = await t.person();
   for (const query of ["since=%", "since=now&wait=0&x=%zz", "since=now&wait=0&client=%ff"]) {
     t.refused(await ann.poll(query), 400, "bad_request");
   }
 });
 
-add("a path that is malformed is 400", "Errors: bad_request", "together", async (t) => {
+add("a malformed path is 400", "Errors: bad_request", "together", async (t) => {
   t.direct();
   const ann = await t.person();
   for (const path of ["get_post/%zz?since=now&wait=0", "get_post/%ff?since=now&wait=0", "chatroom/%E4%BD/"]) {
@@ -127,7 +127,7 @@ add("a path that is malformed is 400", "Errors: bad_request", "together", async 
 });
 
 add(
-  "no reply of the room may be stored",
+  "every dynamic reply forbids caching",
   "Every dynamic reply carries Cache-Control: no-store",
   "together",
   async (t) => {
@@ -169,9 +169,9 @@ add(
   },
 );
 
-add("who is too fast is told when to come again", "Errors: slow_down", "last", async (t) => {
+add("a caller over the rate gets 429 with Retry-After", "Errors: slow_down", "last", async (t) => {
   const [slowed] = t.site.slowed;
-  if (!slowed) return t.notTried("nobody was told 429: the rates are off, or high");
+  if (!slowed) return t.notTried("no request got 429: rates are off or high");
   t.refused(slowed, 429, "slow_down");
   t.expect(slowed, "Retry-After, in whole seconds", /^\d+$/.test(slowed.headers["retry-after"] ?? ""));
 });

@@ -1,4 +1,4 @@
-/** Plain HTTP: HEAD, types, and the routes that are for machines. */
+/** HTTP: HEAD, content types, /healthz and /metrics. */
 import { readBatch } from "../person.js";
 import { about } from "../runner.js";
 
@@ -35,7 +35,7 @@ add(
 );
 
 add(
-  "a HEAD neither is told messages nor supersedes a poll",
+  "a HEAD of a poll returns no messages and supersedes no poll",
   "Routes: HEAD wherever there is GET",
   "alone",
   async (t) => {
@@ -68,7 +68,7 @@ add("/metrics is Prometheus text", "Routes: GET /metrics", "together", async (t)
   t.equal(`${reply.sent}: lines that are no metric`, wrong, []);
 });
 
-add("JSON says that it is JSON", "The long poll; Posting", "together", async (t) => {
+add("a JSON reply has the type application/json", "The long poll; Posting", "together", async (t) => {
   const ann = await t.person();
   for (const reply of [
     await ann.poll("since=now&wait=0"),

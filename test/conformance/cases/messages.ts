@@ -1,4 +1,4 @@
-/** Posting: what a message may be, how it may be sent, and what is kept once. */
+/** Posting: valid messages, ways to send them, and idempotency keys. */
 import { readId } from "../person.js";
 import { about } from "../runner.js";
 import { FORM, HTML, JSON_TYPE, repliesIn } from "../site.js";
@@ -16,29 +16,34 @@ for (const [what, sign] of [
   ["three bytes", "世"],
   ["four bytes", "😀"],
 ] as const) {
-  add(`of 1 to 2,000 characters of ${what} come back whole`, RULE, "together", async (t) => {
+  add(`messages of 1 to 2,000 characters of ${what} arrive whole`, RULE, "together", async (t) => {
     const ann = await t.person();
     const since = await ann.end();
-    // Bytes around the sizes of buffers: a digit in front moves all that follows by one.
+    // Lengths around buffer sizes. A digit in front shifts the following bytes by one.
     const texts = LENGTHS.map((length, n) =>
       n % 2 === 0 ? sign.repeat(length) : `1${sign.repeat(length - 1)}`,
     );
     for (const text of texts) await ann.post(text);
     const heard = await t.hear(ann, since, texts.length);
     t.equal(
-      `posts of ${LENGTHS} characters: the lengths heard`,
+      `posts of ${LENGTHS} characters: the lengths received`,
       heard.map(({ text }) => [...text].length),
       LENGTHS,
     );
     for (const [n, { text }] of heard.entries()) t.equal(`a post of ${LENGTHS[n]} × ${sign}`, text, texts[n]);
   });
 
-  add(`of 2,001 characters of ${what} are refused`, `${RULE}; Errors: bad_message`, "together", async (t) => {
-    t.refused(await (await t.person()).say(sign.repeat(2001)), 422, "bad_message");
-  });
+  add(
+    `a message of 2,001 characters of ${what} is refused`,
+    `${RULE}; Errors: bad_message`,
+    "together",
+    async (t) => {
+      t.refused(await (await t.person()).say(sign.repeat(2001)), 422, "bad_message");
+    },
+  );
 }
 
-add("without a character are refused", `${RULE}; Errors: bad_message`, "together", async (t) => {
+add("an empty message is refused", `${RULE}; Errors: bad_message`, "together", async (t) => {
   const ann = await t.person();
   for (const body of ["message=", "", "other=x", "message=%0A", "message=%0D%0A%0A%0D%0A"]) {
     t.refused(
@@ -49,16 +54,21 @@ add("without a character are refused", `${RULE}; Errors: bad_message`, "together
   }
 });
 
-add("lose the line ends around them, and keep those within, tabs and spaces", RULE, "together", async (t) => {
-  const ann = await t.person();
-  const since = await ann.end();
-  await ann.post("\n\na\n\n\tb  c\n\n");
-  await ann.post("\r\nd\r\n");
-  await t.hears(ann, since, ["a\n\n\tb  c", "d"]);
-});
+add(
+  "a message loses the line ends around it and keeps inner line ends, tabs and spaces",
+  RULE,
+  "together",
+  async (t) => {
+    const ann = await t.person();
+    const since = await ann.end();
+    await ann.post("\n\na\n\n\tb  c\n\n");
+    await ann.post("\r\nd\r\n");
+    await t.hears(ann, since, ["a\n\n\tb  c", "d"]);
+  },
+);
 
 add(
-  "with control characters are refused",
+  "a message with control characters is refused",
   "Posting: control characters other than \\n and \\t",
   "together",
   async (t) => {
@@ -71,22 +81,27 @@ add(
 
 const ALL = '你好 🧑‍🚀 مرحبا נ é e\u0301 "\\ \u2028 \ufffd \ufeff <b>&amp;</b> %41 + = & ; \n\tnext';
 
-add("may be any Unicode, by form and by JSON", "Routes: Bodies", "together", async (t) => {
-  const ann = await t.person();
-  const since = await ann.end();
-  await ann.post(ALL);
-  const json = { method: "POST", headers: { "Content-Type": "application/json; charset=utf-8" } };
-  readId(await ann.ask(`put_post/${ann.segment}`, { ...json, body: JSON.stringify({ message: ALL }) }));
-  const escaped = JSON.stringify({ message: ALL }).replace(
-    /[^ -~]/g,
-    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-  readId(await ann.ask(`put_post/${ann.segment}`, { ...json, body: escaped }));
-  await t.hears(ann, since, [ALL, ALL, ALL]);
-});
+add(
+  "a message in any Unicode arrives unchanged, by form and by JSON",
+  "Routes: Bodies",
+  "together",
+  async (t) => {
+    const ann = await t.person();
+    const since = await ann.end();
+    await ann.post(ALL);
+    const json = { method: "POST", headers: { "Content-Type": "application/json; charset=utf-8" } };
+    readId(await ann.ask(`put_post/${ann.segment}`, { ...json, body: JSON.stringify({ message: ALL }) }));
+    const escaped = JSON.stringify({ message: ALL }).replace(
+      /[^ -~]/g,
+      (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    );
+    readId(await ann.ask(`put_post/${ann.segment}`, { ...json, body: escaped }));
+    await t.hears(ann, since, [ALL, ALL, ALL]);
+  },
+);
 
 add(
-  "in a form: + is a space, %2B a plus, and of fields with strange names no harm comes",
+  "a form reads + as a space and %2B as a plus, and ignores fields with special names",
   "Routes: Bodies",
   "together",
   async (t) => {
@@ -106,7 +121,7 @@ add(
   },
 );
 
-add("may come in pieces that cut a character", "Routes: Bodies", "together", async (t) => {
+add("a message whose packets split a character arrives whole", "Routes: Bodies", "together", async (t) => {
   const ann = await t.person();
   const since = await ann.end();
   const text = "世界😀";
@@ -131,7 +146,7 @@ add("may come in pieces that cut a character", "Routes: Bodies", "together", asy
   await t.hears(ann, since, [text, text]);
 });
 
-add("may come in chunks", "Routes: Bodies; RFC 9112, 7.1", "together", async (t) => {
+add("a message in chunked encoding is kept", "Routes: Bodies; RFC 9112, 7.1", "together", async (t) => {
   const ann = await t.person();
   const since = await ann.end();
   const head = t.site.head(
@@ -154,7 +169,7 @@ add("may come in chunks", "Routes: Bodies; RFC 9112, 7.1", "together", async (t)
 });
 
 add(
-  "of somebody who leaves in the middle of the body are not kept",
+  "a message whose sender disconnects within the body is not kept",
   "Routes: put_post",
   "together",
   async (t) => {
@@ -172,7 +187,7 @@ add(
 );
 
 add(
-  "are answered with their id, or lead a browser's form back to the room",
+  "a post returns the id of the message, or redirects a form back to the room",
   "Routes: put_post",
   "together",
   async (t) => {
@@ -188,7 +203,7 @@ add(
   },
 );
 
-add("with one key, sent twice at once, are kept once", KEY, "together", async (t) => {
+add("two simultaneous posts with one key are kept once", KEY, "together", async (t) => {
   const ann = await t.person();
   const since = await ann.end();
   const headers = { "Idempotency-Key": t.name("key") };
@@ -198,7 +213,7 @@ add("with one key, sent twice at once, are kept once", KEY, "together", async (t
 });
 
 add(
-  "with one key, sent later again, get the first one's id; another text with that key is refused",
+  "a later post with the same key gets the first id, and another text with that key is refused",
   `${KEY}; Errors: key_reused`,
   "together",
   async (t) => {
@@ -221,7 +236,7 @@ add(
   },
 );
 
-add("may have a key of 64 characters, of any meaning, and not of 65", KEY, "together", async (t) => {
+add("a key of 64 characters is accepted, and one of 65 is refused", KEY, "together", async (t) => {
   const ann = await t.person();
   const since = await ann.end();
   const keys = ["k".repeat(64), "__proto__", "constructor", "toString"];

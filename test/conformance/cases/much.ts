@@ -1,13 +1,13 @@
-/** Much at once: many polls, long histories, and readers who are further behind than what is kept. */
+/** Load: many polls, long backlogs, and readers behind the backlog. */
 import { about } from "../runner.js";
 
 const POLL = "The long poll: all that are newer, in order, at most 1,000 or 1 MiB of them";
 const { cases, add } = about("much at once");
 export const much = cases;
 
-add("400 polls of 20 people are all answered with a message, each once", POLL, "alone", async (t) => {
+add("400 polls of 20 users all get a message, each once", POLL, "alone", async (t) => {
   const [ann, ...people] = await t.people(21);
-  // They arrive before: to be told of twenty who come, 400 polls would be answered twenty times.
+  // The users are present before the polls, or twenty join notices would answer the 400 polls.
   const since = ann ? await t.quiet(ann, ...people) : "0";
   const polls = people.flatMap((person) =>
     Array.from({ length: 20 }, (_, n) => t.hear(person, since, 1, { client: `c${n}`, held: true })),
@@ -16,11 +16,11 @@ add("400 polls of 20 people are all answered with a message, each once", POLL, "
   await ann?.post("to all");
   const heard = await Promise.all(polls);
   const once = heard.filter((messages) => messages.length === 1 && messages[0]?.text === "to all").length;
-  t.equal("400 polls, then one post: how many heard it once", once, 400);
+  t.equal("400 polls, then one post: the number that received it once", once, 400);
 });
 
 add(
-  "a long history comes in slices of at most 1 MiB, in order, and after a slice the next poll returns at once",
+  "a long backlog arrives in batches of at most 1 MiB, and the next poll returns at once",
   POLL,
   "alone",
   async (t) => {
@@ -39,7 +39,7 @@ add(
     let cursor = since;
     while (heard.length < texts.length) {
       const batch = await ann.batch(`since=${cursor}&wait=8`);
-      // The messages are bounded; what is around them is little.
+      // The bound is for the messages. The rest of the reply is small.
       const bytes = Buffer.byteLength(batch.reply.body);
       t.expect(
         batch.reply.sent,
@@ -58,7 +58,7 @@ add(
       cursor = batch.cursor;
     }
     t.equal(
-      "300 messages of 8,000 bytes, read in slices: the numbers heard",
+      "300 messages of 8,000 bytes, read in batches: the numbers received",
       [...heard].sort(),
       texts.map((text) => text.slice(0, 4)),
     );
@@ -66,7 +66,7 @@ add(
 );
 
 add(
-  "who is further behind than the backlog is told of the gap and gets what is kept, at most 1,000 in one answer",
+  "a reader behind the backlog gets a gap and the kept messages, at most 1,000 per reply",
   "The long poll: gap",
   "alone",
   async (t) => {

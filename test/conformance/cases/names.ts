@@ -1,4 +1,4 @@
-/** Names: which are good, which are the same. */
+/** Names: valid, invalid and equal ones. */
 import { about } from "../runner.js";
 
 const RULE = "Posting: A name is 1 to 32 characters";
@@ -6,7 +6,7 @@ const { cases, add } = about("names");
 export const names = cases;
 
 add(
-  "of other scripts, with signs that mean something elsewhere, are names like any other",
+  "a name in any script and with URL or HTML characters works like any other",
   RULE,
   "together",
   async (t) => {
@@ -33,7 +33,7 @@ add(
 );
 
 for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty", "null", "0"]) {
-  add(`like ${name} are names like any other`, RULE, "together", async (t) => {
+  add(`the name ${name} works like any other`, RULE, "together", async (t) => {
     const ann = await t.person(name);
     const since = await ann.end();
     await ann.post("hello", { "Idempotency-Key": t.name("key") });
@@ -42,7 +42,7 @@ for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty", "n
   });
 }
 
-add("have up to 32 characters, as code points", RULE, "together", async (t) => {
+add("a name has at most 32 code points", RULE, "together", async (t) => {
   const tag = t.name("");
   const name = "😀".repeat(32 - tag.length) + tag;
   t.status(await (await t.person(name)).ask(`chatroom/${encodeURIComponent(name)}/`), 200);
@@ -69,12 +69,12 @@ for (const [what, name] of [
   ["a Hangul filler only", "\u3164"],
   ["a noncharacter only", "\uffff"],
 ] as const) {
-  add(`cannot be or have ${what}`, `${RULE}; Errors: bad_name`, "together", async (t) => {
+  add(`a name of or with ${what} is refused`, `${RULE}; Errors: bad_name`, "together", async (t) => {
     t.refused(await t.login(name), 422, "bad_name");
   });
 }
 
-add("are trimmed and put into NFC", RULE, "together", async (t) => {
+add("a name is trimmed and normalised to NFC", RULE, "together", async (t) => {
   const tag = t.name("");
   const reply = await t.login(`  Ame\u0301lie${tag} `);
   const segment = encodeURIComponent(`Am\u00e9lie${tag}`);
@@ -86,7 +86,7 @@ add("are trimmed and put into NFC", RULE, "together", async (t) => {
 });
 
 add(
-  "are the same if they are equal but for what shows nothing, after NFKC and lower-casing",
+  "two names are the same if NFKC, lower-casing and removing invisible characters make them equal",
   RULE,
   "together",
   async (t) => {

@@ -1,12 +1,12 @@
-/** The poll without `since`, whose cursor is a cookie. Everybody's messages come by it, so nobody else may talk. */
+/** The plain poll, whose cursor is a cookie. It returns the messages of all users, so these cases run alone. */
 import type { Socket } from "node:net";
 import { about } from "../runner.js";
 
 const PLAIN = "The long poll: without `since`";
-const { cases, add } = about("the poll without a cursor");
+const { cases, add } = about("plain polls");
 export const plain = cases;
 
-add("is answered with the text of the next message, as one JSON string", PLAIN, "alone", async (t) => {
+add("a plain poll returns the text of the next message as one JSON string", PLAIN, "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const poll = bob.plain();
   await t.settle();
@@ -15,7 +15,7 @@ add("is answered with the text of the next message, as one JSON string", PLAIN, 
 });
 
 add(
-  "gives one message at a time, in order, also those posted between two polls",
+  "plain polls return one message each, in order, also those posted between two polls",
   PLAIN,
   "alone",
   async (t) => {
@@ -38,7 +38,7 @@ add('ends after ten seconds with ""', PLAIN, "quiet", async (t) => {
   }
 });
 
-add("begins where its user logged in", PLAIN, "alone", async (t) => {
+add("the first plain poll starts at the log-in", PLAIN, "alone", async (t) => {
   const ann = await t.person();
   await ann.post("before the log-in");
   const bob = await t.person();
@@ -46,19 +46,24 @@ add("begins where its user logged in", PLAIN, "alone", async (t) => {
   t.equal("a post, a log-in, a post, a poll", await bob.plain(), "after the log-in");
 });
 
-add("begins where its user last opened the room, also with an older cookie", PLAIN, "alone", async (t) => {
-  // Each process knows of its own pages only.
-  t.single();
-  const [ann, bob] = [await t.person(), await t.person()];
-  await ann.post("before");
-  t.equal("a post, a poll", await bob.plain(), "before");
-  await ann.post("on the page already");
-  t.status(await bob.ask(`chatroom/${bob.segment}/`), 200);
-  await ann.post("after the page");
-  t.equal("a post, the page, a post, a poll", await bob.plain(), "after the page");
-});
+add(
+  "the first plain poll after a page view starts at that view, also with an older cookie",
+  PLAIN,
+  "alone",
+  async (t) => {
+    // A process knows only its own page views.
+    t.single();
+    const [ann, bob] = [await t.person(), await t.person()];
+    await ann.post("before");
+    t.equal("a post, a poll", await bob.plain(), "before");
+    await ann.post("on the page already");
+    t.status(await bob.ask(`chatroom/${bob.segment}/`), 200);
+    await ann.post("after the page");
+    t.equal("a post, the page, a post, a poll", await bob.plain(), "after the page");
+  },
+);
 
-add("is not shown who comes and goes", PLAIN, "alone", async (t) => {
+add("a plain poll returns no notices", PLAIN, "alone", async (t) => {
   const [ann, bob, cat] = [await t.person(), await t.person(), await t.person()];
   const poll = bob.plain();
   await t.settle();
@@ -66,10 +71,10 @@ add("is not shown who comes and goes", PLAIN, "alone", async (t) => {
   await cat.logout();
   await t.settle();
   await ann.post("said");
-  t.equal("somebody comes, goes, then a post", await poll, "said");
+  t.equal("a user joins and leaves, then a post", await poll, "said");
 });
 
-add("loses nothing to a caller that is gone before the message", PLAIN, "alone", async (t) => {
+add("a plain poll whose caller disconnected before the message loses nothing", PLAIN, "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const socket = t.site.connect();
   socket.write(`${t.site.head("GET", `get_post/${bob.segment}`, `Cookie: ${bob.cookies}`)}\r\n`);
@@ -100,7 +105,7 @@ for (const [how, end] of [
   });
 }
 
-add("sets a cookie with each answer, which says where to go on", PLAIN, "alone", async (t) => {
+add("each reply to a plain poll sets the cookie with the next position", PLAIN, "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   for (const text of ["one", "two"]) await ann.post(text);
   const reply = await bob.poll("");
@@ -120,21 +125,26 @@ add("sets a cookie with each answer, which says where to go on", PLAIN, "alone",
   }
 });
 
-add("answers the same cookie with the same text three times, then goes on", PLAIN, "alone", async (t) => {
-  // Each process counts its own answers.
-  t.single();
-  const [ann, bob] = [await t.person(), await t.person()];
-  for (const text of ["one", "two", "three", "four"]) await ann.post(text);
-  t.equal("four posts, a poll", await bob.plain(), "one");
-  const [, cookie = ""] = bob.cookies.split("; ");
-  const texts: string[] = [];
-  for (let n = 0; n < 5; n++) texts.push(await bob.plainWith(cookie));
-  const expected = ["two", "two", "two", "three", "four"];
-  t.equal("five polls with the cookie of the first answer", texts, expected);
-});
+add(
+  "plain polls with the same cookie get the same text three times and then the next one",
+  PLAIN,
+  "alone",
+  async (t) => {
+    // A process counts only its own replies.
+    t.single();
+    const [ann, bob] = [await t.person(), await t.person()];
+    for (const text of ["one", "two", "three", "four"]) await ann.post(text);
+    t.equal("four posts, a poll", await bob.plain(), "one");
+    const [, cookie = ""] = bob.cookies.split("; ");
+    const texts: string[] = [];
+    for (let n = 0; n < 5; n++) texts.push(await bob.plainWith(cookie));
+    const expected = ["two", "two", "two", "three", "four"];
+    t.equal("five polls with the cookie of the first answer", texts, expected);
+  },
+);
 
-add("gives a caller without a cookie each text once", PLAIN, "alone", async (t) => {
-  // Each process remembers its own answers.
+add("a caller without a cookie gets each text once", PLAIN, "alone", async (t) => {
+  // A process remembers only its own replies.
   t.single();
   const [ann, bob] = [await t.person(), await t.person()];
   const texts = ["one", "two", "three"];
@@ -144,7 +154,7 @@ add("gives a caller without a cookie each text once", PLAIN, "alone", async (t) 
   t.equal("three posts, three polls with the session's cookie only", heard, texts);
 });
 
-add("ignores the cookie of another session, and one that is malformed", PLAIN, "alone", async (t) => {
+add("a plain poll ignores the cookie of another session and a malformed one", PLAIN, "alone", async (t) => {
   const [ann, cat, ...others] = [await t.person(), await t.person(), ...(await t.people(4))];
   for (const text of ["one", "two"]) await ann.post(text);
   t.equal("two posts, a poll", await cat.plain(), "one");
@@ -156,7 +166,7 @@ add("ignores the cookie of another session, and one that is malformed", PLAIN, "
   }
 });
 
-add("gives a HEAD no message, and takes none for it", PLAIN, "alone", async (t) => {
+add("a HEAD of a plain poll returns no message and skips none", PLAIN, "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   await ann.post("kept");
   const head = await bob.poll("", { method: "HEAD" });
@@ -164,7 +174,7 @@ add("gives a HEAD no message, and takes none for it", PLAIN, "alone", async (t) 
   t.equal("a post, a HEAD, a poll", await bob.plain(), "kept");
 });
 
-add("and one with a cursor do not move each other", PLAIN, "alone", async (t) => {
+add("plain polls and polls with a cursor are independent", PLAIN, "alone", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const since = await bob.end();
   await ann.post("both ways");

@@ -1,4 +1,4 @@
-/** Who is here, and what is told of it. */
+/** Presence: /who, /leave and notices. */
 import { isRecord, type Message, type Person } from "../person.js";
 import { about } from "../runner.js";
 import type { Trial } from "../trial.js";
@@ -13,7 +13,7 @@ async function who(t: Trial, person: Person): Promise<{ count: number; users: st
   try {
     value = JSON.parse(reply.body);
   } catch {
-    // Said below.
+    // The check below reports it.
   }
   if (isRecord(value) && Number.isInteger(value.count) && Array.isArray(value.users)) {
     return value as { count: number; users: string[] };
@@ -22,39 +22,34 @@ async function who(t: Trial, person: Person): Promise<{ count: number; users: st
   return { count: 0, users: [] };
 }
 
-add(
-  "who polls is here, once however many pages they have, and the names are in order",
-  WHO,
-  "alone",
-  async (t) => {
-    const people = [
-      await t.person(t.name("cat")),
-      await t.person(t.name("ann")),
-      await t.person(t.name("bob")),
-    ];
-    const polls = people.flatMap((person) =>
-      ["a", "b"].map((client) => person.poll(`since=now&wait=5&client=${client}`)),
-    );
-    await t.settle();
-    const [cat] = people;
-    if (!cat) return;
-    const { count, users } = await who(t, cat);
-    const names = people.map(({ name }) => name);
-    t.equal(
-      "GET /who while three people poll: which of them, in which order",
-      users.filter((user) => names.includes(user)),
-      [...names].sort(),
-    );
-    t.equal("GET /who: `count`", count, users.length);
-    t.equal("GET /who: names told twice", users.length - new Set(users).size, 0);
-    const batch = await cat.batch("since=now&wait=0");
-    t.equal(`${batch.reply.sent}: \`present\``, batch.present, count);
-    await cat.post("enough");
-    await Promise.all(polls);
-  },
-);
+add("/who lists each polling user once, in order, however many pages they have", WHO, "alone", async (t) => {
+  const people = [
+    await t.person(t.name("cat")),
+    await t.person(t.name("ann")),
+    await t.person(t.name("bob")),
+  ];
+  const polls = people.flatMap((person) =>
+    ["a", "b"].map((client) => person.poll(`since=now&wait=5&client=${client}`)),
+  );
+  await t.settle();
+  const [cat] = people;
+  if (!cat) return;
+  const { count, users } = await who(t, cat);
+  const names = people.map(({ name }) => name);
+  t.equal(
+    "GET /who while three people poll: which of them, in which order",
+    users.filter((user) => names.includes(user)),
+    [...names].sort(),
+  );
+  t.equal("GET /who: `count`", count, users.length);
+  t.equal("GET /who: duplicate names", users.length - new Set(users).size, 0);
+  const batch = await cat.batch("since=now&wait=0");
+  t.equal(`${batch.reply.sent}: \`present\``, batch.present, count);
+  await cat.post("enough");
+  await Promise.all(polls);
+});
 
-add("who says good-bye is not here any more", "Routes: POST /leave", "together", async (t) => {
+add("/leave makes a user absent", "Routes: POST /leave", "together", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   await ann.end();
   t.equal("GET /who after a poll", (await who(t, bob)).users.includes(ann.name), true);
@@ -66,7 +61,7 @@ add("who says good-bye is not here any more", "Routes: POST /leave", "together",
 });
 
 add(
-  "a page that says good-bye leaves the person's other pages here",
+  "/leave with a client id keeps a user present who has another page",
   "Routes: POST /leave",
   "alone",
   async (t) => {
@@ -81,33 +76,28 @@ add(
   },
 );
 
-add("who logs out is not here any more", "Routes: POST /logout", "together", async (t) => {
+add("a log-out makes a user absent", "Routes: POST /logout", "together", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   await ann.end();
   await ann.logout();
   t.equal("GET /who after a log-out", (await who(t, bob)).users.includes(ann.name), false);
 });
 
-add(
-  "coming and going, where it is told, is told as messages of kind join and leave",
-  "Words: message",
-  "alone",
-  async (t) => {
-    const [ann, bob] = [await t.person(), await t.person()];
-    const since = await bob.end();
-    await ann.end();
-    await ann.logout();
-    const notices: Message[] = [];
-    for (let cursor = since, tries = 0; tries < 4 && notices.length < 2; tries++) {
-      const batch = await bob.batch(`since=${cursor}&wait=2`);
-      notices.push(...batch.messages.filter(({ user }) => user === ann.name));
-      cursor = batch.cursor;
-    }
-    if (notices.length === 0) return t.notTried("none was told, which the contract leaves open");
-    t.equal(
-      "somebody comes and logs out: the notices",
-      notices.map(({ kind }) => kind),
-      ["join", "leave"],
-    );
-  },
-);
+add("notices are messages of kind join and leave", "Words: message", "alone", async (t) => {
+  const [ann, bob] = [await t.person(), await t.person()];
+  const since = await bob.end();
+  await ann.end();
+  await ann.logout();
+  const notices: Message[] = [];
+  for (let cursor = since, tries = 0; tries < 4 && notices.length < 2; tries++) {
+    const batch = await bob.batch(`since=${cursor}&wait=2`);
+    notices.push(...batch.messages.filter(({ user }) => user === ann.name));
+    cursor = batch.cursor;
+  }
+  if (notices.length === 0) return t.notTried("no notice arrived, which the contract allows");
+  t.equal(
+    "a log-in and a log-out: the notices",
+    notices.map(({ kind }) => kind),
+    ["join", "leave"],
+  );
+});

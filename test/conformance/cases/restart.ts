@@ -1,4 +1,4 @@
-/** What a server's end shows: restarts, kills, drains, and a clock that is set. On servers that the kit starts. */
+/** Restarts, kills, drains and clock changes, on servers that the kit starts. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { compare, type Person } from "../person.js";
 import { about } from "../runner.js";
@@ -7,18 +7,18 @@ import type { Trial } from "../trial.js";
 
 const KEPT = "Routes: 200 once the message is kept";
 const DRAIN = "The long poll: the server drains; The program: SIGTERM";
-/** How far clocks are set, in seconds. */
+/** The offsets of the clock, in seconds. */
 const HOUR = 3600;
 const { cases, add } = about("restarts");
 export const restarts = cases;
 
-/** The same person at a server on another port, which may be in the cookie's name. */
+/** Returns the same user at a server on another port, which can be part of the cookie's name. */
 function moved({ name, cookie }: Person, from: Trial, to: Trial): Person {
   return to.back({ name, cookie: cookie.replace(`_${from.site.base.port}=`, `_${to.site.base.port}=`) });
 }
 
 add(
-  "a restart loses nothing: cursors stay good, ids grow on, keys are known",
+  "a restart keeps messages, cursors, growing ids and idempotency keys",
   `${KEPT}; Posting: also after a restart`,
   "started",
   async (t) => {
@@ -47,7 +47,7 @@ add(
 );
 
 add(
-  "a poll without a cursor goes on where it was before a restart",
+  "a plain poll continues after a restart where it was before",
   "The long poll: without `since`",
   "started",
   async (t) => {
@@ -58,14 +58,14 @@ add(
     t.equal("two posts, a poll", await bob.plain(), "one");
     await before.stop();
     const [, t2] = await t.start({ data });
-    // At the same address as before: the port may be in the cookies' names.
+    // The same address as before, since the port can be part of the cookies' names.
     const headers = { Cookie: bob.cookies, Host: t1.site.base.host };
     const reply = await t2.ask(`get_post/${bob.segment}`, { headers });
     t.equal("two posts, a poll, SIGTERM, restart, a poll", [reply.status, reply.body], [200, '"two"']);
   },
 );
 
-add("a kill in the middle of posts loses none that was answered", KEPT, "started", async (t) => {
+add("a kill during posts loses no acknowledged message", KEPT, "started", async (t) => {
   const data = await t.folder();
   const [before, t1] = await t.start({ data });
   const people = await t1.people(4);
@@ -87,7 +87,7 @@ add("a kill in the middle of posts loses none that was answered", KEPT, "started
   const again = people.map((person) => moved(person, t1, t2));
   const [reader] = again;
   if (!reader) return;
-  // One that was kept, and not answered in time, may be there too.
+  // A message that was kept but not acknowledged in time can be there too.
   const heard = (await t2.hear(reader, since, kept.length + 1)).map(({ text }) => text);
   t.equal(
     `${kept.length} answered posts, SIGKILL, restart: those that are lost`,
@@ -97,7 +97,7 @@ add("a kill in the middle of posts loses none that was answered", KEPT, "started
   t.equal("those that are there twice", heard.length - new Set(heard).size, 0);
 });
 
-add("a cursor of another history is told of the gap", "The long poll: gap", "started", async (t) => {
+add("a cursor of another history gets a gap", "The long poll: gap", "started", async (t) => {
   const [, old] = await t.start();
   const ann = await old.person();
   const since = await ann.post("of another history");
@@ -110,7 +110,7 @@ add("a cursor of another history is told of the gap", "The long poll: gap", "sta
 });
 
 add(
-  "a drain answers every poll, tells each when to come again, and ends with 0 within five seconds",
+  "a drain answers every poll with a retry time, and the process ends with 0 within five seconds",
   DRAIN,
   "started",
   async (t) => {
@@ -157,7 +157,7 @@ add(
   },
 );
 
-/** A server whose clock has been seen to move, and a trial on it. */
+/** Starts a server and checks that its clock can be set. Returns a trial on it. */
 async function startWithClock(t: Trial): Promise<[Started, Trial]> {
   if (!t.here.start) return t.notTried("needs --start");
   if (!t.here.clock) return t.notTried("needs --clock");
@@ -173,7 +173,7 @@ async function startWithClock(t: Trial): Promise<[Started, Trial]> {
 }
 
 add(
-  "a clock that is set back and forward delays no message and no end of a wait, and ids grow on",
+  "a wall clock that jumps back and forward delays no message and no time-out, and ids grow",
   "Words: ids only grow; The long poll: wait",
   "started",
   async (t) => {
@@ -196,7 +196,7 @@ add(
 );
 
 add(
-  "a poll without a cursor ends after ten seconds, also when the clock is set back and somebody goes",
+  "a plain poll ends after ten seconds, also when the wall clock jumps back and a user leaves",
   "The long poll: without `since`",
   "started",
   async (t) => {
@@ -208,7 +208,7 @@ add(
     await t.settle();
     await server.setClock(-HOUR);
     await bob.logout();
-    const sent = `GET ${inside.site.target(`get_post/${ann.segment}`)}, the clock goes back, somebody goes`;
+    const sent = `GET ${inside.site.target(`get_post/${ann.segment}`)}, the clock jumps back, a user leaves`;
     const reply = await Promise.race([poll, sleep(14_000, undefined, { ref: false })]);
     t.expect(
       sent,

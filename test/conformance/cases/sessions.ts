@@ -1,4 +1,4 @@
-/** Who is who: the way in and out, the cookie, and what nobody may do for another. */
+/** Sessions: log-in, log-out, cookies, and requests as another user. */
 import { about } from "../runner.js";
 import { FORM, type Reply } from "../site.js";
 import type { Trial } from "../trial.js";
@@ -6,7 +6,7 @@ import type { Trial } from "../trial.js";
 const { cases, add } = about("sessions");
 export const sessions = cases;
 
-/** Where a redirect leads, from the chat's root; undefined when it is no relative one. */
+/** Returns the target of a redirect relative to the chat's root, or undefined if it is absolute. */
 function leads(t: Trial, reply: Reply, from: string): string | undefined {
   const { location } = reply.headers;
   if (location === undefined || /^([a-z][a-z0-9+.-]*:|\/)/i.test(location)) return undefined;
@@ -23,7 +23,7 @@ function redirects(t: Trial, reply: Reply, from: string, status: number, to: str
 }
 
 add(
-  "a log-in leads to one's room, with a cookie that scripts and other sites do not get",
+  "a log-in redirects to the user's room and sets a cookie with HttpOnly and SameSite",
   "Routes: POST /login",
   "together",
   async (t) => {
@@ -54,7 +54,7 @@ add(
   },
 );
 
-add("a log-in may be JSON", "Routes: Bodies", "together", async (t) => {
+add("a log-in by JSON is accepted", "Routes: Bodies", "together", async (t) => {
   const name = t.name();
   const headers = { "Content-Type": "application/json" };
   const reply = await t.ask("login", { method: "POST", headers, body: JSON.stringify({ name }) });
@@ -71,7 +71,7 @@ add("the log-in page has a form with a field for the name", "Routes: GET /login"
   );
 });
 
-/** The one-time key of the form in a new log-in page. */
+/** Returns the one-time key of a new log-in form. */
 async function loginKey(t: Trial): Promise<string> {
   const reply = await t.ask("login");
   const input = /<input\b[^>]*\bname=["']?key\b[^>]*>/i.exec(reply.body)?.[0] ?? "";
@@ -81,7 +81,7 @@ async function loginKey(t: Trial): Promise<string> {
 }
 
 add(
-  "a log-in form that is sent twice is one log-in; another form is somebody else",
+  "a log-in form submitted twice is one log-in, and another form is a rival",
   "Routes: GET and POST /login",
   "together",
   async (t) => {
@@ -101,14 +101,14 @@ add(
   },
 );
 
-add("/ leads to one's room, or to the log-in", "Routes: GET /", "together", async (t) => {
+add("/ redirects to the user's room or to the log-in page", "Routes: GET /", "together", async (t) => {
   const ann = await t.person();
   redirects(t, await ann.ask(""), "", 303, `chatroom/${ann.name}/`);
   redirects(t, await t.ask(""), "", 303, "login");
 });
 
 add(
-  "the room is one's own: without a session it leads to the log-in, another's to one's own",
+  "the room page redirects to the log-in without a session, and from another's room to one's own",
   "Routes: GET /chatroom",
   "together",
   async (t) => {
@@ -127,7 +127,7 @@ add(
 );
 
 add(
-  "without a good cookie there is no poll, no post, no good-bye",
+  "a poll, a post or a leave without a valid cookie is 401",
   "Errors: no_session",
   "together",
   async (t) => {
@@ -164,13 +164,13 @@ add(
   },
 );
 
-add("the cookie is found among others", "Routes: POST /login", "together", async (t) => {
+add("the session cookie is found among other cookies", "Routes: POST /login", "together", async (t) => {
   const ann = await t.person();
   const headers = { Cookie: `a=b; ${ann.cookie}; __proto__=x; c="d"` };
   t.status(await t.ask(`get_post/${ann.name}?since=now&wait=0`, { headers }), 200);
 });
 
-add("nobody polls, posts or leaves as another", "Errors: not_you", "together", async (t) => {
+add("a poll, a post or a leave as another user is 403", "Errors: not_you", "together", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const since = await bob.end();
   t.refused(await ann.ask(`get_post/${bob.name}?since=0&wait=0`), 403, "not_you");
@@ -185,7 +185,7 @@ add("nobody polls, posts or leaves as another", "Errors: not_you", "together", a
 });
 
 add(
-  "a name that somebody present holds is taken, and is free at once when they log out",
+  "the name of a present user is taken, and is free at once after a log-out",
   "Routes: POST /login, /logout; Errors: name_taken",
   "together",
   async (t) => {
@@ -202,7 +202,7 @@ add(
 );
 
 add(
-  "a log-out takes the cookie away and ends what it was good for",
+  "a log-out clears the cookie and ends the session",
   "Routes: POST /logout; Errors: no_session",
   "together",
   async (t) => {
@@ -218,7 +218,7 @@ add(
     );
     t.refused(await ann.poll("since=now&wait=0"), 401, "no_session");
     t.refused(await ann.say("as a ghost"), 401, "no_session");
-    // The contract leaves open what a poll that was held gets; it may not get the room's messages for ever.
+    // The contract does not define the reply to a poll held at the log-out, but it must not receive later messages.
     const bob = await t.person();
     await bob.post("not for ghosts");
     const held = await poll;

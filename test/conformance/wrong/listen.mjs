@@ -1,4 +1,4 @@
-/** Puts a handler on the port that the command line names (--port N), and ends on SIGTERM as a server should. */
+/** Serves a handler on the port of --port N and drains on SIGTERM. */
 import { createServer } from "node:http";
 import { parseArgs } from "node:util";
 
@@ -16,7 +16,7 @@ export function listen(handler, close) {
 }
 
 /**
- * The parts of a poll's target: what is before `since`, the cursor, and what is behind it. Undefined for all else.
+ * Splits the target of a poll into the part before `since`, the cursor, and the rest. Undefined for other targets.
  * @param {string} target
  */
 export function readPoll(target) {

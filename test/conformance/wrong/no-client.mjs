@@ -1,4 +1,4 @@
-/** Wrong: ignores `client`, so that every poll of a page that was loaded again, or tried again, stays until its end. */
+/** Wrong: ignores `client`, so polls of a reloaded page stay until their time-out. */
 import { createChat, MemoryStore } from "../../../dist/index.js";
 import { listen } from "./listen.mjs";
 
@@ -6,7 +6,7 @@ const chat = await createChat({ postRate: 0, loginRate: 0, store: new MemoryStor
 
 listen(
   (req, res) => {
-    // One that is malformed stays, to be refused.
+    // A malformed one stays, and is refused.
     if (req.url?.startsWith("/get_post/"))
       req.url = req.url.replace(/([?&])client=[\w-]{1,64}(?=&|$)/, "$1x=");
     chat.handler(req, res);

@@ -1,13 +1,13 @@
 /**
- * Wrong: a queue per user, as in many a tutorial. A poll takes what is in it, also when its caller is gone by then, and
- * what one page took the other misses: the cursor that a poll brings means nothing after the first.
+ * Wrong: a queue per user, as in many tutorials. A poll empties the queue, also if its caller has disconnected, and a
+ * second page misses what the first one took. Only the cursor of the first poll counts.
  */
 import { createChat, MemoryStore } from "../../../dist/index.js";
 import { listen, readPoll } from "./listen.mjs";
 
 const chat = await createChat({ postRate: 0, loginRate: 0, store: new MemoryStore(1000) });
 
-/** @type {Map<string, string>} how far each user's queue was taken, by the user's segment of the path */
+/** @type {Map<string, string>} the cursor of each user's queue, by the user's path segment */
 const taken = new Map();
 
 listen(
@@ -28,7 +28,7 @@ listen(
  * @param {import("node:http").ServerResponse} res
  */
 function takeFor(user, res) {
-  // Nobody looks whether the caller is still there.
+  // The fault: it does not check whether the caller is still connected.
   const on = res.on.bind(res);
   res.on = (event, listener) => (event === "close" ? res : on(event, listener));
   Object.defineProperty(res, "destroyed", { get: () => false, set: () => {} });

@@ -1,4 +1,4 @@
-/** Wrong: a map of held responses without a backlog. Whoever has no poll held in the moment of a message misses it. */
+/** Wrong: a map of held responses without a backlog. A user without a held poll misses the message. */
 import { createChat, MemoryStore } from "../../../dist/index.js";
 import { listen, readPoll } from "./listen.mjs";
 
@@ -7,7 +7,7 @@ const chat = await createChat({ postRate: 0, loginRate: 0, store: new MemoryStor
 listen(
   (req, res) => {
     const [before, , behind] = readPoll(req.url ?? "") ?? [];
-    // Whatever the cursor: only what comes next.
+    // The fault: it ignores the cursor and returns only later messages.
     if (before !== undefined) req.url = `${before}now${behind}`;
     chat.handler(req, res);
   },
