@@ -29,8 +29,8 @@ export interface ServeOptions {
    * slow readers with most bytes are closed, until half of it is left. Default 32 MiB.
    */
   readonly maxBufferedBytes?: number;
-  /** Called with one line about trouble, each kind at most once a minute. */
-  readonly log: (line: string) => void;
+  /** Called with one line about trouble, each kind at most once a minute. Default: `console.error`. */
+  readonly log?: (line: string) => void;
 }
 
 /** A server that stops without losing requests. */
@@ -53,8 +53,8 @@ const DESCRIPTORS_ADVICE = "new connections are closed as they come; raise the l
 const MAX_HEADERS = 64;
 
 /** Returns a server for a handler. It does not listen yet. */
-export function serve(handler: RequestListener, options: ServeOptions): Serving {
-  const tell = throttledLog(options.log);
+export function serve(handler: RequestListener, options: ServeOptions = {}): Serving {
+  const tell = throttledLog(options.log ?? console.error);
   const sockets = new Set<Socket>();
   const buffered = new BufferedReplies(sockets, options.maxBufferedBytes ?? 16 * 1024 * 1024);
   let stopped: Promise<void> | undefined;

@@ -82,7 +82,7 @@ test("a signal ends a process whose disk hangs, and its last line says why", asy
   while (shim.get("running") === 0) await ann.ask("healthz");
   expect(await server.stop()).toBe("SIGKILL");
   expect(code(await refused)).toEqual([503, "store_unavailable"]);
-  expect(server.stderr()).toMatch(/a call to the disk does not return.*SIGKILL\n$/);
+  expect(server.stderr()).toMatch(/the disk does not answer.*SIGKILL\n$/);
 });
 
 test("a second signal ends a process whose disk hangs", async () => {

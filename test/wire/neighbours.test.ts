@@ -325,7 +325,7 @@ describe("a process", () => {
       1,
       /WRONGPASS.*; start it, or correct the URL/,
     ],
-    ["that is no Redis", "http://:hunter2@127.0.0.1", 2, /--redis: the URL of a Redis is .*Usage:/],
+    ["that is no Redis", "http://:hunter2@127.0.0.1", 2, /--redis: the URL of a Redis is /],
   ])(
     "that cannot start since %s says so in one line, without the password",
     async (_, url, status, words) => {

@@ -1,20 +1,20 @@
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ask, type Batch, Person } from "./person.js";
-import { run, startServer } from "./server.js";
+import { run, runWith, startServer, startServerWith } from "./server.js";
 
 describe("the start", () => {
-  test("prints one line with the address, and nothing else", async () => {
+  test("prints the address and the place of the messages, and nothing else", async () => {
     const server = await startServer();
     const ann = await Person.login(server.url, "ann");
     await ann.post("hello");
     expect(await server.stop()).toBe(0);
-    expect(server.stdout()).toBe(`holdline is listening on ${server.url}\n`);
+    expect(server.stdout()).toBe(`holdline is listening on ${server.url}\nmessages are kept in memory\n`);
     expect(server.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(server.stderr()).toBe("");
   });
@@ -34,7 +34,7 @@ describe("the start", () => {
     expect(await exited).toBe(1);
     expect(out).toEqual({
       stdout: "",
-      stderr: `holdline: port ${port} on 127.0.0.1 is in use; choose another with --port.\n`,
+      stderr: `holdline: port ${port} on 127.0.0.1 is in use; choose another one with --port\n`,
     });
     other.close();
   });
@@ -57,42 +57,100 @@ describe("the start", () => {
     },
   );
 
-  test("tells its flags to who asks", async () => {
-    const { exited, out } = run("--help");
+  test("a folder for messages is named in the second line", async () => {
+    const folder = join(await mkdtemp(join(tmpdir(), "holdline-")), "data");
+    const server = await startServer("--data", folder);
+    expect(await server.stop()).toBe(0);
+    expect(server.stdout()).toContain(`\nmessages are kept in ${folder}\n`);
+    await rm(dirname(folder), { recursive: true });
+  });
+
+  test.each(["--help", "-h"])("%s prints one line for each flag, with its default", async (flag) => {
+    const { exited, out } = run(flag);
     expect(await exited).toBe(0);
-    for (const flag of [
-      "host",
-      "port",
-      "data",
-      "redis",
-      "backlog",
-      "max-waiters",
-      "post-rate",
-      "login-rate",
-      "trust-proxy",
-    ]) {
-      expect(out.stdout).toContain(`[--${flag}`);
+    expect(out.stderr).toBe("");
+    const defaults = [
+      ["--host HOST", "127.0.0.1"],
+      ["--port PORT", "5000"],
+      ["--data DIR", "data"],
+      ["--title TEXT", "holdline"],
+      ["--backlog N", "1000"],
+      ["--max-waiters N", "10000"],
+      ["--post-rate N", "5"],
+      ["--login-rate N", "5"],
+    ];
+    for (const [name, usual] of defaults) {
+      expect(out.stdout).toMatch(new RegExp(`^  ${name} .*\\(default ${usual}[,)]`, "m"));
     }
+    for (const name of ["--redis URL", "--metrics", "--trust-proxy", "-h, --help", "-v, --version"]) {
+      expect(out.stdout).toContain(`\n  ${name} `);
+    }
+    for (const line of out.stdout.split("\n")) expect(line.length).toBeLessThan(100);
+  });
+
+  test.each(["--version", "-v"])("%s prints the version of the package", async (flag) => {
+    const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
+    const { exited, out } = run(flag);
+    expect(await exited).toBe(0);
+    expect(out).toEqual({ stdout: `${version}\n`, stderr: "" });
   });
 
   test.each([
-    ["an unknown flag", ["--colour"]],
-    ["a word that is no flag", ["5000"]],
-    ["a URL whose flag was forgotten, without showing its password", ["redis://:hunter2@host"]],
-    ["a port that is no number", ["--port", "http"]],
-    ["a port out of range", ["--port", "65536"]],
-    ["a negative port", ["--port", "-1"]],
-    ["an empty host", ["--host", ""]],
-    ["an empty folder", ["--data", ""]],
-    ["a backlog of nothing", ["--backlog", "0"]],
-    ["a flag without its value", ["--max-waiters"]],
-  ])("refuses %s in one line that shows the flags, and ends with 2", async (_, flags) => {
+    ["an unknown flag", ["--colour"], "unknown flag: --colour"],
+    ["an unknown short flag", ["-x"], "unknown flag: -x"],
+    ["a stray argument", ["5000"], "unexpected argument: 5000"],
+    [
+      "a URL without its flag, and does not show the password",
+      ["redis://:hunter2@host"],
+      "unexpected argument: redis://...@host",
+    ],
+    ["a port that is no number", ["--port", "http"], '--port must be a number from 0 to 65535, not "http"'],
+    ["a port out of range", ["--port", "65536"], '--port must be a number from 0 to 65535, not "65536"'],
+    ["a negative port", ["--port", "-1"], '--port must be a number from 0 to 65535, not "-1"'],
+    ["an empty host", ["--host", ""], "--host must not be empty"],
+    ["an empty folder", ["--data="], "--data must not be empty"],
+    ["a title of white space", ["--title", " "], "--title must not be empty"],
+    ["a long title", ["--title", "x".repeat(101)], "--title must have at most 100 characters"],
+    ["no messages at all", ["--backlog", "0"], '--backlog must be a number from 1 to 1000000, not "0"'],
+    ["half a poll", ["--max-waiters", "0.5"], '--max-waiters must be a number from 1 to 1000000, not "0.5"'],
+    ["a flag without its value at the end", ["--max-waiters"], "--max-waiters needs a value"],
+    ["a flag without its value before another", ["--data", "--metrics"], "--data needs a value"],
+    ["a value for a flag that takes none", ["--metrics=yes"], "--metrics takes no value"],
+    [
+      "two stores",
+      ["--data", "x", "--redis", "redis://x"],
+      "--data and --redis exclude each other; choose one",
+    ],
+  ])("refuses %s in one line and ends with 2", async (_, flags, message) => {
     const { exited, out } = run(...flags);
     expect(await exited).toBe(2);
-    expect(out.stdout).toBe("");
-    expect(out.stderr).toMatch(/^holdline: .*[^.]\. Usage: .*\[--port 5000\].*\n$/);
-    expect(out.stderr.trim().split("\n")).toHaveLength(1);
-    expect(out.stderr).not.toContain("hunter2");
+    expect(out).toEqual({ stdout: "", stderr: `holdline: ${message}; holdline --help lists all flags\n` });
+  });
+
+  test("the variables HOST and PORT stand in for the flags", async () => {
+    const { exited, out } = runWith({ HOST: "192.0.2.1", PORT: "5" }, "--data", "none");
+    expect(await exited).toBe(1);
+    expect(out.stderr).toBe(
+      "holdline: 192.0.2.1 is not an address of this machine; choose another one with --host\n",
+    );
+  });
+
+  test("a flag wins over its variable, and an empty variable counts for nothing", async () => {
+    const server = await startServerWith({ HOST: "", PORT: "http" }, "--port", "0");
+    expect(server.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect(await server.stop()).toBe(0);
+  });
+
+  test("a wrong variable is named, and the program ends with 2", async () => {
+    const { exited, out } = runWith({ PORT: "http" });
+    expect(await exited).toBe(2);
+    expect(out.stderr).toMatch(/^holdline: PORT must be a number from 0 to 65535, not "http";.*\n$/);
+  });
+
+  test("--title is the title of the pages", async () => {
+    const server = await startServer("--title", "Tea and cake");
+    expect((await ask(`${server.url}/login`)).body).toMatch(/<title>.*Tea and cake.*<\/title>/);
+    expect(await server.stop()).toBe(0);
   });
 
   test("keeps as many messages as it is told to", async () => {

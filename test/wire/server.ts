@@ -36,7 +36,8 @@ export interface Run {
 export function runWith(env: NodeJS.ProcessEnv, ...flags: string[]): Run {
   const child = spawn(process.execPath, [PROGRAM, ...flags], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...env },
+    // The variables of a developer must not move the server.
+    env: { ...process.env, HOST: "", PORT: "", ...env },
   });
   const out = { stdout: "", stderr: "" };
   child.stdout?.setEncoding("utf8").on("data", (text: string) => {

@@ -1,0 +1,124 @@
+/** The command line of the program: its flags, their defaults, and the text of `--help`. */
+import { parseArgs } from "node:util";
+
+interface Flag {
+  /** The name of the value in `--help`. Without it, the flag takes no value. */
+  readonly value?: string;
+  readonly usual?: string;
+  /** The environment variable that stands in for the flag. */
+  readonly variable?: string;
+  readonly short?: string;
+  readonly help: string;
+}
+
+const FLAGS = {
+  host: {
+    value: "HOST",
+    usual: "127.0.0.1",
+    variable: "HOST",
+    help: "listen on this address; :: is every address",
+  },
+  port: { value: "PORT", usual: "5000", variable: "PORT", help: "listen on this port; 0 is any free port" },
+  data: { value: "DIR", usual: "data", help: "keep messages in this folder; none is in memory" },
+  redis: { value: "URL", help: "keep messages in Redis, for several processes with one room" },
+  title: { value: "TEXT", usual: "holdline", help: "the title of the pages" },
+  backlog: { value: "N", usual: "1000", help: "messages that are kept" },
+  "max-waiters": { value: "N", usual: "10000", help: "polls that are held at once" },
+  "post-rate": { value: "N", usual: "5", help: "posts per second and user; 0 is no limit" },
+  "login-rate": { value: "N", usual: "5", help: "log-ins per second and address; 0 is no limit" },
+  metrics: { help: "serve /metrics in the format of Prometheus" },
+  "trust-proxy": { help: "believe X-Forwarded headers; only behind a proxy that sets them" },
+  help: { short: "h", help: "print this list" },
+  version: { short: "v", help: "print the version" },
+} as const satisfies Record<string, Flag>;
+type Name = keyof typeof FLAGS;
+const ENTRIES: [string, Flag][] = Object.entries(FLAGS);
+
+/** What the command line asks for. */
+export type Command = ReturnType<typeof parseCommand>;
+
+/**
+ * Parses the arguments of the program. An environment variable stands in for a flag that is not given. Throws a
+ * `RangeError` that names the flag, or the variable, and says what is wrong with it.
+ */
+export function parseCommand(args: readonly string[], env: Record<string, string | undefined>) {
+  const given = readFlags(args);
+  const find = (name: Name) => {
+    const { variable = "", usual = "" }: Flag = FLAGS[name];
+    const value = given.get(name);
+    // An empty variable counts as one that is not set.
+    if (value === undefined && env[variable]) return { label: variable, value: env[variable] };
+    return { label: `--${name}`, value: value ?? usual };
+  };
+  const text = (name: Name) => {
+    const { label, value } = find(name);
+    if (value.trim() === "") throw new RangeError(`${label} must not be empty`);
+    return value;
+  };
+  const number = (name: Name, least: number, most: number, shape = /^\d+$/) => {
+    const { label, value } = find(name);
+    if (shape.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
+    throw new RangeError(`${label} must be a number from ${least} to ${most}, not ${JSON.stringify(value)}`);
+  };
+  const rate = (name: Name) => number(name, 0, 1_000_000, /^\d+(\.\d+)?$/);
+
+  const redis = given.has("redis") ? text("redis") : undefined;
+  if (redis !== undefined && given.has("data") && given.get("data") !== "none") {
+    throw new RangeError("--data and --redis exclude each other; choose one");
+  }
+  const title = text("title");
+  if ([...title].length > 100) throw new RangeError("--title must have at most 100 characters");
+  return {
+    ...{ help: given.has("help"), version: given.has("version") },
+    ...{ host: text("host"), port: number("port", 0, 65_535), data: text("data"), redis },
+    options: {
+      title,
+      backlog: number("backlog", 1, 1_000_000),
+      maxWaiters: number("max-waiters", 1, 1_000_000),
+      postRate: rate("post-rate"),
+      loginRate: rate("login-rate"),
+      metrics: given.has("metrics"),
+      trustProxy: given.has("trust-proxy"),
+    },
+  };
+}
+
+/** Returns the flags that are given, with their values. Of a flag that is given twice, the last one counts. */
+function readFlags(args: readonly string[]): Map<string, string> {
+  const options = Object.fromEntries(
+    ENTRIES.map(([name, { value, short }]) => [
+      name,
+      { type: value ? ("string" as const) : ("boolean" as const), ...(short && { short }) },
+    ]),
+  );
+  const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
+  const given = new Map<string, string>();
+  for (const token of tokens) {
+    if (token.kind === "option-terminator") continue;
+    // A URL may contain a password.
+    if (token.kind === "positional")
+      throw new RangeError(`unexpected argument: ${token.value.replace(/\/\/.*@/, "//...@")}`);
+    const type = options[token.name]?.type;
+    if (type === undefined) throw new RangeError(`unknown flag: ${token.rawName}`);
+    if (type === "boolean" && token.value !== undefined)
+      throw new RangeError(`${token.rawName} takes no value`);
+    // The next flag is not the value of this one, unless it is written --flag=value.
+    const isFlag = !token.inlineValue && /^-\D/.test(token.value ?? "");
+    if (type === "string" && (token.value === undefined || isFlag))
+      throw new RangeError(`${token.rawName} needs a value`);
+    given.set(token.name, token.value ?? "");
+  }
+  return given;
+}
+
+/** The text of `--help`: one line for each flag, with its default. */
+export function helpText(): string {
+  const lines = ENTRIES.map(([name, { value, usual, variable, short, help }]) => {
+    const flag = `${short ? `-${short}, ` : ""}--${name}${value ? ` ${value}` : ""}`;
+    const notes = [usual && `default ${usual}`, variable && `or $${variable}`]
+      .filter(Boolean)
+      .join(", ");
+    return `  ${flag.padEnd(18)}  ${help}${notes && ` (${notes})`}\n`;
+  });
+  return `Starts a chat room.\n\nUsage: holdline [flags]\n\n${lines.join("")}`;
+}
