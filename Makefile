@@ -1,26 +1,22 @@
-# make start: install, build, run.   make test: all checks, with what they need.   make help: the rest.
-.PHONY: start cluster test conformance nodes bench build lint check format help
+# make start: install, build, run.   make test: all checks, with all that they need.   make help: every target.
+.PHONY: start cluster test conformance nodes bench build programs tools lint check suite format help
 
-start: build ## install, build and run on http://127.0.0.1:5000 (ARGS="--port 8080" for flags)
+start: build ## install what the build needs, build, run on http://127.0.0.1:5000 (ARGS="--port 8080" for flags)
 	node dist/server.js $(ARGS)
 
-cluster: build ## Redis, three processes and an nginx in front, on free ports; Ctrl-C ends all
+cluster: build ## run Redis, three processes and nginx in front of them, on free ports, until Ctrl-C
 	bash test/install.sh redis nginx
 	node deploy/cluster.mjs
 
-test: build ## install what the tests need, build, lint, type-check, test
-	bash test/install.sh
-	npm run --silent lint
-	npm run --silent check
-	npx vitest run
+test: programs build tools lint check suite ## install what the tests need, build, lint, type-check, test
 
-conformance: build ## check our own server against the contract, or another's: URL=http://host:port
+conformance: build ## check holdline against the protocol, or another server: URL=http://host:port
 	npm run --silent conformance -- $(or $(URL),--start "node dist/server.js --port {port} --data {data} --post-rate 0 --login-rate 0")
 
-nodes: build ## test on other versions of Node, from the npm registry (NODES="22 24 26")
+nodes: build tools ## test on Node 20, 22, 24 and 26, from the npm registry (NODES="22 24" for some of them)
 	bash test/nodes.sh
 
-bench: build ## measure, beside bare node:http and others (minutes; ONLY=holdline,bare WHAT=one,rate; PEERS=1 for all)
+bench: build ## measure beside bare node:http (minutes; ONLY=holdline,bare WHAT=one,rate; PEERS=1 installs the others)
 	npx tsc -p test/bench
 	node test/bench/out/bench.js
 	[ -n "$(ONLY)$(WHAT)" ] || node test/bench/append.mjs
@@ -28,18 +24,31 @@ bench: build ## measure, beside bare node:http and others (minutes; ONLY=holdlin
 build: node_modules/.package-lock.json ## compile to dist/
 	npm run --silent build
 
-lint: node_modules/.package-lock.json ## Biome: lint and format
+programs: ## install the Debian programs that the tests need and that are missing
+	bash test/install.sh
+
+tools: test/node_modules/.package-lock.json ## install the npm packages that the tests need
+
+lint: tools ## check the style with Biome
 	npm run --silent lint
 
-check: node_modules/.package-lock.json ## type-check everything, tests too
+check: build tools ## type-check the source and the tests
 	npm run --silent check
 
-format: node_modules/.package-lock.json ## let Biome write its format
+suite: ## run the tests alone (ARGS=test/feed/flush.test.ts for one file)
+	npm test --silent -- $(ARGS)
+
+format: tools ## write the style with Biome
 	npm run --silent format
 
+# The tools of the tests have a package.json of their own, so that a first start does not wait for them.
 node_modules/.package-lock.json: package.json package-lock.json
-	npm ci --no-audit --no-fund
+	npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-help: ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+test/node_modules/.package-lock.json: test/package.json test/package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --prefix test
+	@touch $@
+
+help: ## list every target
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 13

@@ -2,6 +2,7 @@
 import { type ExecFileOptions, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,6 +12,7 @@ import { publint } from "publint";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ask } from "./wire/person.js";
 
+const { resolve } = createRequire(import.meta.url);
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 let project: string;
 let tarball: string;
@@ -63,8 +65,7 @@ test("holds what is needed and brings nothing along", async () => {
 });
 
 test("runs by its name, pages and scripts and all, and stops", async () => {
-  const bin = join(project, "node_modules/.bin/holdline");
-  const child = spawn(bin, ["--port", "0", "--data", "none"], {
+  const child = spawn(join(project, "node_modules/.bin/holdline"), ["--port", "0", "--data", "none"], {
     cwd: project,
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -108,9 +109,10 @@ import { type Batch as Events, type Cursor, Feed, type FinishReason, isCursor, l
 const options: ChatOptions = { path: "/chat", identify: (req: Request) => req.get("x-user"), metrics: true };
 const chat: Chat = await createChat(options);
 await createChat({ identify: async (req) => (req satisfies IncomingMessage).headers["x-user"]?.toString() ?? null });
-await createChat({ store: new FileStore({ folder: "data", keep: 10, warn: console.error }) });
+await createChat({ store: new FileStore({ folder: "data" }) });
 createServer(chat.handler);
 createServer((req, res) => chat.handler(req, res, () => res.end()));
+serve(chat.handler).server.listen(0);
 serve(chat.handler, { log: console.error });
 express().use("/chat", chat.handler).use(chat.handler);
 const message: Message = await chat.post({ user: "bot", text: "x", key: "k" });
@@ -169,7 +171,8 @@ test.each([
   ["nodenext", "nodenext"],
   ["bundler", "esnext"],
 ])("type-checks, strictly, under %s resolution", async (moduleResolution, module) => {
-  await symlink(join(ROOT, "node_modules/@types"), join(project, "node_modules/@types")).catch(() => {});
+  const types = join(resolve("@types/express/package.json"), "../..");
+  await symlink(types, join(project, "node_modules/@types")).catch(() => {});
   await writeFile(join(project, "use.ts"), USE);
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
   const flags = { module, moduleResolution, target: "es2022", lib: "es2023", types: "node" };
@@ -203,7 +206,7 @@ test("publint and attw find nothing", async () => {
     pack: false,
   });
   expect(messages).toEqual([]);
-  const attw = join(ROOT, "node_modules/@arethetypeswrong/cli/dist/index.js");
+  const attw = join(resolve("@arethetypeswrong/cli/package.json"), "../dist/index.js");
   // Modules only: `require` of them works from Node 22 on, and attw warns of it.
   await run(process.execPath, [attw, tarball, "--profile", "esm-only", "--no-color"]);
 });

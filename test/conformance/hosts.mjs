@@ -5,8 +5,8 @@
 import { createServer } from "node:http";
 import express from "express";
 import Fastify from "fastify";
-import { createChat } from "holdline";
 import Koa from "koa";
+import { createChat } from "../../dist/index.js";
 
 const [, , host, port] = process.argv;
 const PAGE = "the host's own page";

@@ -1,6 +1,6 @@
 /** The chat in a server on bare node:http, beside its own routes and behind its own log-in. */
 import { createServer } from "node:http";
-import { createChat } from "holdline";
+import { createChat } from "../../dist/index.js";
 import { signIn, whoIs } from "./sessions.mjs";
 
 const chat = await createChat({ path: "/chat", identify: whoIs });

@@ -1,6 +1,6 @@
 /** The chat in Express, beside its own routes and behind its own log-in. */
 import express from "express";
-import { createChat } from "holdline";
+import { createChat } from "../../dist/index.js";
 import { signIn, whoIs } from "./sessions.mjs";
 
 // No `path`: Express takes it off.

@@ -1,6 +1,6 @@
 /** The chat in Fastify, beside its own routes and behind its own log-in. */
 import Fastify from "fastify";
-import { createChat } from "holdline";
+import { createChat } from "../../dist/index.js";
 import { signIn, whoIs } from "./sessions.mjs";
 
 const chat = await createChat({ path: "/chat", identify: whoIs });

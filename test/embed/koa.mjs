@@ -1,6 +1,7 @@
 /** The chat in Koa, beside its own routes and behind its own log-in. */
-import { createChat } from "holdline";
+
 import Koa from "koa";
+import { createChat } from "../../dist/index.js";
 import { signIn, whoIs } from "./sessions.mjs";
 
 const chat = await createChat({ path: "/chat", identify: whoIs });
