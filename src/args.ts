@@ -115,9 +115,7 @@ function readFlags(args: readonly string[]): Map<string, string> {
 export function helpText(): string {
   const lines = ENTRIES.map(([name, { value, usual, variable, short, help }]) => {
     const flag = `${short ? `-${short}, ` : ""}--${name}${value ? ` ${value}` : ""}`;
-    const notes = [usual && `default ${usual}`, variable && `or $${variable}`]
-      .filter(Boolean)
-      .join(", ");
+    const notes = [usual && `default ${usual}`, variable && `or $${variable}`].filter(Boolean).join(", ");
     return `  ${flag.padEnd(18)}  ${help}${notes && ` (${notes})`}\n`;
   });
   return `Starts a chat room.\n\nUsage: holdline [flags]\n\n${lines.join("")}`;
