@@ -10,8 +10,8 @@ import { Person, texts } from "./person.js";
 
 const start = chatPerTest();
 
-describe("a long backlog", () => {
-  test("is read from a cursor before the gap in full answers, and nothing is skipped", async () => {
+describe("a backlog of 2,500 messages", () => {
+  test("arrives in batches of exactly 1,000 from a cursor before the gap, and nothing is skipped", async () => {
     const { url, chat } = await start({ backlog: 2_500, grace: 3_600_000 });
     const ann = await Person.login(url, "ann");
     const { cursor: old } = await ann.batch("since=now&wait=0");
@@ -44,7 +44,7 @@ function answersTake(ms: number): void {
   onTestFinished(() => void vi.restoreAllMocks());
 }
 
-test("a busy room tells many messages in few answers, also to polls that come back behind", async () => {
+test("a busy room answers many messages in few replies, also for late polls", async () => {
   stopClock();
   const { url, chat } = await start();
   const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
@@ -92,7 +92,7 @@ function silentClient(port: number, path: string, cookie: string): Socket {
   return socket;
 }
 
-test("clients that leave more than the bound unread are closed, and others are served", async () => {
+test("clients with more unread bytes than the bound are closed, and others are served", async () => {
   const log: string[] = [];
   const chat = await createChat({ postRate: 0, loginRate: 0, log: (line) => log.push(line) });
   const { server, stop } = serve(chat.handler, {

@@ -18,7 +18,7 @@ test("a poll by POST takes its fields from the query and the body, the query fir
   expect(code(await asked("get_post/ann?wait=0", "since=x"))).toEqual([400, "bad_cursor"]);
 });
 
-test("the key may be a field of a form, and an empty one is none", async () => {
+test("a form field can hold the idempotency key, and an empty field counts as no key", async () => {
   const { url } = await start();
   const ann = await Person.login(url, "ann");
   const put = async (body: string): Promise<string> =>
@@ -29,7 +29,7 @@ test("the key may be a field of a form, and an empty one is none", async () => {
   expect(await ann.post("a", { "Idempotency-Key": "k" })).toBe(first);
 });
 
-test("while it drains, health and posts are 503, and a poll is told when to come again", async () => {
+test("a draining server answers /healthz and posts with 503, and a poll with a retry time", async () => {
   const { url, chat } = await start();
   const ann = await Person.login(url, "ann");
   const id = await ann.post("before");

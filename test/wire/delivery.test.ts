@@ -12,7 +12,7 @@ afterEach(async () => {
   expect(running.log).toEqual([]);
 });
 
-test("200 clients that come and go see one sequence of 2,000 messages from 8 posters", async () => {
+test("200 clients with aborted polls see one sequence of 2,000 messages from 8 posters", async () => {
   const posters = await Promise.all(
     Array.from({ length: 8 }, (_, n) => Person.login(running.url, `poster ${n}`)),
   );

@@ -70,7 +70,7 @@ async function expectAnswers({ clients, errors }: Awaited<ReturnType<typeof busy
   }
 }
 
-test("a signal in a busy room resets nobody, and the program ends with 0", async () => {
+test("a signal in a busy room resets no connection, and the program ends with 0", async () => {
   const server = await startServer();
   const room = await busy(server.url, CLIENTS);
   const exited = server.stop();
@@ -82,7 +82,7 @@ test("a signal in a busy room resets nobody, and the program ends with 0", async
   expect(await exited).toBe(0);
 });
 
-test("a signal finds connections that were not accepted yet: their requests are answered", async () => {
+test("requests on connections that were not accepted before the signal are answered", async () => {
   const server = await startServer();
   const errors: unknown[] = [];
   // The system accepts for a process that stands still.
@@ -135,7 +135,7 @@ const ORDERS: Record<string, (chat: Chat, serving: Serving) => Promise<unknown>>
     Promise.all([serving.stop(), serving.stop(), chat.close(), chat.close(), serving.stop()]),
 };
 
-test.each(Object.entries(ORDERS))("a host that stops %s resets nobody", async (_, stop) => {
+test.each(Object.entries(ORDERS))("a host that stops %s resets no connection", async (_, stop) => {
   const { chat, serving, url } = await embedded();
   // Without the chat being closed a poll is held until its wait ends.
   const room = await busy(url, 30, 2);
@@ -146,13 +146,13 @@ test.each(Object.entries(ORDERS))("a host that stops %s resets nobody", async (_
   expect(chat.waiting).toBe(0);
 });
 
-test("a host that has stopped both is asked nothing more, and stopping again resolves", async () => {
+test("stopping both twice resolves, and no request reaches the host afterwards", async () => {
   const { chat, serving } = await embedded();
   await Promise.all([serving.stop(), chat.close()]);
   await Promise.all([serving.stop(), chat.close()]);
 });
 
-test("a request that comes on an idle connection while the server stops is answered, and then the connection closes", async () => {
+test("a request on an idle connection during the stop is answered, and then the connection closes", async () => {
   const { chat, serving, url } = await embedded();
   const port = Number(new URL(url).port);
   const dial = async (): Promise<Socket> => {
@@ -181,7 +181,7 @@ test("a request that comes on an idle connection while the server stops is answe
   await stopped;
 });
 
-test("a large reply that is read slowly is sent whole while the server stops", async () => {
+test("a large reply to a slow reader is sent whole during the stop", async () => {
   const { chat, serving, url } = await embedded();
   const ann = await Person.login(url, "ann");
   for (let n = 0; n < 600; n++) await ann.post("x".repeat(2000));

@@ -39,7 +39,7 @@ async function begin({ url, server }: Running, path: string, header: string, bod
   };
 }
 
-describe.each(ROUTES)("%s whose body is under way", (_, path, body) => {
+describe.each(ROUTES)("%s with an unfinished body", (_, path, body) => {
   test.each(["logout", "leave/ann"])(
     "is refused when %s ends its session and another takes the name",
     async (end) => {
@@ -90,7 +90,7 @@ describe.each(ROUTES)("%s whose body is under way", (_, path, body) => {
     },
   );
 
-  test("is not read when it comes from a stranger", async () => {
+  test("is refused without a session before its body is read", async () => {
     const running = await start();
     const socket = connect(Number(new URL(running.url).port), "127.0.0.1").setEncoding("latin1");
     socket.write(`POST /${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n`);

@@ -39,12 +39,12 @@ test.each([
   if (status === 413) expect(reply.headers.connection).toBe("close");
 });
 
-test.each(["", "a%20b", "a".repeat(65)])("a good-bye of the client %j is refused", async (client) => {
+test.each(["", "a%20b", "a".repeat(65)])("a leave with the client id %j is refused", async (client) => {
   const reply = await ann.ask(`leave/ann?client=${client}`, { method: "POST" });
   expect(code(reply)).toEqual([400, "bad_request"]);
 });
 
-test("a poll too many, and everybody else goes on", async () => {
+test("a poll over the limit is 503, and held polls stay", async () => {
   const polls = ["a", "b", "c"].map((client) => ann.batch(`since=now&wait=60&client=${client}`));
   await until(() => running.chat.waiting === 3);
   const reply = await ann.poll("since=now&wait=60&client=d");
@@ -59,14 +59,14 @@ test("a poll too many, and everybody else goes on", async () => {
   for (const poll of [...polls.slice(1), newer]) expect((await poll).messages).toHaveLength(1);
 });
 
-test("a log-in under another name in the same browser frees the name of before", async () => {
+test("a log-in under another name in the same browser frees the former name", async () => {
   const eve = await Person.login(running.url, "eve");
   expect((await login(running.url, "eva", { Cookie: eve.cookie })).status).toBe(303);
   await Person.login(running.url, "eve");
   expect((await eve.poll("since=now&wait=0")).status).toBe(401);
 });
 
-test("a browser whose name is refused sees the form with what it typed", async () => {
+test("a browser with a refused name gets the form with the typed name", async () => {
   for (const [name, value] of [
     ["ann", "ann"],
     ['"><script>/', "&#34;&#62;&#60;script&#62;/"],

@@ -5,7 +5,7 @@ import { code, FORM, HOST, HTML, Person } from "./person.js";
 
 const start = chatPerTest();
 
-describe("another site", () => {
+describe("a cross-site request", () => {
   const posts = ["login", "logout", "put_post/ann", "get_post/ann?since=now&wait=0", "leave/ann"];
   const foreign: [string, Record<string, string>][] = [
     ["cross-site", { "Sec-Fetch-Site": "cross-site" }],
@@ -27,7 +27,7 @@ describe("another site", () => {
     ["its own host in a header that only a proxy may set", { Origin: "http://a", "X-Forwarded-Host": "a" }],
   ];
 
-  test.each(foreign)("that is %s gets no post through, on any route", async (_, headers) => {
+  test.each(foreign)("from %s cannot post, on any route", async (_, headers) => {
     const { url } = await start();
     const ann = await Person.login(url, "ann");
     const filled = Object.entries(headers).map(([name, value]) => [name, value.replace("HOST", HOST)]);
@@ -43,7 +43,7 @@ describe("another site", () => {
     expect((await ann.batch("since=0&wait=0")).messages.filter(({ text }) => text !== "")).toEqual([]);
   });
 
-  test.each(["cross-site", "same-site"])("that is %s moves no cursor, by no link", async (site) => {
+  test.each(["cross-site", "same-site"])("from %s moves no cursor", async (site) => {
     const { url, chat } = await start();
     const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
     await bob.post("one");
@@ -68,7 +68,7 @@ describe("another site", () => {
     expect(await ann.plain({ headers: { "Sec-Fetch-Site": "same-origin" } })).toBe("one");
   });
 
-  test("is not our own page, an address bar, a trusted proxy's host, or a caller that is no browser", async () => {
+  test("is told apart from our own page, an address bar, a trusted proxy and a client without a browser", async () => {
     const { url } = await start({ trustProxy: true });
     const ann = await Person.login(url, "ann");
     for (const headers of [

@@ -80,7 +80,7 @@ test.each(Object.entries(kinds))(
   },
 );
 
-test("a reply that is being sent is sent to its end, however much garbage follows", async () => {
+test("a reply in progress is sent whole when garbage follows its request", async () => {
   const { port } = await start();
   const socket = connect(port, "127.0.0.1").pause();
   socket.on("error", () => {}).write("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -98,7 +98,7 @@ test("a reply that is being sent is sent to its end, however much garbage follow
   expect(text.length).toBeGreaterThan(LARGE);
 });
 
-test("bytes that are no HTTP are 400 when no reply is pending", async () => {
+test("bytes that are not HTTP get 400 when no reply is pending", async () => {
   const { port } = await start();
   expect((await hear(port, kinds.garbage)).statuses).toEqual([400]);
   const socket = connect(port, "127.0.0.1");
@@ -113,7 +113,7 @@ test("bytes that are no HTTP are 400 when no reply is pending", async () => {
   expect(statuses(text)).toEqual([200, 400]);
 });
 
-test("a body that is no HTTP is 400, also of a request that is read", async () => {
+test("a malformed chunked body is 400, also while its request is read", async () => {
   const { port, ann } = await start();
   const head = `POST /put_post/ann HTTP/1.1\r\nHost: x\r\nCookie: ${ann.cookie}\r\n`;
   const form = "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -32,7 +32,7 @@ async function headAll(person: Person): Promise<void> {
 }
 
 describe("HEAD", () => {
-  test("makes nobody present and tells of nobody's coming", async () => {
+  test("makes no user present and creates no notice", async () => {
     const { url, chat } = await start();
     const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
     await headAll(ann);
@@ -64,7 +64,7 @@ describe("HEAD", () => {
     expect((await ann.ask("who")).headers["set-cookie"]).toHaveLength(1);
   });
 
-  test("takes no name up again after a restart", async () => {
+  test("claims no name after a restart", async () => {
     const secrets: [string] = ["kept"];
     const before = await start({ secrets });
     const ann = await Person.login(before.url, "ann");
@@ -77,7 +77,7 @@ describe("HEAD", () => {
     expect(await home(ann.cookie, "HEAD")).toBe("login");
   });
 
-  test("behind a host's log-in changes nothing either", async () => {
+  test("changes nothing behind a host's log-in", async () => {
     const { url, chat } = await start({ identify: ({ headers }) => String(headers["x-user"]) });
     for (const path of PATHS.filter((path) => path !== "login")) {
       await ask(`${url}/${path}`, { method: "HEAD", headers: { "X-User": "ann" } });
@@ -87,7 +87,7 @@ describe("HEAD", () => {
     expect(reply.body).not.toContain("ann");
   });
 
-  test("gets the head that GET gets, also of a poll", async () => {
+  test("returns the head of GET, also for a poll", async () => {
     const { url } = await start();
     const ann = await Person.login(url, "ann");
     await ann.post("hello");

@@ -40,7 +40,7 @@ const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
 test.each([
   ["GET", undefined],
   ["POST", "a=b"],
-])("a poll by %s that is held keeps no head", async (method, body) => {
+])("a held poll by %s keeps no request head", async (method, body) => {
   const { chat, ann, requests } = await startOwn();
   const headers = body === undefined ? {} : FORM;
   const query = `since=now&wait=60&unknown=${"x".repeat(1_000)}`;
@@ -53,7 +53,7 @@ test.each([
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["hello"]);
 });
 
-test("a plain poll that is held keeps no head", async () => {
+test("a held plain poll keeps no request head", async () => {
   const { chat, ann, requests } = await startOwn();
   const poll = ann.plain();
   await until(() => chat.waiting === 1);
@@ -62,7 +62,7 @@ test("a plain poll that is held keeps no head", async () => {
   expect(await poll).toBe("hello");
 });
 
-test("under a host's own server a poll keeps its head, which the host may log", async () => {
+test("a held poll keeps its head in a host's own server, because the host can log it", async () => {
   const chat = await createChat({ postRate: 0, loginRate: 0 });
   const { ann, requests } = await listen(chat, createServer(chat.handler));
   const poll = ann.batch("since=now&wait=60", { headers: { "User-Agent": "browser" } });
@@ -73,7 +73,7 @@ test("under a host's own server a poll keeps its head, which the host may log", 
   expect(texts(await poll)).toEqual(["hello"]);
 });
 
-test("a head of many fields is 431, and behind a request without a reply it closes the connection", async () => {
+test("a head with too many fields is 431, and closes the connection behind a pending reply", async () => {
   const { port, ann, log } = await startOwn();
   const fields = (count: number) => Array.from({ length: count }, (_, n) => `X-${n}: x\r\n`).join("");
   const get = (count: number) =>

@@ -26,13 +26,13 @@ test("an error is a page for a caller that prefers pages", async () => {
   expect(reply.body).toContain('href="../../chat.css"');
 });
 
-test("line ends around a message are removed, and those within are made one kind", async () => {
+test("a message loses the line ends around it, and inner ones become \\n", async () => {
   const ann = await Person.login(running.url, "ann");
   await ann.post("\r\n\r\na\r\nb\rc\n\n");
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["a\nb\nc"]);
 });
 
-test("a target with a host in front is understood", async () => {
+test("a request target in absolute form is accepted", async () => {
   const answer = await raw(
     "GET http://a.example/healthz?x HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n",
   );
@@ -40,7 +40,7 @@ test("a target with a host in front is understood", async () => {
 });
 
 describe("static files", () => {
-  test("carry their type and a tag, and are not sent again to who has them", async () => {
+  test("have a type and an ETag, and a known ETag is 304", async () => {
     const css = await ask(`${running.url}/chat.css`);
     expect(css.headers).toMatchObject({
       "content-type": "text/css; charset=utf-8",
@@ -54,7 +54,7 @@ describe("static files", () => {
     expect((await ask(`${running.url}/chat.css`, { headers: { "If-None-Match": '"x"' } })).status).toBe(200);
   });
 
-  test("come compressed to who accepts that, each coding under a tag of its own", async () => {
+  test("are compressed for clients that accept it, each encoding with its own ETag", async () => {
     const bytes = (coding: string) =>
       new Promise<[http.IncomingMessage, Buffer]>((resolve, reject) => {
         http
@@ -86,7 +86,7 @@ describe("static files", () => {
       syncBuiltinESMExports();
     });
 
-    test("never hold the event loop up, neither at the start nor at a request, and once for many requests", async () => {
+    test("never block the event loop, and are compressed once for many requests", async () => {
       const sync = [vi.spyOn(zlib, "brotliCompressSync"), vi.spyOn(zlib, "gzipSync")];
       const brotli = vi.spyOn(zlib, "brotliCompress");
       syncBuiltinESMExports();
@@ -102,7 +102,7 @@ describe("static files", () => {
     });
   });
 
-  test("outside the folder are never served", async () => {
+  test("outside the folder are not served", async () => {
     for (const path of [
       "/../package.json",
       "/%2e%2e/package.json",

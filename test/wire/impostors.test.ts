@@ -27,7 +27,7 @@ async function outcome(url: string, route: (typeof ROUTES)[number], cookie: stri
   return error ? `${status} ${error.code}` : `${status}`;
 }
 
-describe("no one reads or posts as another", () => {
+describe("no caller reads or posts as another user", () => {
   let running: Running;
   let url: string;
   let ann: Person;
@@ -53,7 +53,7 @@ describe("no one reads or posts as another", () => {
     await untouched();
   });
 
-  test("with another's cookie, who is told so, also when their name only looks like it", async () => {
+  test("with the cookie of another user, also one with a lookalike name", async () => {
     for (const name of ["eve", "аnn", "ann2", "an n"]) {
       const eve = await Person.login(url, name);
       for (const route of ROUTES) {
@@ -63,7 +63,7 @@ describe("no one reads or posts as another", () => {
     await untouched();
   });
 
-  test("with a forged cookie, however it is made", async () => {
+  test("with a forged cookie", async () => {
     const eve = await Person.login(url, "eve");
     const [annPayload = "", annMac = ""] = ann.cookie.slice("holdline=".length).split(".");
     const [evePayload = "", eveMac = ""] = eve.cookie.slice("holdline=".length).split(".");
@@ -110,7 +110,7 @@ describe("no one reads or posts as another", () => {
     await untouched();
   });
 
-  test("by a second cookie beside a good one: the first that we signed counts", async () => {
+  test("with a second cookie beside a valid one, because the first signed one counts", async () => {
     const eve = await Person.login(url, "eve");
     const read: (typeof ROUTES)[number] = ["GET", "get_post/ann?since=0&wait=0"];
     expect(await outcome(url, read, `${eve.cookie}; ${ann.cookie}`)).toBe("403 not_you");
@@ -119,14 +119,14 @@ describe("no one reads or posts as another", () => {
     expect(await outcome(url, read, `xholdline=1; Holdline=2; holdline2=3; a; =; ${ann.cookie}`)).toBe("200");
   });
 
-  test("of two who race for one name with posts right behind, the one who got it", async () => {
+  test("after two racing log-ins for one name: only the winner posts", async () => {
     const racers = await Promise.allSettled(Array.from({ length: 10 }, () => Person.login(url, "race")));
     const winners = racers.flatMap((racer) => (racer.status === "fulfilled" ? [racer.value] : []));
     expect(winners).toHaveLength(1);
     await winners[0]?.post("I won");
   });
 
-  test("whose cookie is of an earlier log-in under the same name", async () => {
+  test("with the cookie of an earlier log-in under the same name", async () => {
     const first = await Person.login(url, "zoe");
     await first.ask("leave/zoe", { method: "POST" });
     const second = await Person.login(url, "ZOE");

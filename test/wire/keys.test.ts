@@ -13,8 +13,8 @@ const start = chatPerTest();
 const key = (value: string) => ({ "Idempotency-Key": value });
 const said = async (person: Person) => texts(await person.batch("since=0&wait=0"));
 
-describe("a key", () => {
-  test("of a former owner of the name does not swallow a message of the new one", async () => {
+describe("an idempotency key", () => {
+  test("of a former owner of the name does not affect a message of the new owner", async () => {
     const { url } = await start();
     const eve = await Person.login(url, "carol");
     const first = await eve.post("eve was here", key("1"));
@@ -25,7 +25,7 @@ describe("a key", () => {
     expect(await said(carol)).toEqual(["eve was here", "eve was here", "important"]);
   });
 
-  test("of one's own earlier session counts for nothing either", async () => {
+  test("of an earlier session of the same user does not affect the next session", async () => {
     const { url } = await start();
     const ann = await Person.login(url, "ann");
     const first = await ann.post("x", key("1"));
@@ -33,7 +33,7 @@ describe("a key", () => {
     expect(await ann.post("x", key("1"))).not.toBe(first);
   });
 
-  test("with the same text is the same message, with another text it is refused and nothing is kept", async () => {
+  test("with the same text returns the first id, and with another text is refused", async () => {
     const { url } = await start();
     const ann = await Person.login(url, "ann");
     const first = await ann.post("one", key("k"));
@@ -46,7 +46,7 @@ describe("a key", () => {
     expect(await said(ann)).toEqual(["one"]);
   });
 
-  test("that comes twice at once with two texts keeps one of them", async () => {
+  test("that is used at once with two texts keeps one of them", async () => {
     const { url } = await start();
     const ann = await Person.login(url, "ann");
     const replies = await Promise.all(["one", "two"].map((text) => ann.say(text, key("k"))));
@@ -54,7 +54,7 @@ describe("a key", () => {
     expect(await said(ann)).toHaveLength(1);
   });
 
-  test("is good for the session under any spelling of its name in the path", async () => {
+  test("is valid for the session under any spelling of its name in the path", async () => {
     const { url } = await start();
     const ann = await Person.login(url, "Ann");
     const first = await ann.post("one", key("k"));
@@ -66,7 +66,7 @@ describe("a key", () => {
     expect(JSON.parse(again.body)).toEqual({ id: first });
   });
 
-  test("of the host's own code is another than a person's of the same name, and refused with another text", async () => {
+  test("of the host's own posts is separate from a user's, and is refused with another text", async () => {
     const { url, chat } = await start();
     const bot = await Person.login(url, "bot");
     const first = await chat.post({ user: "bot", text: "one", key: "k" });
@@ -76,7 +76,7 @@ describe("a key", () => {
     expect(await said(bot)).toEqual(["one", "one"]);
   });
 
-  test("behind a host's log-in is good for the person", async () => {
+  test("behind a host's log-in belongs to the user", async () => {
     const { url, chat } = await start({ identify: (req) => req.headers["x-user"]?.toString() });
     const say = async (user: string, text: string) => {
       const headers = { ...FORM, ...key("k"), "X-User": user };
@@ -92,7 +92,7 @@ describe("a key", () => {
 });
 
 describe("over a restart", () => {
-  test("a key holds for its session and for no other, and tells nobody the session's id", async () => {
+  test("a key stays valid for its session only, and does not reveal the session id", async () => {
     const folder = await mkdtemp(join(tmpdir(), "holdline-"));
     onTestFinished(() => rm(folder, { recursive: true }));
     const store = () => new FileStore({ folder, keep: 100, warn: (line) => expect(line).toBe("") });
@@ -117,8 +117,8 @@ describe("over a restart", () => {
   });
 });
 
-describe("the form of a room's page", () => {
-  test("that is sent twice posts once, and another text with the same form is another message", async () => {
+describe("the form of the room page", () => {
+  test("posts once if it is submitted twice, and posts another text as a new message", async () => {
     const { url } = await start();
     const ann = await Person.login(url, "ann");
     const page = (await ann.ask("chatroom/ann/")).body;

@@ -41,7 +41,7 @@ function watchNormalize(): () => number {
   return () => longest;
 }
 
-test("a name of 64 KiB is refused before it is normalised", async () => {
+test("a name of 64 KiB is refused before normalisation", async () => {
   const longest = watchNormalize();
   const body = `name=a${marks(16_000)}`;
   expect(code(await ask(`${url}/login`, { method: "POST", headers: FORM, body }))).toEqual([422, "bad_name"]);
@@ -49,7 +49,7 @@ test("a name of 64 KiB is refused before it is normalised", async () => {
   expect(longest()).toBeLessThanOrEqual(256);
 });
 
-test("a user in a path is refused before it is normalised", async () => {
+test("a long user in a path is refused before normalisation", async () => {
   const longest = watchNormalize();
   const user = encodeURIComponent(`a${marks(1_200)}`);
   for (const path of [`get_post/${user}?since=0&wait=0`, `chatroom/${user}/`]) await ann.ask(path);
@@ -62,7 +62,7 @@ test("a user in a path is refused before it is normalised", async () => {
 test.each([
   ["a thousand cookies of our name", "a.b", 1_000],
   ["a cookie of 15 KB", `${"a".repeat(15_000)}.b`, 1],
-])("%s cost a few signatures at most", async (_, value, count) => {
+])("%s cost at most a few signature checks", async (_, value, count) => {
   const [label] = ann.cookie.split("=");
   const Cookie = Array.from({ length: count }, () => `${label}=${value}`).join("; ");
   vi.mocked(createHmac).mockClear();
@@ -72,13 +72,13 @@ test.each([
   expect(vi.mocked(createHmac).mock.calls.length).toBeLessThanOrEqual(16);
 });
 
-test("a good cookie is found behind a few that are not ours", async () => {
+test("a valid cookie is found behind a few foreign ones", async () => {
   const [label] = ann.cookie.split("=");
   const Cookie = `${label}=${"a".repeat(5_000)}.b; ${label}=a.b; ${label}=c.d; ${ann.cookie}`;
   expect((await ask(`${url}/get_post/ann?since=0&wait=0`, { headers: { Cookie } })).status).toBe(200);
 });
 
-test("a name of 64 KiB is not sent back in the form, a short one is", async () => {
+test("the form repeats a short refused name and omits one of 64 KiB", async () => {
   const long = await ask(`${url}/login`, {
     method: "POST",
     headers: { ...FORM, ...HTML },
@@ -89,7 +89,7 @@ test("a name of 64 KiB is not sent back in the form, a short one is", async () =
   expect((await login(url, "a/b", HTML)).body).toContain('value="a/b"');
 });
 
-test("an idempotency key has at most 64 characters, as code points", async () => {
+test("an idempotency key has at most 64 code points", async () => {
   const say = (key: string) =>
     ann.ask("put_post/ann", {
       method: "POST",

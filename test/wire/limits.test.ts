@@ -7,7 +7,7 @@ import { code, HTML, login, Person, texts } from "./person.js";
 
 const start = chatPerTest();
 
-test("one person may be kept to so many polls, and others go on", async () => {
+test("a user over the limit of polls per user gets 503, and other users poll", async () => {
   const { url, chat } = await start({ maxWaitersPerUser: 2 });
   const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
   for (const person of [ann, bob]) await person.batch("since=now&wait=0");
@@ -20,8 +20,8 @@ test("one person may be kept to so many polls, and others go on", async () => {
   for (const poll of polls) expect(texts(await poll)).toEqual(["to three"]);
 });
 
-describe("when all places for polls are taken", () => {
-  test("who holds most gives way to who holds least, and 503 is for those with a fair share", async () => {
+describe("when all waiter slots are taken", () => {
+  test("the user with most polls loses one to a user with fewer, and a user with a fair share gets 503", async () => {
     const { url, chat } = await start({ maxWaiters: 4 });
     const people = await Promise.all(
       ["ann", "bob", "cat", "dan", "eve"].map((name) => Person.login(url, name)),
@@ -52,7 +52,7 @@ describe("when all places for polls are taken", () => {
     await until(() => chat.waiting === 0);
   });
 
-  test("polls that were sent ahead on one connection leave no waiter behind when it closes", async () => {
+  test("a closed connection with pipelined polls leaves no waiter", async () => {
     const { url, chat, server } = await start();
     const ann = await Person.login(url, "ann");
     const { port } = server.address() as { port: number };
@@ -71,7 +71,7 @@ describe("when all places for polls are taken", () => {
 });
 
 describe("when all names are taken", () => {
-  test("more log-ins are 503 until one is free; everybody else goes on", async () => {
+  test("further log-ins are 503 until a name is free, and present users stay", async () => {
     const { url } = await start({ maxNames: 3 });
     const people = await Promise.all(["a", "b", "c"].map((name) => Person.login(url, name)));
     const [a, b] = people as [Person, Person];
@@ -87,7 +87,7 @@ describe("when all names are taken", () => {
     expect((await b.say("a ghost")).status).toBe(401);
   });
 
-  test("those that nobody holds any more are forgotten for new ones, as many as may come", async () => {
+  test("expired names make room for new ones, any number of times", async () => {
     const { url } = await start({ maxNames: 5, grace: 1 });
     for (let n = 0; n < 50; n++) {
       const person = await Person.login(url, `n${n}`);

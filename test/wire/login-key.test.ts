@@ -20,8 +20,8 @@ const status = async ({ url }: Running, name: string, Cookie: string) =>
 const post = (url: string, path: string, Cookie: string) =>
   ask(`${url}/${path}`, { method: "POST", headers: { Cookie } });
 
-describe("logging in again under one's own name", () => {
-  test("gives a new session, so that a cookie that was planted is worth nothing", async () => {
+describe("a second log-in under the same name", () => {
+  test("creates a new session, so a planted cookie is worthless", async () => {
     const running = await start();
     const planted = cookieOf(await login(running.url, "ann"));
     const reply = await login(running.url, "ann", { Cookie: planted });
@@ -31,7 +31,7 @@ describe("logging in again under one's own name", () => {
     expect(code(await login(running.url, "ann", { Cookie: planted }))).toEqual([409, "name_taken"]);
   });
 
-  test("in another spelling keeps the spelling, and tells nobody of coming or going", async () => {
+  test("in another spelling keeps the spelling and creates no notice", async () => {
     const running = await start();
     const ann = await Person.login(running.url, "Ann");
     // Until the store has kept that Ann has joined.
@@ -43,7 +43,7 @@ describe("logging in again under one's own name", () => {
     expect([messages.map(({ kind, user }) => `${user} ${kind}`), present]).toEqual([["Ann join"], 1]);
   });
 
-  test("with the cookie of an ended session is no way past the owner", async () => {
+  test("with the cookie of an ended session does not displace the owner", async () => {
     const running = await start();
     const old = cookieOf(await login(running.url, "ann"));
     await post(running.url, "logout", old);
@@ -53,7 +53,7 @@ describe("logging in again under one's own name", () => {
   });
 });
 
-describe("a log-in form that is sent twice", () => {
+describe("a log-in form submitted twice", () => {
   test.each([
     ["one after the other", false],
     ["both at once", true],
@@ -69,7 +69,7 @@ describe("a log-in form that is sent twice", () => {
     expect(new Set(replies.map(idOf)).size).toBe(1);
   });
 
-  test("with the first answer's cookie is the same session", async () => {
+  test("is the same session if the second request has the first cookie", async () => {
     const running = await start();
     const key = await loginKey(running.url);
     const first = await submit(running.url, "ann", key);
@@ -77,7 +77,7 @@ describe("a log-in form that is sent twice", () => {
     expect(idOf(second)).toBe(idOf(first));
   });
 
-  test("by somebody who is logged in under this or another name is one log-in", async () => {
+  test("is one log-in for a user with a session under this or another name", async () => {
     const running = await start();
     for (const former of ["ann", "bob"]) {
       const Cookie = cookieOf(await login(running.url, former));
@@ -91,7 +91,7 @@ describe("a log-in form that is sent twice", () => {
     expect((await login(running.url, "bob")).status).toBe(303);
   });
 
-  test("of another tab, older than one's own log-in, is one log-in", async () => {
+  test("is one log-in if the form is older than the current session", async () => {
     const running = await start();
     const key = await loginKey(running.url);
     const Cookie = cookieOf(await submit(running.url, "ann", await loginKey(running.url)));
@@ -103,7 +103,7 @@ describe("a log-in form that is sent twice", () => {
     expect(await status(running, "ann", Cookie)).toBe(401);
   });
 
-  test("under two names is two log-ins", async () => {
+  test("with two names is two log-ins", async () => {
     const running = await start();
     const key = await loginKey(running.url);
     const [ann, bob] = [await submit(running.url, "ann", key), await submit(running.url, "bob", key)];
@@ -111,7 +111,7 @@ describe("a log-in form that is sent twice", () => {
     expect(idOf(ann)).not.toBe(idOf(bob));
   });
 
-  test("after the server refused it once is the same form with the same key", async () => {
+  test("keeps its key after a refusal", async () => {
     const { url } = await start();
     const key = await loginKey(url);
     const refused = await submit(url, "a/b", key, HTML);
@@ -123,14 +123,14 @@ describe("a log-in form that is sent twice", () => {
   });
 });
 
-describe("a key", () => {
-  test("of another form is a rival's: 409", async () => {
+describe("a form key", () => {
+  test("of another form gets 409", async () => {
     const { url } = await start();
     expect((await submit(url, "ann", await loginKey(url))).status).toBe(303);
     expect(code(await submit(url, "ann", await loginKey(url)))).toEqual([409, "name_taken"]);
   });
 
-  test("that the caller chose, changed, or took from a cookie counts for nothing", async () => {
+  test("that the caller made, changed or took from a cookie is ignored", async () => {
     const running = await start();
     const { url } = running;
     const cookie = cookieOf(await login(url, "bob"));
@@ -160,7 +160,7 @@ describe("a key", () => {
     expect(await status(running, "form", `${cookie.split("=")[0]}=${key}`)).toBe(401);
   });
 
-  test("is good for a day", async () => {
+  test("is valid for a day", async () => {
     const { url } = await start();
     vi.useFakeTimers({ toFake: ["Date"] });
     const key = await loginKey(url);
@@ -195,7 +195,7 @@ describe("a key", () => {
     expect(idOf(await submit(url, "ann", key))).toBe(idOf(second));
   });
 
-  test("does not take a name from a rival who has it now", async () => {
+  test("does not take a name from its present owner", async () => {
     const running = await start();
     const { url } = running;
     const key = await loginKey(url);
@@ -207,7 +207,7 @@ describe("a key", () => {
     expect(await status(running, "ann", cookieOf(rival))).toBe(200);
   });
 
-  test("is not needed: a log-in without one is what it was", async () => {
+  test("is optional", async () => {
     const { url } = await start();
     const json = { "Content-Type": "application/json" };
     const send = () => ask(`${url}/login`, { method: "POST", headers: json, body: '{"name":"ann"}' });
@@ -218,7 +218,7 @@ describe("a key", () => {
     expect((await ask(`${url}/login`, again)).status).toBe(303);
   });
 
-  test("may come with a log-in as JSON", async () => {
+  test("is accepted in JSON", async () => {
     const { url } = await start();
     const key = await loginKey(url);
     const body = JSON.stringify({ name: "ann", key });

@@ -40,7 +40,7 @@ const ALIKE = [
   ["zed\u0300", "zed\u034f\u0300"],
 ] as const;
 
-test.each(ALIKE)("%j and %j are one name", async (name, other) => {
+test.each(ALIKE)("%j and %j are the same name", async (name, other) => {
   const ann = await Person.login(url, name);
   expect(code(await login(url, other))).toEqual([409, "name_taken"]);
   expect((await ann.ask(`get_post/${encodeURIComponent(other)}?since=now&wait=0`)).status).toBe(200);
@@ -64,11 +64,11 @@ test.each([
   "\ufe0f \u2800",
   "\u0378",
   " ",
-])("%j shows nothing and is no name", async (name) => {
+])("%j is refused because it displays nothing", async (name) => {
   expect(code(await login(url, name))).toEqual([422, "bad_name"]);
 });
 
-test("a path that no name could be as long as is another's", async () => {
+test("a path with a user longer than any name is 403", async () => {
   const ann = await Person.login(url, "ann");
   const path = encodeURIComponent(`ann${"\u034f".repeat(300)}`);
   expect(code(await ann.ask(`get_post/${path}?since=now&wait=0`))).toEqual([403, "not_you"]);

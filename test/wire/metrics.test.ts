@@ -15,18 +15,18 @@ async function read(url: string): Promise<Record<string, number>> {
   return Object.fromEntries(lines.map((line) => [line.replace(/ \S+$/, ""), Number(line.split(" ").at(-1))]));
 }
 
-test("without the option there are none", async () => {
+test("/metrics is 404 without the option", async () => {
   const { url } = await start();
   expect((await ask(`${url}/metrics`)).status).toBe(404);
 });
 
-test("with the program's flag there are some", async () => {
+test("/metrics exists with the flag of the program", async () => {
   const server = await startServer("--metrics");
   expect(await read(server.url)).toMatchObject({ holdline_people: 0 });
   await server.stop();
 });
 
-test("each metric has a help line, a type, and a name by Prometheus' rules", async () => {
+test("each metric has a help line, a type and a valid Prometheus name", async () => {
   const { url } = await start({ metrics: true });
   const { body, headers } = await ask(`${url}/metrics`);
   expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
@@ -46,7 +46,7 @@ test("each metric has a help line, a type, and a name by Prometheus' rules", asy
   }
 });
 
-test("people, polls, posts, messages and bytes are counted as they happen", async () => {
+test("users, polls, posts, messages and bytes are counted", async () => {
   const { url, chat } = await start({ metrics: true, maxWaiters: 1, grace: 3_600_000 });
   const before = await read(url);
   const ann = await Person.login(url, "ann");
@@ -88,7 +88,7 @@ test("people, polls, posts, messages and bytes are counted as they happen", asyn
   ann.close();
 });
 
-test("a post that the store cannot keep is counted as such", async () => {
+test("a post that the store refuses is counted separately", async () => {
   class FullStore extends MemoryStore {
     override async append(_draft: NewMessage): ReturnType<MemoryStore["append"]> {
       throw new StoreUnavailable(new Error("full"));
@@ -105,7 +105,7 @@ test("a post that the store cannot keep is counted as such", async () => {
   ann.close();
 });
 
-test("an event loop that was held up shows", async () => {
+test("a blocked event loop appears in the metrics", async () => {
   const { url } = await start({ metrics: true });
   const above = async () => {
     const metrics = await read(url);
@@ -117,7 +117,7 @@ test("an event loop that was held up shows", async () => {
   while ((await above()) === before);
 });
 
-test("what strangers send makes no new series", async () => {
+test("no request creates a new series", async () => {
   const { url } = await start({ metrics: true });
   const ann = await Person.login(url, "ann");
   await ann.say("");

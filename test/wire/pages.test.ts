@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("the log-in page tells who is logged in under which name, and leads back; a refused name changes nothing in that", async () => {
+test("the log-in page shows the current session with a link to its room, also after a refused name", async () => {
   const { url } = await start();
   const ann = await Person.login(url, "A&n?");
   const told =
@@ -43,7 +43,7 @@ test("every page shows the title of the chat", async () => {
   ann.close();
 });
 
-test("every page has the guards, and nothing in it that they would stop", async () => {
+test("every page has the security headers and nothing that they block", async () => {
   const { url } = await start({ loginRate: 0.7 });
   vi.useFakeTimers({ toFake: ["performance"] });
   const ann = await Person.login(url, "ann");
@@ -123,8 +123,8 @@ test("a malformed before in the address of the room page is a bad_cursor", async
   ann.close();
 });
 
-describe("no user text gets out of its place", () => {
-  test("a name is percent-encoded in every redirect and unreadable in the cookie", async () => {
+describe("user text is escaped", () => {
+  test("a name is percent-encoded in redirects and unreadable in the cookie", async () => {
     const { url } = await start();
     const anyName = fc
       .string({ unit: "binary", minLength: 1, maxLength: 32 })
@@ -161,7 +161,7 @@ describe("no user text gets out of its place", () => {
     expect(accepted).toBeGreaterThan(200);
   });
 
-  test("a path is never a redirect to somewhere else", async () => {
+  test("a path never redirects to another site", async () => {
     const { url } = await start();
     for (const [path, location] of [
       ["/chatroom/%2F%2Fevil.example", "./%2F%2Fevil.example/"],
@@ -174,7 +174,7 @@ describe("no user text gets out of its place", () => {
     }
   });
 
-  test("the log of the program stays empty whatever strangers say", async () => {
+  test("requests write nothing to the log of the program", async () => {
     const server = await startServer();
     const ann = await Person.login(server.url, "ann\u00a0x");
     await ann.post("holdline: the disk is full");

@@ -38,7 +38,7 @@ async function said(person: Person): Promise<string[]> {
 test.each([
   ["a body of five bytes", "Content-Length: 5\r\n\r\nhello"],
   ["a chunked body", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"],
-])("a poll behind a closing reply and %s is not answered, and the server lives", async (what, body) => {
+])("a poll behind a closing reply and %s is not answered, and the server stays up", async (what, body) => {
   const ann = await Person.login(server.url, `ann ${what}`);
   const nothing = `GET /nothing HTTP/1.1\r\nHost: x\r\n${body}`;
   const sequence = tooLarge + nothing + get(`/get_post/${encodeURIComponent(ann.name)}?since=0&wait=1`, ann);
@@ -59,7 +59,7 @@ test("a post behind a closing reply is not executed", async () => {
   expect(await said(bob)).toEqual(["first"]);
 });
 
-test("a post that arrives after a closing reply, in a packet of its own, is not executed", async () => {
+test("a post in a later packet after a closing reply is not executed", async () => {
   const cat = await Person.login(server.url, "cat");
   const socket = connect({ port: server.port, host: "127.0.0.1", allowHalfOpen: true });
   socket.setEncoding("latin1").on("error", () => {});
@@ -77,7 +77,7 @@ test("a post that arrives after a closing reply, in a packet of its own, is not 
   expect(await said(cat)).toEqual(["once"]);
 });
 
-test("requests behind a held poll wait for it, and are answered in their order", async () => {
+test("requests behind a held poll wait for it and are answered in order", async () => {
   const { url, chat, server } = await start();
   const { port } = server.address() as { port: number };
   const ann = await Person.login(url, "ann");
@@ -96,7 +96,7 @@ test("requests behind a held poll wait for it, and are answered in their order",
   expect(Math.min(...places)).toBeGreaterThan(0);
 });
 
-test("a connection that closes takes the requests behind a held poll with it", async () => {
+test("a closed connection drops the requests behind its held poll", async () => {
   const { url, chat, server } = await start();
   const { port } = server.address() as { port: number };
   const ann = await Person.login(url, "ann");
@@ -110,7 +110,7 @@ test("a connection that closes takes the requests behind a held poll with it", a
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual([]);
 });
 
-test("more than sixteen requests behind one that is not answered close the connection", async () => {
+test("more than sixteen requests behind an unanswered one close the connection", async () => {
   const { url, chat, server } = await start();
   const { port } = server.address() as { port: number };
   const ann = await Person.login(url, "ann");

@@ -38,7 +38,7 @@ const poll = (...cookies: string[]) =>
 const text = async (...cookies: string[]) => JSON.parse((await poll(...cookies)).body) as string;
 
 describe("the cookie of a plain poll", () => {
-  test("names the session and the message, lasts as long as the browser, and is for servers only", async () => {
+  test("holds the session and the cursor, ends with the browser, and is HttpOnly", async () => {
     await say("one");
     const reply = await poll();
     const { cursor } = await bob.batch("since=now&wait=0");
@@ -62,14 +62,14 @@ describe("the cookie of a plain poll", () => {
     for (let at = 0; at + 6 <= mark.length; at++) expect(session).not.toContain(mark.slice(at, at + 6));
   });
 
-  test("comes with the log-in already, for the polls of any process", async () => {
+  test("is set at the log-in already, for polls on any process", async () => {
     await say("before");
     const { cursor } = await bob.batch("since=now&wait=0");
     const cat = await Person.login(running.url, "cat");
     expect(cat.jar.get("holdline-plain")).toMatch(new RegExp(`^[\\w-]+\\.${cursor}$`));
   });
 
-  test("moves past notices with an empty answer", async () => {
+  test("moves past notices with an empty reply", async () => {
     const cat = await Person.login(running.url, "cat");
     await cat.batch("since=now&wait=0");
     // Both have come.
@@ -80,7 +80,7 @@ describe("the cookie of a plain poll", () => {
     expect(cookieOf(reply).cursor).toBe(cursor);
   });
 
-  test("is not set by a HEAD, which also moves nothing", async () => {
+  test("is neither set nor moved by a HEAD", async () => {
     await say("one");
     const headers = { Cookie: bob.cookies };
     for (let n = 0; n < 4; n++) {
@@ -104,8 +104,8 @@ async function soon(): Promise<Reply> {
   return { status: 200, headers: { "set-cookie": cookies }, body };
 }
 
-describe("a caller that keeps the cookie", () => {
-  test("loses nothing to a connection that it closes in the very turn of the message", async () => {
+describe("a caller with the cookie", () => {
+  test("loses nothing if it closes its connection while the message arrives", async () => {
     for (let n = 0; n < 20; n++) {
       const socket = connect(Number(new URL(running.url).port), "127.0.0.1");
       socket.on("error", () => {});
@@ -119,24 +119,24 @@ describe("a caller that keeps the cookie", () => {
     }
   });
 
-  test("goes on where it was, also when other callers of the session are further", async () => {
+  test("continues at its own position, also when other callers of the session are further", async () => {
     await say("one", "two", "three");
     expect([await bob.plain(), await bob.plain()]).toEqual(["one", "two"]);
     expect([await text(), await bob.plain()]).toEqual(["three", "three"]);
   });
 
-  test("and polls by POST goes on where it was", async () => {
+  test("continues at its position with polls by POST", async () => {
     await say("one", "two");
     expect(await bob.plain({ method: "POST" })).toBe("one");
     expect(await text(bob.cookies)).toBe("two");
   });
 
-  test("gets what is still kept when the cookie is older than the backlog", async () => {
+  test("gets the kept messages if the cookie is older than the backlog", async () => {
     await say("1", "2", "3", "4", "5", "6", "7");
     expect([await bob.plain(), await bob.plain()]).toEqual(["3", "4"]);
   });
 
-  test("starts at the first cookie of its session, as browsers send the log-in's behind that of the last poll", async () => {
+  test("continues at the first cookie of its session if a browser sends two", async () => {
     await say("one", "two");
     const [, login = ""] = bob.cookies.split("; ");
     await bob.plain();
@@ -144,7 +144,7 @@ describe("a caller that keeps the cookie", () => {
     expect(await text("holdline-plain=foreign.0-1", last, login)).toBe("two");
   });
 
-  test("does not start before the room was last opened", async () => {
+  test("starts at the last page view at the earliest", async () => {
     await say("one", "two");
     await bob.plain();
     const old = bob.cookies;
@@ -158,8 +158,8 @@ describe("a caller that keeps the cookie", () => {
   });
 });
 
-describe("a caller that sends one cookie again and again", () => {
-  test("gets a text three times, and from then on each text once", async () => {
+describe("a caller that repeats one cookie", () => {
+  test("gets a text three times, and then each text once", async () => {
     await say("one", "two", "three");
     const first = bob.cookies;
     const texts = [];
@@ -167,7 +167,7 @@ describe("a caller that sends one cookie again and again", () => {
     expect(texts).toEqual(["one", "one", "one", "two", "three"]);
   });
 
-  test("is believed again as soon as its cookie moves", async () => {
+  test("continues by cookie as soon as the cookie changes", async () => {
     await say("one", "two", "three");
     const first = bob.cookies;
     for (const _ of "123") expect(await text(first)).toBe("one");
@@ -177,7 +177,7 @@ describe("a caller that sends one cookie again and again", () => {
     for (const _ of "123") expect(await text(moved)).toBe("three");
   });
 
-  test("gets it again after four pages lost it at once", async () => {
+  test("gets a text again that four pages lost at once", async () => {
     const first = bob.cookies;
     const polls = Array.from({ length: 4 }, () => text(first));
     await until(() => running.chat.waiting === 4);
@@ -186,7 +186,7 @@ describe("a caller that sends one cookie again and again", () => {
     expect(await text(first)).toBe("one");
   });
 
-  test("gets it again after the room was full", async () => {
+  test("gets a text again after the room was full", async () => {
     await say("one");
     const first = bob.cookies;
     expect(await text(first)).toBe("one");

@@ -25,7 +25,7 @@ async function text(...cookies: string[]): Promise<string> {
   return JSON.parse((await bob.ask("get_post/bob", { headers })).body) as string;
 }
 
-describe("a cookie is ignored", () => {
+describe("a plain cookie is ignored", () => {
   test.each([
     ["of another session", (cursor: string) => `0123456789abcdef.${cursor}`],
     ["without a session", (cursor: string) => `.${cursor}`],
@@ -58,7 +58,7 @@ describe("a cookie is ignored", () => {
     expect(await bob.plain()).toBe("one");
   });
 
-  test("of the person who was logged in before, in the same browser", async () => {
+  test("of the former user of the same browser", async () => {
     await say("one");
     await bob.plain();
     const cat = await Person.login(running.url, "cat");
@@ -68,7 +68,7 @@ describe("a cookie is ignored", () => {
   });
 });
 
-test("behind a host's log-in the cookie belongs to the name", async () => {
+test("behind a host's log-in the plain cookie belongs to the name", async () => {
   await running.close();
   running = await startChat({ identify: ({ headers }) => headers["x-name"]?.toString() });
   const poll = (name: string, cookie = "") =>

@@ -24,8 +24,8 @@ function rawPoll() {
   return socket;
 }
 
-describe("the poll without a cursor", () => {
-  test("is held and answered with the text of the next message, as a JSON string", async () => {
+describe("a plain poll", () => {
+  test("is held and returns the text of the next message as a JSON string", async () => {
     const poll = bob.ask("get_post/bob");
     await until(() => running.chat.waiting === 1);
     await ann.post('say "hi"');
@@ -34,14 +34,14 @@ describe("the poll without a cursor", () => {
     expect(reply.body).toBe('"say \\"hi\\""');
   });
 
-  test("gives a text of several bytes per character whole, with its length in bytes", async () => {
+  test("returns a multi-byte text whole, with Content-Length in bytes", async () => {
     await ann.post("世界é");
     const reply = await bob.ask("get_post/bob");
     expect(reply.body).toBe('"世界é"');
     expect(reply.headers["content-length"]).toBe(`${Buffer.byteLength('"世界é"')}`);
   });
 
-  test("gives one message at a time, in order, also those posted between two polls", async () => {
+  test("returns one message at a time, in order, also those posted between two polls", async () => {
     await ann.post("one");
     await ann.post("two");
     expect(await bob.plain()).toBe("one");
@@ -49,12 +49,12 @@ describe("the poll without a cursor", () => {
     expect([await bob.plain(), await bob.plain()]).toEqual(["two", "three"]);
   });
 
-  test("works by POST as well", async () => {
+  test("works by POST", async () => {
     await ann.post("one");
     expect(await bob.plain({ method: "POST" })).toBe("one");
   });
 
-  test("begins where its user logged in or last opened the room", async () => {
+  test("starts at the log-in or the last page view", async () => {
     await ann.post("before");
     const cat = await Person.login(running.url, "cat");
     await ann.post("after the log-in");
@@ -65,7 +65,7 @@ describe("the poll without a cursor", () => {
     expect(await cat.plain()).toBe("after the page");
   });
 
-  test("is not told of who comes and goes", async () => {
+  test("returns no notices", async () => {
     const poll = bob.plain();
     await until(() => running.chat.waiting === 1);
     const cat = await Person.login(running.url, "cat");
@@ -76,7 +76,7 @@ describe("the poll without a cursor", () => {
     expect((await ann.batch("since=0&wait=0")).messages.map((message) => message.kind)).toContain("leave");
   });
 
-  test("loses nothing to a connection that closed while it was held", async () => {
+  test("loses nothing if its connection closes while it is held", async () => {
     const socket = rawPoll();
     await until(() => running.chat.waiting === 1);
     socket.destroy();
@@ -85,7 +85,7 @@ describe("the poll without a cursor", () => {
     expect(await bob.plain()).toBe("kept");
   });
 
-  test("loses nothing to a connection that is reset in the very turn of the message", async () => {
+  test("loses nothing if its connection is reset while the message arrives", async () => {
     for (let n = 0; n < 50; n++) {
       const socket = rawPoll();
       await until(() => running.chat.waiting === 1);
@@ -96,7 +96,7 @@ describe("the poll without a cursor", () => {
     }
   });
 
-  test("loses nothing to a reader who died with the answer unread", async () => {
+  test("loses nothing if its client dies with an unread reply", async () => {
     const socket = rawPoll();
     socket.pause();
     await until(() => running.chat.waiting === 1);
@@ -111,7 +111,7 @@ describe("the poll without a cursor", () => {
     expect(await bob.plain()).toBe("unread");
   });
 
-  test("gives nothing twice when a connection is closed in good order after its answer", async () => {
+  test("repeats nothing if its connection closes normally after the reply", async () => {
     await ann.post("one");
     expect(await bob.plain()).toBe("one");
     bob.close();
@@ -119,7 +119,7 @@ describe("the poll without a cursor", () => {
     expect(await bob.plain()).toBe("two");
   });
 
-  test("gives a caller without a cookie each text once", async () => {
+  test("returns each text once to a caller without a cookie", async () => {
     for (const text of ["one", "two", "three"]) await ann.post(text);
     expect([await bob.bare(), await bob.bare(), await bob.bare()]).toEqual(["one", "two", "three"]);
     const poll = bob.bare();
@@ -128,7 +128,7 @@ describe("the poll without a cursor", () => {
     expect(await poll).toBe("four");
   });
 
-  test("takes no text from a caller without a cookie that closed while it was held", async () => {
+  test("skips no text for a caller without a cookie that disconnects while it is held", async () => {
     const socket = connect(running.server.address() as { port: number });
     socket.write(`GET /get_post/bob HTTP/1.1\r\nHost: x\r\nCookie: ${bob.cookie}\r\n\r\n`);
     await until(() => running.chat.waiting === 1);
@@ -138,7 +138,7 @@ describe("the poll without a cursor", () => {
     expect(await bob.bare()).toBe("kept");
   });
 
-  test("starts at the log-in for a caller whose name was forgotten since", async () => {
+  test("starts at the log-in for a caller with an expired name", async () => {
     const small = await startChat({ maxNames: 1, grace: 60_000 });
     await small.chat.post({ user: "host", text: "before the log-in" });
     const cat = await Person.login(small.url, "cat");
@@ -150,13 +150,13 @@ describe("the poll without a cursor", () => {
     await small.close();
   });
 
-  test("a HEAD takes no message away", async () => {
+  test("skips no message after a HEAD", async () => {
     await ann.post("kept");
     expect(await bob.ask("get_post/bob", { method: "HEAD" })).toMatchObject({ status: 200, body: "" });
     expect(await bob.plain()).toBe("kept");
   });
 
-  test("two pages of one person both get the message", async () => {
+  test("on two pages of one user returns the message on both", async () => {
     const polls = [bob.plain(), bob.plain()];
     await until(() => running.chat.waiting === 2);
     await ann.post("both");

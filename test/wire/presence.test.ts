@@ -32,8 +32,8 @@ async function told(): Promise<string[]> {
   return notices(await ann.batch("since=0&wait=0"));
 }
 
-describe("who is here", () => {
-  test("is nobody after a log-in, somebody from the first poll or page view on, in order", async () => {
+describe("/who", () => {
+  test("lists a user from the first poll or page view on, not from the log-in, in order", async () => {
     const bob = await Person.login(running.url, "bob");
     expect(await who()).toEqual({ count: 0, users: [] });
     void bob.poll("since=now&wait=60").catch(() => undefined);
@@ -45,7 +45,7 @@ describe("who is here", () => {
     expect(await who()).toEqual({ count: 3, users: ["ann", "bob", "cat"] });
   });
 
-  test("is who polls on, however long, and not who went away longer than the grace time ago, which is told", async () => {
+  test("lists a polling user for any time, and drops an absent one after the grace time with a notice", async () => {
     const brief = await startChat({ grace: 50 });
     const [cat, bob] = [await Person.login(brief.url, "cat"), await Person.login(brief.url, "bob")];
     const held = cat.batch("since=now&wait=60");
@@ -60,7 +60,7 @@ describe("who is here", () => {
     expect(brief.log).toEqual([]);
   });
 
-  test("is at once without whose page says good-bye, unless another page of theirs still polls", async () => {
+  test("drops a user at once after /leave, unless another page of the user polls", async () => {
     const polls = ["a", "b"].map((client) => ann.batch(`since=now&wait=60&client=${client}`));
     await until(() => running.chat.waiting === 2);
     expect((await ann.ask("leave/ann?client=a", { method: "POST" })).status).toBe(204);
@@ -71,7 +71,7 @@ describe("who is here", () => {
     expect((await who()).users).toEqual([]);
   });
 
-  test("is at once without who logs out, whose polls end and whose name is free", async () => {
+  test("drops a user at once after a log-out, which ends the polls and frees the name", async () => {
     const bob = await Person.login(running.url, "bob");
     const poll = bob.batch("since=now&wait=60");
     await until(() => running.chat.waiting === 1);
@@ -85,7 +85,7 @@ describe("who is here", () => {
   });
 });
 
-test("a name is not to be had in the moment in which its owner's page is loaded again", async () => {
+test("a name stays taken while its owner reloads the page", async () => {
   const bob = await Person.login(running.url, "bob");
   await bob.ask("chatroom/bob/");
   await bob.ask("leave/bob?client=a", { method: "POST" });
@@ -94,7 +94,7 @@ test("a name is not to be had in the moment in which its owner's page is loaded 
 });
 
 describe("notices", () => {
-  test("are not made by a page that is loaded again, nor by a poll that comes again", async () => {
+  test("are not created by a reload or a repeated poll", async () => {
     await ann.ask("chatroom/ann/");
     for (let n = 0; n < 3; n++) {
       await ann.batch("since=now&wait=0.001&client=a");
@@ -104,7 +104,7 @@ describe("notices", () => {
     expect(await told()).toEqual(["ann join"]);
   });
 
-  test("do not wake the one whose coming they tell", async () => {
+  test("do not answer the poll of the user who joins", async () => {
     const poll = ann.batch("since=now&wait=60");
     await until(() => running.chat.waiting === 1);
     const bob = await Person.login(running.url, "bob");
@@ -114,7 +114,7 @@ describe("notices", () => {
     expect(notices(batch)).toEqual([]);
   });
 
-  test("stop above fifty people; a thousand who come at once wake nobody a thousand times", async () => {
+  test("stop above fifty present users, so a thousand joins do not answer each poll a thousand times", async () => {
     const wide = await startChat({ grace: 3_600_000 });
     const first = await Person.login(wide.url, "first");
     await first.batch("since=now&wait=0");

@@ -19,14 +19,14 @@ describe("the start", () => {
     expect(server.stderr()).toBe("");
   });
 
-  test("names an IPv6 address so that a browser takes it", async () => {
+  test("prints an IPv6 address in brackets", async () => {
     const server = await startServer("--host", "::1");
     expect((await ask(`${server.url}/healthz`)).body).toBe("ok");
     expect(server.url).toMatch(/^http:\/\/\[::1\]:\d+$/);
     await server.stop();
   });
 
-  test("says that the port is in use, and ends with 1", async () => {
+  test("reports a port in use and ends with 1", async () => {
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
     const { port } = other.address() as { port: number };
@@ -39,7 +39,7 @@ describe("the start", () => {
     other.close();
   });
 
-  test("says that a host is not ours, and ends with 1", async () => {
+  test("reports a foreign host address and ends with 1", async () => {
     const { exited, out } = run("--host", "192.0.2.1", "--port", "0", "--data", "none");
     expect(await exited).toBe(1);
     expect(out.stderr).toMatch(/^holdline: 192\.0\.2\.1 is not an address of this machine.*\n$/);
@@ -153,7 +153,7 @@ describe("the start", () => {
     expect(await server.stop()).toBe(0);
   });
 
-  test("keeps as many messages as it is told to", async () => {
+  test("keeps as many messages as --backlog says", async () => {
     const server = await startServer("--backlog", "3");
     const ann = await Person.login(server.url, "ann");
     await ann.batch("since=now&wait=0");
@@ -163,7 +163,7 @@ describe("the start", () => {
   });
 });
 
-test("a room whose log nobody reads any more lives on, also when there is something to say", async () => {
+test("a server with closed standard error continues, also when it logs", async () => {
   const parent = await mkdtemp(join(tmpdir(), "holdline-"));
   const folder = join(parent, "data");
   const server = await startServer("--data", folder);
@@ -181,7 +181,7 @@ test("a room whose log nobody reads any more lives on, also when there is someth
 });
 
 describe.each(["SIGTERM", "SIGINT"] as const)("%s", (signal) => {
-  test("answers every held poll, closes every connection, and ends with 0", async () => {
+  test("answers every held poll, closes every connection and ends with 0", async () => {
     const server = await startServer("--max-waiters", "21");
     const ann = await Person.login(server.url, "ann");
     // One connection that idles, and one that has said nothing yet.

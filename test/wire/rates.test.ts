@@ -10,7 +10,7 @@ afterEach(() => {
 });
 
 describe("the rate", () => {
-  test("of posts is each user's own: four seconds' worth at once, then 429 until it is time", async () => {
+  test("of posts is per user: a burst of four seconds, then 429 with Retry-After", async () => {
     const { url } = await start({ postRate: 2 });
     const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
     vi.useFakeTimers({ toFake: ["performance"] });
@@ -29,7 +29,7 @@ describe("the rate", () => {
     );
   });
 
-  test("of posts is not widened by another spelling of the name, another cookie, or refused posts", async () => {
+  test("of posts is the same for another spelling of the name, another cookie and refused posts", async () => {
     const { url } = await start({ postRate: 1 });
     const ann = await Person.login(url, "ann");
     vi.useFakeTimers({ toFake: ["performance"] });
@@ -41,7 +41,7 @@ describe("the rate", () => {
     expect((await ann.ask("put_post/ANN", other)).status).toBe(429);
   });
 
-  test("of log-ins is each address's own, whatever came of them", async () => {
+  test("of log-ins is per address, for successful and refused ones", async () => {
     const { url } = await start({ loginRate: 0.5 });
     vi.useFakeTimers({ toFake: ["performance"] });
     expect((await login(url, "ann")).status).toBe(303);
@@ -58,7 +58,7 @@ describe("the rate", () => {
     expect((await login(url, "bob")).status).toBe(303);
   });
 
-  test("of log-ins tells a browser when to come back, on the form with what was typed", async () => {
+  test("of log-ins shows a browser the form with the typed name and the waiting time", async () => {
     const { url } = await start({ loginRate: 0.1 });
     vi.useFakeTimers({ toFake: ["performance"] });
     await login(url, "ann");
@@ -68,7 +68,7 @@ describe("the rate", () => {
     expect(reply.body).toContain('name="name"');
   });
 
-  test("of log-ins behind a trusted proxy is that of the last hop, an IPv6 network of /64 being one address", async () => {
+  test("of log-ins behind a trusted proxy uses the last hop, and an IPv6 /64 network counts as one address", async () => {
     const { url } = await start({ loginRate: 0.001, trustProxy: true });
     let n = 0;
     const from = async (hops: string) => (await login(url, `n${n++}`, { "X-Forwarded-For": hops })).status;
@@ -82,7 +82,7 @@ describe("the rate", () => {
     expect(await from("2001:db8:1:3::1")).toBe(303);
   });
 
-  test("of log-ins is one for all spellings of an address, with or without a port", async () => {
+  test("of log-ins is the same for all spellings of an address, with or without a port", async () => {
     for (const spellings of [
       [
         "198.51.100.8:40001",
@@ -103,7 +103,7 @@ describe("the rate", () => {
     }
   });
 
-  test("of log-ins is the connection's own for an X-Forwarded-For that is no address", async () => {
+  test("of log-ins uses the connection's address if X-Forwarded-For is malformed", async () => {
     const { url } = await start({ loginRate: 0.001, trustProxy: true });
     const hops = [
       "unknown",
@@ -122,7 +122,7 @@ describe("the rate", () => {
     expect(statuses).toEqual([303, ...statuses.slice(1).map(() => 429)]);
   });
 
-  test("is what the program's flags say; without --trust-proxy what a stranger says of their address is nothing", async () => {
+  test("follows the program's flags, and X-Forwarded-For is ignored without --trust-proxy", async () => {
     const server = await startServer("--post-rate", "0.001", "--login-rate", "0.001");
     const ann = await Person.login(server.url, "ann");
     const headers = { "X-Forwarded-For": "198.51.100.1", "X-Forwarded-Proto": "https" };
@@ -139,7 +139,7 @@ describe("the rate", () => {
   });
 });
 
-test("the cookie is for TLS only when the caller's connection is TLS as far as a trusted proxy says", async () => {
+test("the cookie is Secure only if a trusted proxy reports TLS", async () => {
   const cookie = async (url: string, name: string, proto: string) =>
     (await login(url, name, { "X-Forwarded-Proto": proto })).headers["set-cookie"]?.[0];
   const trusting = await start({ trustProxy: true });

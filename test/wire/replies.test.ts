@@ -58,7 +58,7 @@ describe("X-Content-Type-Options: nosniff is on", () => {
     expect(sniffed(replies)).toEqual([]);
   });
 
-  test("a fault of ours, and an error of a chat that is mounted", async () => {
+  test("an internal error, and an error of a mounted chat", async () => {
     const faulty = await start({
       identify: () => {
         throw new Error("the host is broken");
@@ -69,7 +69,7 @@ describe("X-Content-Type-Options: nosniff is on", () => {
     faulty.log.length = 0;
   });
 
-  test("what the program answers before there is a request", async () => {
+  test("the program's replies to malformed requests", async () => {
     const server = await startServer();
     const get = "GET /healthz HTTP/1.1\r\nConnection: close\r\n";
     for (const [bytes, status] of [
@@ -88,7 +88,7 @@ describe("X-Content-Type-Options: nosniff is on", () => {
 });
 
 describe("a request with two Host headers", () => {
-  test("is 400, closes the connection and does nothing", async () => {
+  test("is 400, closes the connection and changes nothing", async () => {
     const { url, chat } = await start();
     const ann = await Person.login(url, "ann");
     const { port } = new URL(url);
@@ -107,7 +107,7 @@ describe("a request with two Host headers", () => {
     expect(chat.waiting).toBe(0);
   });
 
-  test("for a path that is not the chat's is the host's", async () => {
+  test("belongs to the host for a path outside the chat", async () => {
     const { chat } = await start({ path: "/chat" });
     const host = createServer((req, res) => chat.handler(req, res, () => res.end("the host's")));
     await once(host.listen(0, "127.0.0.1"), "listening");
@@ -118,7 +118,7 @@ describe("a request with two Host headers", () => {
     host.close();
   });
 
-  test("is told from one of HTTP/1.0 that has none", async () => {
+  test("differs from HTTP/1.0 without a Host header", async () => {
     const server = await startServer();
     const zero = "GET /healthz HTTP/1.0\r\n";
     expect((await hear(server.port, `${zero}\r\n`)).statuses).toEqual([200]);
@@ -137,7 +137,7 @@ describe("a form of our pages in a browser that sends Accept: */*", () => {
   const isPage = ({ headers, body }: Reply) =>
     headers["content-type"] === "text/html; charset=utf-8" && body.startsWith("<!doctype html>");
 
-  test("leads on when it is done", async () => {
+  test("redirects after success", async () => {
     const { url } = await start();
     expect(actions(await ask(`${url}/login`))).toEqual(["login?page"]);
     const [action = ""] = actions(await ask(`${url}/login`));
@@ -187,7 +187,7 @@ describe("a form of our pages in a browser that sends Accept: */*", () => {
     vi.useRealTimers();
   });
 
-  test("is told from a script, which gets JSON", async () => {
+  test("differs from a script, which gets JSON", async () => {
     const { url } = await start();
     const { headers } = await ask(`${url}/put_post/ann?pages`, { method: "POST", headers: ANY });
     expect(headers["content-type"]).toBe("application/json");

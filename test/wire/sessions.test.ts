@@ -15,7 +15,7 @@ afterEach(() => {
 });
 
 describe("a session ends", () => {
-  test("thirty days after its cookie was signed, unless it was renewed", async () => {
+  test("thirty days after its cookie was signed, unless the cookie is renewed", async () => {
     const { url } = await start();
     const ann = await Person.login(url, "ann");
     vi.useFakeTimers({ toFake: ["Date"] });
@@ -28,7 +28,7 @@ describe("a session ends", () => {
     expect((await ann.poll("since=now&wait=0")).status).toBe(200);
   });
 
-  test("for all its cookies when it is logged out", async () => {
+  test("for all its cookies at the log-out", async () => {
     const { url } = await start();
     const ann = await Person.login(url, "ann");
     vi.useFakeTimers({ toFake: ["Date"] });
@@ -45,7 +45,7 @@ describe("a session ends", () => {
 });
 
 describe("a cookie is renewed", () => {
-  test("on / and /who once it is a day old, for thirty days more, as the same session", async () => {
+  test("on / and /who after a day, for thirty more days, in the same session", async () => {
     const { url } = await start({ trustProxy: true });
     const ann = await Person.login(url, "ann");
     vi.useFakeTimers({ toFake: ["Date"] });
@@ -64,7 +64,7 @@ describe("a cookie is renewed", () => {
     }
   });
 
-  test("nowhere else, since there it would belong to another folder", async () => {
+  test("on no other path, because the cookie's Path would differ", async () => {
     const { url } = await start();
     const ann = await Person.login(url, "ann");
     vi.useFakeTimers({ toFake: ["Date"] });
@@ -74,7 +74,7 @@ describe("a cookie is renewed", () => {
     }
   });
 
-  test("for nobody without a good one", async () => {
+  test("only if it is valid", async () => {
     const { url } = await start();
     vi.useFakeTimers({ toFake: ["Date"] });
     const ann = await Person.login(url, "ann");
@@ -105,7 +105,7 @@ describe("two servers on one host", () => {
   const home = async (url: string, headers: Record<string, string>) =>
     (await ask(`${url}/`, { headers })).headers.location;
 
-  test("have a session each in one browser, and a log-out of one leaves the other alone", async () => {
+  test("have separate sessions in one browser, and a log-out of one keeps the other", async () => {
     const [one, other] = [await start(), await start()];
     const jar = new Jar();
     const sent = (url: string) => ({ Cookie: jar.Cookie, Host: new URL(url).host });
@@ -135,7 +135,7 @@ describe("two servers on one host", () => {
     expect(await home(url, { Host: "chat.test:1", Cookie })).toBe("login");
   });
 
-  test("behind a trusted proxy have the port that the browser asked for, and else that of Host", async () => {
+  test("behind a trusted proxy use the forwarded port, and otherwise the port of Host", async () => {
     const proxied = { Host: "10.0.0.1:5000", "X-Forwarded-Host": "a.test:1, chat.test:8443" };
     const nameOf = async (trustProxy: boolean) => {
       const { url } = await start({ trustProxy });
@@ -146,13 +146,13 @@ describe("two servers on one host", () => {
   });
 });
 
-describe("a cookie that is good", () => {
+describe("a valid cookie", () => {
   afterEach(() => {
     vi.restoreAllMocks();
     syncBuiltinESMExports();
   });
 
-  test("is verified once, whatever other cookies and forged ones come with it", async () => {
+  test("is verified once, also with other and forged cookies beside it", async () => {
     const { url } = await start();
     const ann = await Person.login(url, "ann");
     const [name = "", value = ""] = ann.cookie.split("=");
@@ -174,7 +174,7 @@ describe("a cookie that is good", () => {
 });
 
 describe("secrets", () => {
-  test("are rotated: the first signs, all are good, one that was taken out is not", async () => {
+  test("rotate: the first signs, all are accepted, and a removed one is not", async () => {
     const before = await start({ secrets: ["first"] });
     const ann = await Person.login(before.url, "ann");
     const during = await start({ secrets: ["second", Buffer.from("first")] });
@@ -193,13 +193,13 @@ describe("secrets", () => {
     expect(await home(renewed?.split(";")[0] ?? "")).toBe("chatroom/ann/");
   });
 
-  test("of one's own are another for every chat that is not given any", async () => {
+  test("are random for each chat without the option", async () => {
     const ann = await Person.login((await start()).url, "ann");
     const { url } = await start();
     expect((await ask(`${url}/`, { headers: { Cookie: ann.cookie } })).headers.location).toBe("login");
   });
 
-  test("that sign something else than a session make no session of it, and no fault of ours", async () => {
+  test("that sign other data create neither a session nor an internal error", async () => {
     const { url } = await start({ secrets: ["shared"] });
     const strange = [
       "hello",
@@ -222,7 +222,7 @@ describe("secrets", () => {
   });
 });
 
-test("after a restart a good cookie takes its name up again, and of two for one name the newer log-in has it", async () => {
+test("after a restart a valid cookie claims its name again, and the newer of two log-ins wins", async () => {
   const secrets: ChatOptions["secrets"] = ["kept"];
   const before = await start({ secrets, grace: 1, store: new MemoryStore(10) });
   const older = await Person.login(before.url, "ann");

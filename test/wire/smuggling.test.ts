@@ -35,7 +35,7 @@ async function refused(bytes: string, status = 400): Promise<void> {
   expect((await ask(`${running.url}/who`)).body).toBe('{"count":0,"users":[]}');
 }
 
-describe("the length of a body is said once, in one way", () => {
+describe("a body has one length", () => {
   test.each([
     ["both lengths", "Content-Length: 5\r\nTransfer-Encoding: chunked"],
     ["both lengths, the other way round", "Transfer-Encoding: chunked\r\nContent-Length: 5"],
@@ -69,7 +69,7 @@ describe("the length of a body is said once, in one way", () => {
   });
 });
 
-describe("chunks are what they say", () => {
+describe("a chunked body is valid", () => {
   test.each([
     ["no number", "zz\r\nname=a\r\n0\r\n\r\n"],
     ["a prefix", "0x6\r\nname=a\r\n0\r\n\r\n"],
@@ -99,7 +99,7 @@ describe("chunks are what they say", () => {
     await refused(chunked(body));
   });
 
-  test("extensions and trailers are passed over, within bounds", async () => {
+  test("extensions and trailers are ignored within bounds", async () => {
     const fine = await hear(
       port,
       `${login("Transfer-Encoding: chunked\r\nConnection: close", '5;a="b;c"\r\nname=\r\n0\r\nX: y\r\n\r\n')}`,
@@ -109,7 +109,7 @@ describe("chunks are what they say", () => {
     await refused(chunked(`6\r\nname=a\r\n0\r\nX: ${"a".repeat(20_000)}\r\n\r\n`), 431);
   });
 
-  test("a request that does not read its body does what it is for, and its connection ends with the bad chunk", async () => {
+  test("a request without a body reader is executed, and its connection closes at the bad chunk", async () => {
     seen = [];
     const body = `zz\r\n\r\n${HIDDEN}`;
     const heard = await hear(
@@ -121,7 +121,7 @@ describe("chunks are what they say", () => {
   });
 });
 
-describe("a head is lines of CR LF, without controls", () => {
+describe("a head consists of CR LF lines without control characters", () => {
   test.each([
     ["NUL in a value", "GET /who HTTP/1.1\r\nHost: x\r\nX: a\0b"],
     ["NUL in a name", "GET /who HTTP/1.1\r\nHost: x\r\nX\0: a"],
@@ -158,17 +158,17 @@ describe("a head is lines of CR LF, without controls", () => {
     await refused(who(head));
   });
 
-  test("not without a host", async () => {
+  test("a request without Host is refused", async () => {
     expect((await hear(port, "GET /who HTTP/1.1\r\n\r\n")).statuses).toEqual([400]);
   });
 
-  test("a head over its bound is 431", async () => {
+  test("a head over the bound is 431", async () => {
     await refused(who(`GET /who HTTP/1.1\r\nHost: x\r\nX: ${"a".repeat(17_000)}`), 431);
   });
 });
 
-describe("a request is over where it says", () => {
-  test("what is behind a body is the next request, and a GET may have a body", async () => {
+describe("a request ends where its length says", () => {
+  test("the bytes after a body are the next request, also after a GET with a body", async () => {
     const body = `GET /who HTTP/1.1\r\nHost: x\r\nContent-Length: ${HIDDEN.length}\r\n\r\n${HIDDEN}`;
     seen = [];
     expect((await hear(port, body + who("GET /healthz HTTP/1.1\r\nHost: x"))).statuses).toEqual([
@@ -177,7 +177,7 @@ describe("a request is over where it says", () => {
     expect(seen).toEqual(["/who", "/healthz", "/hidden"]);
   });
 
-  test("nothing is read after the last one of a connection", async () => {
+  test("bytes after a closing request are not read", async () => {
     seen = [];
     expect((await hear(port, who("GET /who HTTP/1.1\r\nHost: x\r\nConnection: close"))).statuses).toEqual([
       200,
@@ -186,7 +186,7 @@ describe("a request is over where it says", () => {
     expect(seen).toEqual(["/who", "/who"]);
   });
 
-  test("one that would upgrade is answered as it is, and its connection closes, since Node drops what is behind it", async () => {
+  test("an upgrade request is answered without the upgrade, and its connection closes", async () => {
     for (const upgrade of [
       "Connection: Upgrade\r\nUpgrade: websocket",
       "Upgrade: h2c\r\nConnection: upgrade, HTTP2-Settings",
@@ -199,7 +199,7 @@ describe("a request is over where it says", () => {
     }
   });
 
-  test("one that would tunnel is closed without a word", async () => {
+  test("a CONNECT request closes the connection without a reply", async () => {
     await expect(hear(port, who("CONNECT x:1 HTTP/1.1\r\nHost: x"))).resolves.toMatchObject({ statuses: [] });
   });
 });

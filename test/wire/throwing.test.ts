@@ -61,7 +61,7 @@ describe.each(METHODS)("a reply whose %s throws", (method) => {
     return { ...chat, ann, bob, broken, works };
   }
 
-  test("to several polls among others closes them, and the others get the message", async () => {
+  test("to several polls closes them, and the other polls get the message", async () => {
     const { chat, ann, bob, broken, works } = await people();
     const polls: Promise<unknown>[] = [];
     for (let n = 0; n < 9; n++) {
@@ -75,7 +75,7 @@ describe.each(METHODS)("a reply whose %s throws", (method) => {
     await works();
   });
 
-  test("at the end of a wait closes that poll, and other waits end", async () => {
+  test("at a time-out closes that poll, and other polls still time out", async () => {
     const { bob, broken, works } = await people();
     const waits = [
       broken("since=now&wait=0.1"),
@@ -88,13 +88,13 @@ describe.each(METHODS)("a reply whose %s throws", (method) => {
     await works();
   });
 
-  test("at once closes that poll", async () => {
+  test("to an immediate poll closes it", async () => {
     const { broken, works } = await people();
     await broken("since=0&wait=0");
     await works();
   });
 
-  test("to a poll that is superseded closes it, and the newer one is held", async () => {
+  test("to a superseded poll closes it, and the newer poll is held", async () => {
     const { chat, ann, bob, broken, works } = await people();
     const older = broken("since=now&wait=60&client=c");
     await until(() => chat.waiting === 1);
@@ -106,7 +106,7 @@ describe.each(METHODS)("a reply whose %s throws", (method) => {
     await works();
   });
 
-  test("to a poll of a page that leaves closes it", async () => {
+  test("to a poll of a leaving page closes it", async () => {
     const { chat, ann, broken, works } = await people();
     const poll = broken("since=now&wait=60&client=c");
     await until(() => chat.waiting === 1);
@@ -115,7 +115,7 @@ describe.each(METHODS)("a reply whose %s throws", (method) => {
     await works();
   });
 
-  test("to some polls while the chat closes lets all others be answered", async () => {
+  test("to some polls during a drain lets all others be answered", async () => {
     const { chat, bob, broken, log } = await people();
     const polls: Promise<unknown>[] = [];
     for (let n = 0; n < 6; n++) {
@@ -129,7 +129,7 @@ describe.each(METHODS)("a reply whose %s throws", (method) => {
     expect(log).toHaveLength(1);
   });
 
-  test("to a post closes its connection, and the post is kept", async () => {
+  test("to a post closes its connection, and the message is kept", async () => {
     const { ann, bob, port, works, log } = await people();
     const head = `POST /put_post/ann HTTP/1.1\r\nHost: x\r\nCookie: ${ann.cookie}\r\nBreak: ${method}\r\n`;
     const type = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 12\r\nConnection: close";
@@ -184,7 +184,7 @@ test.each(["memory", "file"] as const)(
   },
 );
 
-test("a store that throws at a notice keeps nobody from joining, polling and leaving", async () => {
+test("a store that throws at a notice does not affect joins, polls and leaves", async () => {
   class NoNotices extends MemoryStore {
     override append(draft: NewMessage): Promise<Message> {
       if (draft.kind) throw new Error("no notices here");
@@ -209,7 +209,7 @@ describe("a log function that", () => {
     ],
     ["rejects", () => Promise.reject(new Error("the log"))],
   ];
-  test.each(logs)("%s breaks nothing", async (_how, log) => {
+  test.each(logs)("%s does not affect requests", async (_how, log) => {
     const said = vi.spyOn(console, "error").mockImplementation(() => {});
     const store = new (class extends MemoryStore {
       override append(draft: NewMessage): Promise<Message> {
@@ -225,7 +225,7 @@ describe("a log function that", () => {
     expect(said).toHaveBeenCalledTimes(1);
   });
 
-  test.each(logs)("%s breaks no store", async (_how, warn) => {
+  test.each(logs)("%s does not affect a store", async (_how, warn) => {
     const said = vi.spyOn(console, "error").mockImplementation(() => {});
     const folder = await mkdtemp(join(tmpdir(), "holdline-"));
     const store = () => new FileStore({ folder, keep: 10, warn });
@@ -256,7 +256,7 @@ test.each([
       },
     }),
   ],
-])("an `identify` that throws %s is a 500, and others are served", async (_what, thrown: unknown) => {
+])("an `identify` that throws %s is 500, and others are served", async (_what, thrown: unknown) => {
   vi.spyOn(console, "error").mockImplementation(() => {});
   const { url, log } = await start({
     identify({ headers }) {
@@ -271,7 +271,7 @@ test.each([
   expect(log.length).toBeLessThanOrEqual(1);
 });
 
-test("a `next` that throws throws to whoever called the handler, and changes nothing", async () => {
+test("a `next` that throws throws to the caller of the handler and changes nothing", async () => {
   const { url, chat, server, log } = await start();
   server.removeAllListeners("request");
   server.on("request", (req, res) => {

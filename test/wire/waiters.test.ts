@@ -5,7 +5,7 @@ import { startChat, until } from "./chat.js";
 import { type Batch, Person, texts } from "./person.js";
 import { startServer } from "./server.js";
 
-test("5,000 aborted polls leave no waiter and no timer behind", async () => {
+test("5,000 aborted polls leave no waiter and no timer", async () => {
   const running = await startChat();
   const ann = await Person.login(running.url, "ann");
   ann.agent.maxSockets = Number.POSITIVE_INFINITY;
@@ -29,7 +29,7 @@ test("5,000 aborted polls leave no waiter and no timer behind", async () => {
   await running.close();
 });
 
-test("an aborted poll gives its place to the next one, 100 times over", async () => {
+test("an aborted poll frees its slot for the next one, 100 times", async () => {
   const server = await startServer("--max-waiters", "1");
   const ann = await Person.login(server.url, "ann");
   for (let n = 0; n < 100; n++) {
@@ -43,7 +43,7 @@ test("an aborted poll gives its place to the next one, 100 times over", async ()
   expect(await server.stop()).toBe(0);
 });
 
-test("10,000 held polls all get two messages, the second posted while the first is being answered", async () => {
+test("10,000 held polls all get two messages, the second posted during the flush of the first", async () => {
   const many = 10_000;
   const server = await startServer("--max-waiters", `${many}`, "--metrics");
   const [ann, bob] = [await Person.login(server.url, "ann"), await Person.login(server.url, "bob")];

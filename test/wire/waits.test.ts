@@ -17,7 +17,7 @@ async function users(person: Person): Promise<string[]> {
 test.each([
   ["with a cursor", "get_post/ann?since=now"],
   ["without a cursor", "get_post/ann"],
-])("a poll %s that names no wait is held for ten seconds", async (_, path) => {
+])("a poll %s without a wait is held for ten seconds", async (_, path) => {
   stopClock();
   const { url, chat } = await start();
   const ann = await Person.login(url, "ann");
@@ -32,7 +32,7 @@ test.each([
   expect((await poll).body).toMatch(/^(""|\{"cursor":"[\d-]+","present":1,"messages":\[\]\})$/);
 });
 
-test("a plain poll ends after ten seconds, not earlier and not later, when somebody joins meanwhile", async () => {
+test("a plain poll ends after ten seconds, also if a user joins meanwhile", async () => {
   stopClock();
   const { url, chat } = await start();
   const [ann, bob, cat] = [
@@ -83,7 +83,7 @@ test("50 polls at random moments are held for their whole wait", async () => {
   ann.close();
 });
 
-test("a person whose held poll is aborted is present for the grace time and then absent", async () => {
+test("a user with an aborted poll is present for the grace time and then absent", async () => {
   stopClock();
   const { url, chat } = await start({ grace: 30_000 });
   const ann = await Person.login(url, "ann");
@@ -100,7 +100,7 @@ test("a person whose held poll is aborted is present for the grace time and then
   expect(await users(ann)).toEqual([]);
 });
 
-test("a page without scripts is loaded again before its reader counts as absent", async () => {
+test("a page without scripts reloads before its reader counts as absent", async () => {
   stopClock();
   const { url } = await start();
   const ann = await Person.login(url, "ann");
