@@ -88,6 +88,10 @@ class BatchPoll extends MemberPoll {
   answer(_batch: Batch<Message>, body: string | Buffer): void {
     reply(this.#room, this.res, body);
   }
+
+  override failed(): void {
+    this.res.destroy();
+  }
 }
 
 function plainPoll(room: Room, request: Request, session: Session): Result {
@@ -134,6 +138,10 @@ class PlainPoll extends MemberPoll {
     const isSent = reply(this.#room, this.res, JSON.stringify(message?.text ?? ""), this.#cookie.set(next));
     if (isSent && message) advanceLegacy(this.member, this.#session, this.#start, message.id);
   }
+
+  override failed(): void {
+    this.res.destroy();
+  }
 }
 
 function hold(room: Room, poll: BatchPoll | PlainPoll): Result {
@@ -150,19 +158,8 @@ function hold(room: Room, poll: BatchPoll | PlainPoll): Result {
   return DEFERRED;
 }
 
-/** Writes the answer to a poll. Returns whether there was a connection for it. If that throws, the connection is closed. */
+/** Writes the answer to a poll. Returns whether the connection was open. Not `send`, which copies the headers. */
 function reply(room: Room, res: ServerResponse, body: string | Buffer, cookie?: string): boolean {
-  try {
-    return write(room, res, body, cookie);
-  } catch (error) {
-    // A host has wrapped `res`. The feed logs the error.
-    res.destroy();
-    throw error;
-  }
-}
-
-/** `send` copies the headers, and this is the hot path. */
-function write(room: Room, res: ServerResponse, body: string | Buffer, cookie?: string): boolean {
   // A time-out of the host may have answered already.
   if (res.destroyed || res.headersSent) return false;
   if (room.draining) res.shouldKeepAlive = false;

@@ -1,62 +1,27 @@
-/**
- * The backlog: the newest events in order, kept once for all readers. A reader is only a cursor, so nothing is lost when
- * it goes away. A gap is a cursor that is not in this history: its event is pruned, or another process or an earlier run
- * had it. The reader may have missed events, so it is told of the gap and gets everything that is still kept.
- */
+/** The backlog: the newest events in order. It keeps each event once for all readers; a reader is only a cursor. */
+import type { Batch, FollowOptions, Snapshot, StoredEvent } from "./batch.js";
 import { type Cursor, compareIds, type Id, nextId, parseId } from "./id.js";
 
-/** An event and its id. */
-export interface StoredEvent<E> {
-  readonly id: Id;
-  readonly event: E;
-}
-
-/** What a store kept: where a feed starts. */
-export interface Snapshot<E> {
-  /** The id of the newest event that is no longer kept. A reader at this cursor has missed nothing. */
-  readonly lastPrunedId: Id;
-  /** The kept events in order, all after `lastPrunedId`. */
-  readonly events: readonly StoredEvent<E>[];
-}
-
-/** The events after a cursor. */
-export interface Batch<E> {
-  /** The cursor after these events: the next read or poll starts here. */
-  readonly cursor: Id;
-  /** The events in order, as they were pushed. Empty if there are none, or with `superseded` or `retry`. */
-  readonly events: readonly E[];
-  /** The reader may have missed events. `events` starts with the oldest one that is still kept. */
-  readonly gap?: true;
-  /** A newer poll of the same client took over. The client must not poll again. */
-  readonly superseded?: true;
-  /** The feed is draining. The client polls again after this many milliseconds: 0 to 2,000, at random. */
-  readonly retry?: number;
-}
-
-/** Options of `Feed.follow`. */
-export interface FollowOptions {
-  /** A cursor, `"0"` for everything that is kept, or `"now"` (the default) for what is pushed after the call. */
-  readonly since?: Cursor | "now";
-  /** Ends the iteration when it is aborted. */
-  readonly signal?: AbortSignal;
-}
-
-/** The most events in one batch. The reader gets the rest with its next one. */
+/** The most events in one batch. The reader gets the rest with its next poll or read. */
 export const MAX_BATCH_EVENTS = 1000;
 /** The most bytes of JSON in one batch, unless its only event is larger. */
 export const MAX_BATCH_BYTES = 1024 * 1024;
 
+type Entry<E> = StoredEvent<E> & { readonly json: string };
+
 /** The reading side of a feed. */
 export class Backlog<E> {
-  /** How many events are kept. */
-  protected limit = 1000;
-  /** How far in the future a cursor may be that is waited for, in milliseconds. */
-  protected clockSkew = 0;
-  #entries: (StoredEvent<E> & { readonly json: string })[] = [];
+  protected closed = false;
+  #entries: Entry<E>[] = [];
   #lastPrunedId: Id = "0-0";
   #lastId: Id = "0-0";
   readonly #waitingFollowers = new Set<() => void>();
-  protected closed = false;
+
+  /** The parameters are described in `FeedOptions`: `limit` is its `backlog`. */
+  constructor(
+    private readonly limit = 1000,
+    private readonly clockSkew = 0,
+  ) {}
 
   /** The id of the newest event, or `lastPrunedId` if none is kept. A reader at this cursor has seen everything. */
   get lastId(): Id {
@@ -69,9 +34,8 @@ export class Backlog<E> {
   }
 
   /**
-   * Appends an event, and answers the waiters soon. The event must not be changed afterwards. Beyond the limit, the oldest
-   * event is pruned.
-   * @param id the id that a store assigned; by default the feed assigns one
+   * Appends an event. Held polls get it with the next flush. The event must not be changed afterwards.
+   * @param id the id that a store has assigned; by default the feed assigns one
    * @returns the id
    * @throws TypeError if JSON cannot carry the event: undefined, a function, a symbol, a BigInt, a cycle
    * @throws RangeError if the id is not after `lastId`, or one of its integers is above 2^53 - 1
@@ -90,9 +54,8 @@ export class Backlog<E> {
   }
 
   /**
-   * Replaces all events, after a store was restored or out of reach. Readers whose cursor is in the snapshot go on from
-   * there. All others are told of a gap and get everything in the snapshot. Ids that the feed assigns later follow those
-   * of the snapshot.
+   * Replaces all events, after a store was restored or unreachable. Readers whose cursor is in the snapshot continue from
+   * there. All other readers get a gap and everything in the snapshot. Later ids follow those of the snapshot.
    * @throws RangeError if the snapshot is not in order
    */
   reset({ lastPrunedId, events }: Snapshot<E>): void {
@@ -153,7 +116,7 @@ export class Backlog<E> {
     };
   }
 
-  /** Lets all readers look again, because there is something to read, or one of them is over. */
+  /** Wakes all followers: each reads again, or ends. */
   protected changed(): void {
     for (const wake of this.#waitingFollowers) wake();
     this.#waitingFollowers.clear();
@@ -169,17 +132,17 @@ export class Backlog<E> {
   protected readJson(id: Id, limit = MAX_BATCH_EVENTS): [batch: Batch<E>, json: string] {
     if (this.#isFuture(id)) return [{ cursor: id, events: [] }, "[]"];
     const at = this.#indexFrom(id);
-    // Only ids of this history are good cursors: one between two events may come from a history that was lost.
+    // An id between two events is a gap too: it may come from a history that was lost.
     const isKept = this.#entries[at]?.id === id;
     const from = isKept ? at + 1 : 0;
-    let [to, bytes] = [from, 0];
-    for (const { json } of this.#entries.slice(from, from + limit)) {
-      bytes += Buffer.byteLength(json) + 1;
-      // A batch has one event at least, or a large event would never be read.
-      if (bytes > MAX_BATCH_BYTES && to > from) break;
-      to++;
+    const entries: Entry<E>[] = [];
+    let bytes = 0;
+    for (const entry of this.#entries.slice(from, from + limit)) {
+      bytes += Buffer.byteLength(entry.json) + 1;
+      // A batch has at least one event. Otherwise a large event would never be read.
+      if (bytes > MAX_BATCH_BYTES && entries.length > 0) break;
+      entries.push(entry);
     }
-    const entries = this.#entries.slice(from, to);
     const batch = { cursor: entries.at(-1)?.id ?? this.#lastId, events: entries.map(({ event }) => event) };
     const json = `[${entries.map((entry) => entry.json).join(",")}]`;
     return [isKept || id === this.#lastPrunedId ? batch : { ...batch, gap: true }, json];
@@ -191,7 +154,7 @@ export class Backlog<E> {
     return cursor === "0" ? this.#lastPrunedId : cursor;
   }
 
-  /** Whether another process may have assigned this id already, and its event is on the way to this one. */
+  /** Whether another process may have assigned this id already, so that its event is still to arrive here. */
   #isFuture(id: Id): boolean {
     if (this.clockSkew === 0 || compareIds(id, this.#lastId) <= 0) return false;
     return parseId(id)[0] < Date.now() + this.clockSkew;

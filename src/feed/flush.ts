@@ -1,21 +1,21 @@
 /**
- * Decides when waiters are answered. All waiters with news are answered together, in a flush. After a flush that kept
- * the process busy for d ms there is a cooldown of 2 d, so that the events of that time travel together in one reply.
- * A quiet feed has cooled down long ago and answers at once; a busy feed spends its time on events instead of replies.
+ * Decides when waiters are answered. A flush answers all waiters that have news. A flush that kept the process busy for
+ * d ms is followed by a cooldown of 2 d, and the events of that time go out together, in one reply for each waiter.
+ * A quiet feed has long cooled down and answers at once. A busy feed spends at most a third of its time on flushes.
  */
 
-/** After this time a flush lets other work of the process go on, before its next slice. */
+/** After this time a flush lets other work of the process run, before its next slice. */
 const SLICE_MS = 10;
-/** A flush of at most this many answers has a longer first slice: cut in two, its last answer would be twice as late. */
+/** A flush of at most this many answers has a longer first slice, because a second slice would delay its last answers. */
 const SMALL_FLUSH = 1000;
 /** The first slice of a small flush. */
 const SMALL_FLUSH_SLICE_MS = 40;
-/** The cooldown, as a multiple of the flush. With 1, a busy feed fell back to one reply for each event. */
+/** The length of the cooldown, as a multiple of the flush. */
 const COOLDOWN_FACTOR = 2;
 
 /**
- * Returns a function that asks for a flush: now, or after the cooldown. Late polls ask for one too. If they were answered
- * one by one, flushes would find nobody waiting and take no time, so there would be no cooldown and no batching.
+ * Returns a function that requests a flush: now, or after the cooldown. A poll that already has news requests one too. If
+ * it were answered directly, flushes would find no waiters, take no time and have no cooldown, and nothing would batch.
  * @param collect returns the items that a flush answers; called when the flush begins
  * @param answer answers one of them; must not throw
  */
@@ -56,7 +56,7 @@ export function createFlush<T>(collect: () => readonly T[], answer: (item: T) =>
   };
 }
 
-/** Lets other work go on: for some milliseconds, or until the next turn of the event loop. */
+/** Lets other work run: for some milliseconds, or until the next turn of the event loop. */
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => void (ms < 1 ? setImmediate(resolve) : setTimeout(resolve, ms)));
 }

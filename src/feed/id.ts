@@ -1,6 +1,6 @@
 /**
  * Ids and cursors. An id is `<ms>-<n>`: two decimal integers, compared as two integers. Ids only grow.
- * Redis Streams use the same form, so a cursor means the same with every store.
+ * Redis Streams use the same form, so a cursor has one meaning with every store.
  */
 
 /** The id of an event: `<ms>-<n>`, the time in milliseconds since the Unix epoch and a counter within it. */
@@ -12,7 +12,7 @@ export type Cursor = Id | "0";
 // Twenty digits hold the 64 bits of a Redis id.
 const ID = /^(0|[1-9]\d{0,19})-(0|[1-9]\d{0,19})$/;
 
-/** Returns whether a text has the form of an id. It may still be an id that no event ever had. */
+/** Returns whether a text has the form of an id. An event with this id need not exist. */
 export function isId(text: string): text is Id {
   return ID.test(text);
 }
@@ -28,7 +28,7 @@ export function parseId(id: Id): [ms: number, n: number] {
   return [Number(id.slice(0, dash)), Number(id.slice(dash + 1))];
 }
 
-/** Returns a negative number, zero or a positive number if `a` is before, equal to or after `b`. */
+/** Returns a negative number if `a` is before `b`, zero if they are equal, and a positive number if it is after. */
 export function compareIds(a: Id, b: Id): number {
   const [[aMs, aN], [bMs, bN]] = [parseId(a), parseId(b)];
   return aMs - bMs || aN - bN;
@@ -36,7 +36,7 @@ export function compareIds(a: Id, b: Id): number {
 
 /**
  * Returns the next id after `last`.
- * @param now the time in milliseconds; if the clock stands still or goes back, the counter grows instead
+ * @param now the time in milliseconds; if the clock has not moved on, the counter grows instead
  */
 export function nextId(last: Id, now: number): Id {
   const [ms, n] = parseId(last);

@@ -1,5 +1,5 @@
 /** The entry `holdline/feed`: long polling for events of any kind. */
-export type { Batch, FollowOptions, Snapshot, StoredEvent } from "./backlog.js";
+export type { Batch, FollowOptions, Snapshot, StoredEvent } from "./batch.js";
 export { Feed, type FeedOptions } from "./feed.js";
 export { longPollHandler } from "./handler.js";
 export { type Cursor, compareIds, type Id, isCursor, isId } from "./id.js";

@@ -1,43 +1,49 @@
 /**
- * The waiter map. A waiter is one poll that is held open. It is held in a slot, and `finish` is its only way out:
- *   poll → `hold` → held in a slot → `finish(reason)` → slot empty → `finished(reason)` → `answer(…, reason)`.
- * `finish` empties the slot first and does nothing without one, so a waiter cannot be answered twice.
+ * The waiter map. A waiter is one poll that is held open: `hold` puts it into a slot, and `finish` is its only way out.
+ * `finish` empties the slot first and does nothing without one, so no waiter is answered twice.
  */
-import type { Batch } from "./backlog.js";
+import type { Batch } from "./batch.js";
 import type { Cursor } from "./id.js";
 
 /**
- * Why a waiter is finished: `events` (there are news), `timeout` (the wait ended; a flush that was due may leave it with
- * events all the same), `superseded` (a newer poll of the same client came), `canceled` (by the host), `disconnected`
- * (the connection closed: nobody is answered) or `drained` (the feed stops).
+ * Why a waiter is finished.
+ * - `events`: there are events after its cursor, or a gap.
+ * - `timeout`: its wait has ended. Its batch may still have events, if a flush was due.
+ * - `superseded`: the same client has sent a newer poll.
+ * - `canceled`: the host has canceled it.
+ * - `disconnected`: its connection is closed. It is not answered, and its cursor has not moved, so nothing is lost.
+ * - `drained`: the feed is draining.
  */
 export type FinishReason = "events" | "timeout" | "superseded" | "canceled" | "disconnected" | "drained";
 
-/** One poll. A subclass says how it is answered: with 10,000 of them, that is one object each and no closures. */
+/** One poll. A subclass defines how it is answered: one object for each poll, and no closures. */
 export abstract class Waiter<E> {
   /**
-   * What the reader has seen. The feed replaces `"now"` by the id of the newest event. The host may move the cursor of a
-   * held waiter on, past events that are no news to its reader.
+   * The position of the reader. The feed replaces `"now"` by the id of the newest event. The host may move the cursor of a
+   * held waiter forward, past events that its reader need not see.
    */
   cursor: Cursor | "now" = "now";
-  /** How long it may be held, in milliseconds, below 2^31 - 1. With 0 or less it is answered at once. */
+  /** How long the poll may be held, in milliseconds, below 2^31 - 1. With 0 or less it is answered at once. */
   wait = 0;
-  /** Names the client: a newer poll of the same client supersedes this one. Undefined: none does. */
+  /** Identifies the client. A newer poll of the same client supersedes this one. Undefined: no poll does. */
   client: string | undefined = undefined;
-  /** Where it is held; undefined before and after. Only the feed sets it. */
+  /** The slot that holds the waiter; undefined before and after. Only the feed sets it. */
   slot: Slot<E> | undefined = undefined;
 
   /**
-   * Answers the poll: called once, unless the poll is `"full"` or the reason is `"disconnected"`.
+   * Answers the poll. Called at most once, and never if the poll is `"full"` or the reason is `"disconnected"`.
    * @param body the batch as JSON: text, or bytes in UTF-8 if it is long. Waiters at one cursor share it
    */
   abstract answer(batch: Batch<E>, body: string | Buffer, reason: FinishReason): void;
 
   /** Called once before `answer`, and for every reason. Does nothing by default. */
   finished(_reason: FinishReason): void {}
+
+  /** Called if `finished`, `answer` or the feed's `encode` throws: closes the connection. Does nothing by default. */
+  failed(): void {}
 }
 
-/** The place of one waiter. The slot of a client stays for the client's next poll, for as long as its timer runs. */
+/** The place of one waiter. The slot of a client stays for its next poll, as long as its timer runs. */
 export interface Slot<E> {
   readonly key: string | symbol;
   waiter: Waiter<E> | undefined;
@@ -45,40 +51,37 @@ export interface Slot<E> {
   timerMs: number;
 }
 
+/** The held waiters of a feed. */
 export class Waiters<E> {
   /** How many waiters are held. */
   size = 0;
-  // A map of the waiters themselves would be emptied and filled for every event and copied again and again, and each old
-  // copy keeps finished polls alive until the next full collection: that was a third of the cost of a delivery.
+  // The slots stay while waiters come and go. A map that every event empties and fills is copied again and again, and an
+  // old copy keeps finished polls alive until the next full garbage collection.
   readonly #slots = new Map<string | symbol, Slot<E>>();
-  readonly #max: number;
-  readonly #onFinish: (waiter: Waiter<E>, reason: FinishReason) => void;
 
   /**
    * @param max how many waiters may be held
    * @param onFinish answers a waiter that is finished; must not throw
    */
-  constructor(max: number, onFinish: (waiter: Waiter<E>, reason: FinishReason) => void) {
-    this.#max = max;
-    this.#onFinish = onFinish;
-  }
+  constructor(
+    private readonly max: number,
+    private readonly onFinish: (waiter: Waiter<E>, reason: FinishReason) => void,
+  ) {}
 
   /** Returns all held waiters. */
   all(): Waiter<E>[] {
-    const all: Waiter<E>[] = [];
-    for (const { waiter } of this.#slots.values()) if (waiter) all.push(waiter);
-    return all;
+    return Array.from(this.#slots.values(), ({ waiter }) => waiter).filter((waiter) => waiter !== undefined);
   }
 
   /**
-   * Holds a waiter, and supersedes an older one of the same client. Returns false if there is no room; one that is not to
-   * wait needs none.
+   * Holds a waiter, and supersedes an older one of the same client. Returns false if too many are held. A waiter without a
+   * wait is always held.
    */
   hold(waiter: Waiter<E>): boolean {
     const key = waiter.client ?? Symbol("no client");
     const slot: Slot<E> = this.#slots.get(key) ?? { key, waiter: undefined, timer: undefined, timerMs: 0 };
     const older = slot.waiter;
-    if (!older && waiter.wait > 0 && this.size >= this.#max) return false;
+    if (!older && waiter.wait > 0 && this.size >= this.max) return false;
     this.#slots.set(key, slot);
     slot.waiter = waiter;
     waiter.slot = slot;
@@ -95,13 +98,13 @@ export class Waiters<E> {
     if (!slot) return;
     waiter.slot = undefined;
     this.size--;
-    // If a newer poll supersedes this one, it has the slot already.
+    // If a newer poll supersedes this one, the slot already holds the newer one.
     if (slot.waiter === waiter) {
       slot.waiter = undefined;
-      // Nobody comes back to it, or strangers have invented too many clients.
-      if (typeof slot.key === "symbol" || this.#slots.size > this.#max) this.#remove(slot);
+      // A poll without a client never uses its slot again. Invented clients must not fill the map.
+      if (typeof slot.key === "symbol" || this.#slots.size > this.max) this.#remove(slot);
     }
-    this.#onFinish(waiter, reason);
+    this.onFinish(waiter, reason);
   }
 
   /** Finishes all waiters, and stops all timers. */
@@ -115,9 +118,9 @@ export class Waiters<E> {
     this.#slots.delete(key);
   }
 
-  /** Starts the timer of a slot again, which is cheaper than a new one. It is not stopped when the waiter is finished. */
+  /** Restarts the timer of a slot, which is cheaper than a new timer for each poll. */
   #startTimer(slot: Slot<E>, wait: number): void {
-    // Node's timers count in whole milliseconds and may fire up to one too early.
+    // Node's timers count whole milliseconds and may fire up to one too early.
     const ms = Math.min(Math.ceil(wait) + 1, 2 ** 31 - 1);
     if (slot.timerMs !== ms) {
       clearTimeout(slot.timer);

@@ -259,6 +259,28 @@ test("a reply that throws closes its connection and is told to onError; all othe
   expect((await json(`${url}?since=0&wait=0`)).events).toEqual([1]);
 });
 
+test("a poll whose reply cannot be encoded gets 500, and all other polls are answered", async () => {
+  const errors: unknown[] = [];
+  let broken = 1;
+  const { feed, url } = await start({
+    onError: (error) => errors.push(error),
+    encode(batch) {
+      if (broken-- > 0) throw new Error("from encode");
+      return JSON.stringify(batch);
+    },
+  });
+  const polls = ["a", "b", "c"].map((client) => request(`${url}?since=now&wait=60&client=${client}`));
+  await until(() => feed.waiting === 3);
+  feed.push(1);
+  const statuses = (await Promise.all(polls)).map(({ status }) => status);
+  expect(statuses.sort()).toEqual([200, 200, 500]);
+  broken = 1;
+  const { status, body } = await request(`${url}?since=now&wait=0.01`);
+  expect([status, JSON.parse(body).error.code]).toEqual([500, "internal"]);
+  expect(errors).toEqual([new Error("from encode"), new Error("from encode")]);
+  expect((await json(`${url}?since=0&wait=0`)).events).toEqual([1]);
+});
+
 test("a host that has answered already, by a time-out of its own, is not disturbed", async () => {
   const { feed, url, server } = await start();
   server.prependListener("request", (_, res) => {
