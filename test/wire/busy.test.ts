@@ -15,7 +15,7 @@ describe("a backlog of 2,500 messages", () => {
     const { url, chat } = await start({ backlog: 2_500, grace: 3_600_000 });
     const ann = await Person.login(url, "ann");
     const { cursor: old } = await ann.batch("since=now&wait=0");
-    // The notice that ann joined comes before the messages.
+    // Ann's join notice comes before the messages.
     while ((await ann.batch("since=0&wait=0")).messages.length === 0);
     for (let n = 0; n < 3_000; n++) await chat.post({ user: "bot", text: `${n}` });
     const answers = [await ann.batch(`since=${old}&wait=0`)];
@@ -31,7 +31,7 @@ describe("a backlog of 2,500 messages", () => {
   });
 });
 
-/** Lets each answer of a poll take this long by the clock of the process. */
+/** Makes each reply to a poll take this long on the clock of the process. */
 function answersTake(ms: number): void {
   const { end } = http.ServerResponse.prototype;
   vi.spyOn(http.ServerResponse.prototype, "end").mockImplementation(function (
@@ -70,11 +70,11 @@ test("a busy room answers many messages in few replies, also for late polls", as
   const polls: Promise<void>[] = [];
   for (const message of messages) {
     await bob.post(message);
-    // Each poll that comes back is behind by the last message, as on a slow network.
+    // Each returning poll is one message behind, as on a slow network.
     polls.push(...idle().map(poll));
     await until(() => chat.waiting + idle().length === readers.length);
   }
-  // The pause after the flush that answered the first message ends.
+  // The pause after the flush of the first message ends.
   moveClock(10_000);
   await until(() => chat.waiting === 0);
   await Promise.all(polls);
@@ -85,7 +85,7 @@ test("a busy room answers many messages in few replies, also for late polls", as
   ann.close();
 });
 
-/** A client that sends 16 requests at once and reads nothing until it is told to. */
+/** A client that sends 16 requests at once and reads nothing until `resume`. */
 function silentClient(port: number, path: string, cookie: string): Socket {
   const socket = connect(port, "127.0.0.1").on("error", () => {});
   socket.pause().write(`GET ${path} HTTP/1.1\r\nHost: x\r\nCookie: ${cookie}\r\n\r\n`.repeat(16));
@@ -109,7 +109,7 @@ test("clients with more unread bytes than the bound are closed, and others are s
   const modest = silentClient(port, "/healthz", eve.cookie);
   await once(server, "connection");
   const closed = new Set<Socket>();
-  // The client's end is paused, so only the server's end tells that it was closed.
+  // The client's socket is paused, so only the server's socket shows the close.
   server.on("connection", (socket: Socket) => socket.once("close", () => closed.add(socket)));
   const silent = Array.from({ length: 40 }, () =>
     silentClient(port, "/get_post/eve?since=0&wait=0", eve.cookie),

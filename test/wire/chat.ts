@@ -1,6 +1,6 @@
 /**
  * A chat in this process, behind a real server on a free port. STORE=file keeps its messages in files, STORE=redis in a
- * Redis that runs for all these tests.
+ * Redis that runs during all these tests.
  */
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -24,12 +24,12 @@ export interface Running {
   readonly url: string;
   readonly chat: Chat;
   readonly server: Server;
-  /** What the chat logged: faults of ours. */
+  /** The lines that the chat logged: internal errors. */
   readonly log: string[];
   close(): Promise<void>;
 }
 
-/** Starts a chat on a free port; without rates, unless the options say otherwise. */
+/** Starts a chat on a free port, without rates unless the options set them. */
 export async function startChat(options: ChatOptions = {}): Promise<Running> {
   const log: string[] = [];
   const folder = await mkdtemp(join(tmpdir(), "holdline-"));
@@ -41,7 +41,7 @@ export async function startChat(options: ChatOptions = {}): Promise<Running> {
     ...options,
     store,
   });
-  // As long as our own server keeps them, so that a slow machine does not reset a connection that rests.
+  // As long as the program's own limit, so that a slow machine does not reset an idle connection.
   const server = createServer({ keepAliveTimeout: 75_000 }, chat.handler);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -60,14 +60,14 @@ export async function startChat(options: ChatOptions = {}): Promise<Running> {
   };
 }
 
-/** Each chat has a room of its own, empty at the start. */
+/** Returns an empty store for one chat. */
 function storeOf(folder: string, keep: number, warn: (line: string) => void): Store {
   if (process.env.STORE === "file") return new FileStore({ folder, keep, warn });
   if (process.env.STORE !== "redis") return new MemoryStore(keep);
   return new RedisStore({ url: inject("redis"), prefix: basename(folder), keep, warn });
 }
 
-/** Gives a way to start chats that end with their test; none may have had a fault of ours to log. */
+/** Returns a function that starts chats. They end with their test, and none may have logged anything. */
 export function chatPerTest(): (options?: ChatOptions) => Promise<Running> {
   const chats: Running[] = [];
   afterEach(async () => {
@@ -83,7 +83,7 @@ export function chatPerTest(): (options?: ChatOptions) => Promise<Running> {
   };
 }
 
-/** Lets the event loop turn until something is so. A test that waits in vain runs into its time limit. */
+/** Runs the event loop until a condition is true. A test whose condition stays false reaches its time limit. */
 export async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await nextTurn();
 }

@@ -1,4 +1,4 @@
-/** Lines of the protocol that are easily taken for granted. */
+/** Single rules of the protocol. */
 import { expect, test } from "vitest";
 import { chatPerTest } from "./chat.js";
 import { ask, code, FORM, Person, texts } from "./person.js";

@@ -4,7 +4,7 @@ import { Person, texts } from "./person.js";
 
 let running: Running;
 beforeEach(async () => {
-  // Clients and server share this process, so a reader may fall far behind; with a gap there would be less to see.
+  // Clients and server share this process, so a reader can fall far behind. A gap would hide messages.
   running = await startChat({ backlog: 3000 });
 });
 afterEach(async () => {
@@ -28,7 +28,7 @@ test("200 clients with aborted polls see one sequence of 2,000 messages from 8 p
     while (seen.length < all) {
       const gone = new AbortController();
       const poll = reader.batch(`since=${cursor}&wait=10&client=c`, { signal: gone.signal });
-      // Every fourth poll is broken off, some before they arrive, some in the middle, some too late.
+      // Every fourth poll is aborted: before it arrives, while it is held, or too late.
       if (Math.random() < 0.25) setImmediate(() => gone.abort());
       const batch = await poll.catch(() => undefined);
       if (!batch) continue;

@@ -1,4 +1,4 @@
-/** A server that stops in a busy room: every request that a client has sent gets its answer. */
+/** A server that stops in a busy room: every request that was sent gets its reply. */
 import { once } from "node:events";
 import http from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
@@ -11,15 +11,15 @@ import { startServer } from "./server.js";
 
 const CLIENTS = 300;
 
-/** A client that polls on one connection, and posts in turn if it is a writer, until it is told that the connection closes. */
+/** A client that polls on one connection until a reply has `Connection: close`. A writer alternates posts and polls. */
 class Client {
   readonly person: Person;
   readonly isWriter: boolean;
   readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   answered = 0;
-  /** The last answer. */
+  /** The last reply. */
   last: Reply | undefined;
-  /** What the last answer was to. */
+  /** The request of the last reply. */
   wasPoll = false;
 
   readonly #wait: number;
@@ -30,7 +30,7 @@ class Client {
     this.isWriter = isWriter;
   }
 
-  /** Throws if a request gets no answer. */
+  /** Rejects if a request gets no reply. */
   async run(): Promise<void> {
     for (let cursor = "0"; this.last?.headers.connection !== "close"; this.answered++) {
       this.wasPoll = !this.isWriter || this.answered % 2 === 1;
@@ -47,7 +47,7 @@ class Client {
   }
 }
 
-/** Clients in a busy room, and what becomes of each: `undefined`, or the error. */
+/** Clients in a busy room. Each result is `undefined` or the error. */
 async function busy(url: string, count: number, wait = 60) {
   const people: Person[] = [];
   for (let n = 0; n < count; n++) people.push(await Person.login(url, `n${n}`));
@@ -59,7 +59,7 @@ async function busy(url: string, count: number, wait = 60) {
   return { clients, errors };
 }
 
-/** Every client must have had an answer to each of its requests, the last one with `Connection: close`. */
+/** Checks that every client got a reply to each request, the last one with `Connection: close`. */
 async function expectAnswers({ clients, errors }: Awaited<ReturnType<typeof busy>>): Promise<void> {
   expect((await errors).filter((error) => error !== undefined)).toEqual([]);
   for (const { last, wasPoll } of clients) {
@@ -85,7 +85,7 @@ test("a signal in a busy room resets no connection, and the program ends with 0"
 test("requests on connections that were not accepted before the signal are answered", async () => {
   const server = await startServer();
   const errors: unknown[] = [];
-  // The system accepts for a process that stands still.
+  // The operating system accepts connections for a stopped process.
   process.kill(server.pid, "SIGSTOP");
   const sockets = Array.from({ length: 20 }, () => connect(server.port, "127.0.0.1").setEncoding("latin1"));
   await Promise.all(sockets.map((socket) => once(socket, "connect")));
@@ -137,7 +137,7 @@ const ORDERS: Record<string, (chat: Chat, serving: Serving) => Promise<unknown>>
 
 test.each(Object.entries(ORDERS))("a host that stops %s resets no connection", async (_, stop) => {
   const { chat, serving, url } = await embedded();
-  // Without the chat being closed a poll is held until its wait ends.
+  // While the chat is open, a poll is held until its time-out.
   const room = await busy(url, 30, 2);
   const stopped = stop(chat, serving);
   await expectAnswers(room);
@@ -172,7 +172,7 @@ test("a request on an idle connection during the stop is answered, and then the 
     text += piece;
   });
   asked.write(get);
-  // Nobody is reset: the idle ones see an end.
+  // No connection is reset. Idle ones see an end.
   const errors: unknown[] = [];
   for (const socket of [idle, silent, asked]) socket.on("error", (error) => errors.push(error));
   await Promise.all([idle, silent, asked].map((socket) => once(socket.resume(), "close")));
@@ -190,7 +190,7 @@ test("a large reply to a slow reader is sent whole during the stop", async () =>
   await once(socket, "readable");
   const stopped = Promise.all([serving.stop(), chat.close()]);
   ann.close();
-  // All others are closed first.
+  // All other connections close first.
   while ((await connections(serving)) > 1) await nextTurn();
   let text = "";
   socket.setEncoding("latin1").on("data", (piece: string) => {

@@ -9,7 +9,7 @@ import { code, Person, type Reply, texts } from "./person.js";
 
 const start = chatPerTest();
 
-/** The routes that take a body from a member of the room. */
+/** The routes that read a body from a member. */
 const ROUTES = [
   ["a post", "put_post/ann", "message=I+resign"],
   ["a poll with a cursor", "get_post/ann", "since=0&wait=0"],
@@ -17,7 +17,7 @@ const ROUTES = [
   ["a good-bye", "leave/ann", "x=1"],
 ] as const;
 
-/** Sends all of a POST but the last byte of its body; resolves once a handler has it. `finish` sends the rest. */
+/** Sends a POST without the last byte of its body. Resolves when a handler has it. `finish` sends the rest. */
 async function begin({ url, server }: Running, path: string, header: string, body: string) {
   const socket = connect(Number(new URL(url).port), "127.0.0.1").setEncoding("latin1");
   const arrived = once(server, "request");
@@ -76,7 +76,7 @@ describe.each(ROUTES)("%s with an unfinished body", (_, path, body) => {
       for (const name of [undefined, "bob"]) {
         names.set("s", "ann");
         const finish = await begin(running, path, "X-Session: s", body);
-        // The first answer of the host has been used by then: the body is being read.
+        // The host's first answer is used by then: the server reads the body.
         await new Promise(setImmediate);
         if (name === undefined) names.delete("s");
         else names.set("s", name);

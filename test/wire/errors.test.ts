@@ -1,11 +1,11 @@
-/** What is refused. Most of it is in the conformance kit; here is what only our own server shows, or what depends on options. */
+/** Errors that depend on options or on holdline itself. The others are in the conformance kit. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Running, startChat, until } from "./chat.js";
 import { code, FORM, HTML, login, Person } from "./person.js";
 
 let running: Running;
 let ann: Person;
-// Nobody is away for as long as this takes on a slow machine: a notice would wake who waits.
+// Longer than the test takes on a slow machine, because a leave notice would answer held polls.
 beforeAll(async () => {
   running = await startChat({ maxWaiters: 3, grace: 3_600_000 });
   ann = await Person.login(running.url, "ann");
@@ -51,7 +51,7 @@ test("a poll over the limit is 503, and held polls stay", async () => {
   expect(code(reply)).toEqual([503, "too_many_waiters"]);
   expect(Number(reply.headers["retry-after"])).toBeGreaterThan(0);
   expect(code(await ann.ask("get_post/ann"))).toEqual([503, "too_many_waiters"]);
-  // A poll that takes the place of an older one needs no place of its own, and one that does not wait none at all.
+  // A superseding poll takes the slot of the older one, and a poll with wait=0 needs none.
   const newer = ann.batch("since=now&wait=60&client=a");
   expect(await polls[0]).toMatchObject({ superseded: true });
   expect(await ann.batch("since=now&wait=0")).toMatchObject({ messages: [] });

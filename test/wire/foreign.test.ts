@@ -1,4 +1,4 @@
-/** Pages of other sites, which make a browser send what its user did not ask for. */
+/** Cross-site requests, which a browser sends without its user's intent. */
 import { describe, expect, test } from "vitest";
 import { chatPerTest } from "./chat.js";
 import { code, FORM, HOST, HTML, Person } from "./person.js";
@@ -62,7 +62,7 @@ describe("a cross-site request", () => {
       403,
       "foreign_origin",
     ]);
-    // A link to the room leads there, and shows it.
+    // A link to the room opens it.
     expect((await ann.ask("chatroom/ann/", { headers })).status).toBe(200);
     expect(chat.present).toEqual([]);
     expect(await ann.plain({ headers: { "Sec-Fetch-Site": "same-origin" } })).toBe("one");

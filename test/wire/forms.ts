@@ -2,14 +2,14 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import { ask, FORM, type Reply } from "./person.js";
 
-/** The one-time key of the form in a page. */
+/** Returns the one-time key of the form in a page. */
 export function keyOf(page: string): string {
   const key = /<input type="hidden" name="key" value="([^"]+)"/.exec(page)?.[1];
   if (key === undefined) throw new Error("the page has no form with a key");
   return key;
 }
 
-/** The key of a new log-in form. */
+/** Returns the key of a new log-in form. */
 export async function loginKey(url: string, headers: OutgoingHttpHeaders = {}): Promise<string> {
   return keyOf((await ask(`${url}/login`, { headers })).body);
 }
@@ -25,7 +25,7 @@ export function submit(
   return ask(`${url}/login`, { method: "POST", headers: { ...FORM, ...headers }, body });
 }
 
-/** The session cookie that a reply sets, as a browser sends it back; empty when it sets none. */
+/** Returns the session cookie that a reply sets, as a browser sends it back, or an empty text. */
 export function cookieOf({ headers }: Reply): string {
   return headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
 }

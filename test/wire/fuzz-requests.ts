@@ -1,13 +1,13 @@
 /**
- * Requests as nobody would write them: generated batches for one connection. In a batch of the first kind each request
- * says rightly where it ends, so each has its reply; one of the second kind ends in bytes that may mean anything.
+ * Generated requests, in batches for one connection. In the first kind of batch every request has a correct length, so
+ * each gets its reply. The second kind ends with arbitrary bytes.
  */
 import fc from "fast-check";
 
-/** What is sent on one connection, one after the other, without waiting. */
+/** The requests of one connection, sent without waiting. */
 export interface Batch {
   readonly requests: readonly string[];
-  /** Whether the last one may mean anything, so that the connection is ended behind it. */
+  /** Whether the last request is arbitrary bytes, so that the client ends the connection after it. */
   readonly wild: boolean;
 }
 
@@ -21,7 +21,7 @@ const WORDS = [
   ...["9007199254740993-9007199254740993", "99999999999999999999-99999999999999999999", "a".repeat(300), ""],
 ];
 
-// What a target or a value may hold without Node's parser having a say; the wild ones have the rest.
+// Characters that Node's parser accepts in a target or a value. The arbitrary bytes have the rest.
 const ascii = fc.string({
   unit: fc.constantFrom(..."abzAZ019-._~!$&'()*+,;=:@/%?[]{}|^`<>\"\\"),
   maxLength: 30,
@@ -37,7 +37,7 @@ const method = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom("GET", "POST") },
   fc.constantFrom("HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND"),
 );
-// Who has the good cookie, as often as not: else all would end at the door.
+// Half of the requests have a valid cookie, or all would be 401.
 const who = fc.oneof(fc.constant("WHO"), word);
 const query = fc
   .array(fc.tuple(fc.oneof(word, fc.constantFrom("client", "since", "wait", "key", "message")), word), {
@@ -64,7 +64,7 @@ const path = fc.oneof(
   who.map((name) => `/chatroom/${name}/`),
   fc.array(word, { maxLength: 6 }).map((parts) => `/${parts.join("/")}`),
 );
-// A poll with these two in front is never held, and of fields with one name the first counts.
+// A poll that begins with these two is never held, because the first field of a name counts.
 const poll = fc
   .tuple(who, fc.constantFrom("0", "0.001", "-0", "0x0", "1e-9", "", "61", "__proto__"), word)
   .map(
@@ -163,7 +163,7 @@ function framed(text: string, chunks: number): string {
 const request = fc
   .tuple(method, target, fc.array(header, { maxLength: 4 }), fc.option(fc.tuple(type, body, fc.nat(3))))
   .map(([verb, to, headers, content]) => {
-    // The good cookies are to last: nobody goes out by them, nor in under another name.
+    // The valid cookies must stay valid: no request logs them out or in under another name.
     const cookies = /log(in|out)/.test(to) ? headers.map((line) => line.replace("GOOD", "x")) : headers;
     const head = [`${verb} ${to.replaceAll(" ", "")} HTTP/1.1`, "Host: x", ...cookies];
     if (!content) return `${head.join("\r\n")}\r\n\r\n`;
@@ -171,7 +171,7 @@ const request = fc
     return `${[...head, `Content-Type: ${contentType}`].join("\r\n")}\r\n${framed(text, chunks)}`;
   });
 
-/** A request with something wrong: bytes put in, taken out, doubled or cut off, or only bytes. */
+/** A request with inserted, removed, doubled or truncated bytes, or only bytes. */
 const wild = fc.oneof(
   bytes,
   fc.tuple(request, fc.nat(), bytes).map(([text, at, more]) => text.slice(0, at % text.length) + more),
@@ -202,7 +202,7 @@ const wild = fc.oneof(
     .map(([text, line]) => text.replace("Host: x", `Host: x\r\n${line}`)),
 );
 
-/** Batches, for `fc.sample`. */
+/** Batches for `fc.sample`. */
 export const batches: fc.Arbitrary<Batch> = fc.oneof(
   {
     weight: 3,
@@ -218,12 +218,12 @@ export const batches: fc.Arbitrary<Batch> = fc.oneof(
   },
 );
 
-/** One request of a pipelined sequence: `WHO` and `GOOD` stand for a person and their cookie. */
+/** One request of a pipelined sequence: `WHO` and `GOOD` stand for a user and the cookie. */
 export interface Step {
   readonly request: string;
-  /** What the request posts, when it posts something. */
+  /** The text that the request posts, if any. */
   readonly text?: string;
-  /** Whether the reply closes the connection, so that nothing behind the request is executed. */
+  /** Whether the reply closes the connection, so that no later request is executed. */
   readonly closes: boolean;
 }
 
@@ -255,7 +255,7 @@ const read = fc
     return { request, closes: closing !== "" };
   });
 
-/** Pipelined requests with large bodies, bodies that nobody reads, held polls, and replies that close the connection. */
+/** Pipelined requests with large bodies, unread bodies, held polls and closing replies. */
 export const sequences: fc.Arbitrary<readonly Step[]> = fc
   .tuple(
     fc.array(

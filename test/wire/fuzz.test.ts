@@ -1,5 +1,5 @@
 /**
- * Twenty thousand generated requests, and every beginning of some valid ones; a hundred thousand with
+ * Twenty thousand generated requests, and every prefix of some valid ones. For a hundred thousand:
  *
  *     FUZZ=100000 npx vitest run test/wire/fuzz.test.ts
  *
@@ -15,7 +15,7 @@ import { type Server, startServer } from "./server.js";
 
 const REQUESTS = Number(process.env.FUZZ ?? 20_000);
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
-/** So many connections at once, and batches generated in one go. */
+/** The number of simultaneous connections, and of batches generated at a time. */
 const AT_ONCE = 24;
 const PORTION = 480;
 
@@ -24,7 +24,7 @@ beforeAll(async () => {
   server = await startServer("--backlog", "20");
 });
 afterAll(async () => {
-  // Whatever came, the server lives, is well, has nothing to say of it, and ends when told to.
+  // After all requests the server is healthy, has logged nothing, and stops normally.
   const ann = await Person.login(server.url, "still here");
   await ann.post("all is well");
   expect((await ask(`${server.url}/healthz`)).body).toBe("ok");
@@ -34,7 +34,7 @@ afterAll(async () => {
 
 const LAST = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
-/** Sends bytes and, if need be, the end of them; gives what came back when the connection is closed. */
+/** Sends bytes and optionally ends the connection. Returns everything received until the close. */
 function exchange(bytes: string, end: boolean, { port } = server): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
@@ -50,16 +50,16 @@ function exchange(bytes: string, end: boolean, { port } = server): Promise<strin
   });
 }
 
-/** What is wrong with the answers to a batch, or nothing. */
+/** Returns what is wrong with the replies to a batch, or undefined. */
 async function fault({ requests, wild }: Batch, { cookie, name }: Person): Promise<string | undefined> {
   const sent = requests.map((request) => request.replaceAll("GOOD", cookie).replaceAll("WHO", name));
   const text = await exchange(sent.join("") + (wild ? "" : LAST), wild);
   const replies = statuses(text).filter((status) => status !== 100);
   if (replies.includes(500)) return "a 500";
-  // A wild one may be several.
+  // Arbitrary bytes can contain several requests.
   if (wild) return undefined;
   if (replies.length > sent.length + 1) return `${replies.length} replies`;
-  // The last one to be answered is the one that asks for the end, or one after which we would not go on.
+  // The last reply is to a request with `Connection: close`, or one that closes the connection.
   const closing = text.lastIndexOf("\r\nConnection: close\r\n") > text.lastIndexOf("\r\n\r\nHTTP/1.1 ");
   return replies.length === sent.length + 1 || closing ? undefined : `only ${replies.length} replies`;
 }
@@ -103,7 +103,7 @@ test(`${REQUESTS / 10} pipelined sequences execute every post in front of the fi
       const fault = `with SEED=${SEED}: ${JSON.stringify(requests.map((request) => request.slice(0, 200)))}`;
       const posted = executed.flatMap(({ text }) => text ?? []);
       expect(kept.map(({ text }) => text).join(), fault).toBe(posted.join());
-      // Bytes that the server has not read when it closes make the system reset the connection, and replies are lost.
+      // Unread bytes at the close make the system reset the connection, and replies are lost.
       if (closing < 0) expect(statuses(text).length, fault).toBe(steps.length + 1);
       else expect(statuses(text).length, fault).toBeLessThanOrEqual(executed.length);
     }
@@ -136,6 +136,6 @@ test("every prefix of a valid request gets at most one reply and never a 500", a
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  // A message that did not come whole is no message.
+  // A truncated message is not kept.
   expect(await kept()).toBe(0);
 });

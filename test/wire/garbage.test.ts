@@ -1,4 +1,4 @@
-/** Bytes that are no HTTP, or too slow or too long, behind a request whose reply is pending: they are not answered in its place. */
+/** Malformed, slow or oversized bytes behind a pending reply: no error reply takes its place. */
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
@@ -74,7 +74,7 @@ test.each(Object.entries(kinds))(
     for (const count of [1, 2, 5]) {
       const replies = await hear(port, GET.repeat(count) + bytes);
       expect(replies.statuses.slice(0, 1)).toEqual([200]);
-      // A status of the server's own comes last, if at all, and only after all replies.
+      // An error status can come only after all replies.
       if (replies.statuses.some((status) => status !== 200)) expect(replies.statuses).toHaveLength(count + 1);
     }
   },

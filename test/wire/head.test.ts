@@ -1,4 +1,4 @@
-/** HEAD changes nothing: nobody is present by it, and no notice, cursor, poll, name or cookie is touched. */
+/** HEAD changes nothing: no presence, notice, cursor, poll, name or cookie. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { chatPerTest, until } from "./chat.js";
 import { ask, login, Person, texts } from "./person.js";
@@ -22,7 +22,7 @@ const PATHS = [
   "chat.css",
 ];
 
-/** Sends a HEAD for every path that has a GET. */
+/** Sends a HEAD for every path with a GET. */
 async function headAll(person: Person): Promise<void> {
   for (const path of PATHS) {
     const { status, body, headers } = await person.ask(path, { method: "HEAD" });
@@ -71,7 +71,7 @@ describe("HEAD", () => {
     const after = await start({ secrets });
     const home = (cookie: string, method: string) =>
       ask(`${after.url}/`, { method, headers: { Cookie: cookie } }).then(({ headers }) => headers.location);
-    // The cookie is still good; a GET would take the name.
+    // The cookie is still valid. A GET would claim the name.
     expect(await home(ann.cookie, "HEAD")).toBe("chatroom/ann/");
     expect((await login(after.url, "ann")).status).toBe(303);
     expect(await home(ann.cookie, "HEAD")).toBe("login");

@@ -1,4 +1,4 @@
-/** What a server keeps of a request's head: under `serve` a held poll keeps nothing, under a host's own server everything. */
+/** The request head of a held poll: `serve` frees it, and a host's own server keeps it. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { afterEach, expect, test } from "vitest";
@@ -49,7 +49,7 @@ test.each([
   expect(requests.at(-1)).toMatchObject({ headers: {}, rawHeaders: [], url: "" });
   await ann.post("hello");
   expect(texts(await poll)).toEqual(["hello"]);
-  // The same connection goes on.
+  // The connection stays usable.
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["hello"]);
 });
 

@@ -15,7 +15,7 @@ afterAll(async () => {
   expect(running.log).toEqual([]);
 });
 
-/** Writes bytes to the server and gives back all it answers until it closes. */
+/** Sends bytes to the server. Returns everything received until it closes. */
 async function raw(bytes: string): Promise<string> {
   return (await hear(Number(new URL(running.url).port), bytes)).text;
 }

@@ -1,11 +1,11 @@
-/** No one reads or posts as another: every route with no cookie, with another's, and with forged ones. */
+/** Every route without a cookie, with another user's cookie, and with forged cookies. */
 import { createHmac } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Running, startChat } from "./chat.js";
 import { ask, FORM, Person, type Reply, texts } from "./person.js";
 import { sign } from "./sign.js";
 
-/** Every route that speaks for a person. */
+/** Every route that acts for a user. */
 const ROUTES: [method: string, path: string, body?: string][] = [
   ["POST", "put_post/ann", "message=forged"],
   ["GET", "get_post/ann?since=0&wait=0"],
@@ -20,7 +20,7 @@ function call(url: string, [method, path, body]: (typeof ROUTES)[number], cookie
   return ask(`${url}/${path}`, { method, headers, ...(body && { body }) });
 }
 
-/** Status and code of the reply; HEAD has no code to read. */
+/** Returns the status and code of a reply. A HEAD has no code. */
 async function outcome(url: string, route: (typeof ROUTES)[number], cookie: string): Promise<string> {
   const { status, body } = await call(url, route, cookie);
   const { error } = body.startsWith("{") ? (JSON.parse(body) as { error?: { code: string } }) : {};
@@ -100,7 +100,7 @@ describe("no caller reads or posts as another user", () => {
       expect((await ask(`${url}/chatroom/ann/`, { headers: { Cookie } })).headers.location).toBe(
         "../../login",
       );
-      // It ends nobody's session.
+      // It ends no session.
       await ask(`${url}/logout`, { method: "POST", headers: { Cookie } });
       expect(
         (await ask(`${url}/login`, { method: "POST", headers: { ...FORM, Cookie }, body: "name=ann" }))

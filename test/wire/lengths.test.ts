@@ -1,4 +1,4 @@
-/** Lengths are checked before the work: what a request may cost does not grow with what a stranger sends. */
+/** Lengths are checked before costly work, so that the cost of a request is bounded. */
 import type * as Crypto from "node:crypto";
 import { createHmac } from "node:crypto";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
@@ -27,10 +27,10 @@ afterAll(async () => {
   expect(running.log).toEqual([]);
 });
 
-/** Combining marks in the order that takes longest to normalise. */
+/** Combining marks in the slowest order for normalisation. */
 const marks = (count: number) => "\u0301".repeat(count) + "\u0316".repeat(count);
 
-/** The longest text that anything has normalised meanwhile. */
+/** Returns the length of the longest text that was normalised during a call. */
 function watchNormalize(): () => number {
   const { normalize } = String.prototype;
   let longest = 0;
@@ -68,7 +68,7 @@ test.each([
   vi.mocked(createHmac).mockClear();
   const reply = await ask(`${url}/get_post/ann?since=0&wait=0`, { headers: { Cookie } });
   expect(code(reply)).toEqual([401, "no_session"]);
-  // Two secrets for each cookie that is tried.
+  // Each tried cookie is checked with two secrets.
   expect(vi.mocked(createHmac).mock.calls.length).toBeLessThanOrEqual(16);
 });
 

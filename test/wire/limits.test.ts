@@ -1,4 +1,4 @@
-/** What happens at the bound of places and names: who gives way, who is turned away, and that nothing stays behind. */
+/** The limits of waiters and names: which poll ends, which request is refused, and what is freed. */
 import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
@@ -28,7 +28,7 @@ describe("when all waiter slots are taken", () => {
     );
     const [ann, bob, cat, dan, eve] = people as [Person, Person, Person, Person, Person];
     const held = (person: Person, client: string) => person.batch(`since=now&wait=60&client=${client}`);
-    // All have come before, so that nobody is woken by the news of it.
+    // All users are present before, because a join notice would answer held polls.
     for (const person of people) await person.batch("since=now&wait=0");
     const greedy: ReturnType<typeof held>[] = [];
     for (const [n, client] of ["a", "b", "c", "d"].entries()) {
@@ -37,7 +37,7 @@ describe("when all waiter slots are taken", () => {
     }
     expect(code(await ann.poll("since=now&wait=60&client=e"))).toEqual([503, "too_many_waiters"]);
     const modest = [held(bob, "a")];
-    // The oldest: an answer like that at the end of a wait, with a cursor that is good.
+    // The oldest poll ends as at a time-out, with a valid cursor.
     expect(await greedy[0]).toMatchObject({ messages: [], cursor: expect.stringMatching(/^\d+-\d+$/) });
     expect(chat.waiting).toBe(4);
     modest.push(held(cat, "a"));

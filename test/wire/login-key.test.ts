@@ -1,4 +1,4 @@
-/** Logging in again, and sending the log-in form twice. */
+/** A second log-in, and a log-in form submitted twice. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { chatPerTest, type Running } from "./chat.js";
 import { cookieOf, keyOf, loginKey, submit } from "./forms.js";
@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** The id of the session that a reply's cookie is of. */
+/** Returns the session id in the cookie of a reply. */
 function idOf(reply: Reply): unknown {
   const payload = cookieOf(reply).split("=")[1]?.split(".")[0] ?? "";
   return JSON.parse(Buffer.from(payload, "base64url").toString())[1];
@@ -34,7 +34,7 @@ describe("a second log-in under the same name", () => {
   test("in another spelling keeps the spelling and creates no notice", async () => {
     const running = await start();
     const ann = await Person.login(running.url, "Ann");
-    // Until the store has kept that Ann has joined.
+    // Waits until Ann's join notice is stored.
     while ((await ann.batch("since=0&wait=0")).messages.length === 0);
     const reply = await login(running.url, "ANN", { Cookie: ann.cookie });
     expect(reply.headers.location).toBe("chatroom/Ann/");
@@ -156,7 +156,7 @@ describe("a form key", () => {
       expect((await submit(url, `ann${n}`, one)).status, one).toBe(303);
       expect(code(await submit(url, `ann${n}`, one)), one).toEqual([409, "name_taken"]);
     }
-    // Nor is a key a cookie.
+    // A key is not a cookie either.
     expect(await status(running, "form", `${cookie.split("=")[0]}=${key}`)).toBe(401);
   });
 
@@ -191,7 +191,7 @@ describe("a form key", () => {
     expect(idOf(second)).not.toBe(idOf(first));
     expect(await status(running, "ann", cookieOf(first))).toBe(401);
     expect(await status(running, "ann", cookieOf(second))).toBe(200);
-    // The form is as good as before: to send it twice is one log-in.
+    // The form is still valid: submitting it twice is one log-in.
     expect(idOf(await submit(url, "ann", key))).toBe(idOf(second));
   });
 

@@ -1,4 +1,4 @@
-/** Names that look alike are one name, and names that show nothing are none. */
+/** Lookalike names are the same name, and names that display nothing are refused. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Running, startChat } from "./chat.js";
 import { ask, code, login, Person } from "./person.js";
@@ -14,7 +14,7 @@ afterAll(async () => {
   expect(running.log).toEqual([]);
 });
 
-/** A name, another spelling that looks the same, and nothing else between them. */
+/** A name and another spelling that looks the same. */
 const ALIKE = [
   ["Ann", "ann"],
   ["ann", "ann\u2800"],

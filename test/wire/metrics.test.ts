@@ -1,4 +1,4 @@
-/** What an operator sees at `/metrics`. */
+/** The metrics at `/metrics`. */
 import { expect, test } from "vitest";
 import { MemoryStore, type NewMessage, StoreUnavailable } from "../../src/index.js";
 import { chatPerTest, until } from "./chat.js";
@@ -7,7 +7,7 @@ import { startServer } from "./server.js";
 
 const start = chatPerTest();
 
-/** All values by name and labels. */
+/** Returns all values by name and labels. */
 async function read(url: string): Promise<Record<string, number>> {
   const { status, body } = await ask(`${url}/metrics`);
   expect(status).toBe(200);
@@ -79,7 +79,7 @@ test("users, polls, posts, messages and bytes are counted", async () => {
     'holdline_store_append_seconds_bucket{le="+Inf"}': 1,
     holdline_store_failures_total: 0,
   });
-  // What was said, and a notice.
+  // The post and a notice.
   expect(after.holdline_messages_total).toBe(2);
   expect((after.holdline_sent_bytes_total ?? 0) - (before.holdline_sent_bytes_total ?? 0)).toBeGreaterThan(
     1000,

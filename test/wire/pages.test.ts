@@ -1,4 +1,4 @@
-/** What goes out: the guards of every page, and no user text where it could do something. */
+/** Pages: security headers, and escaped user text. */
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { chatPerTest } from "./chat.js";
@@ -85,7 +85,7 @@ test("every page has the security headers and nothing that they block", async ()
       expect(policy).toContain(rule);
     }
     expect(policy).not.toMatch(/unsafe|\*|data:|https?:/);
-    // Scripts are files, data is JSON; no styles and no handlers in attributes.
+    // Scripts are files, data is JSON, and no attribute holds a style or a handler.
     for (const [script] of body.matchAll(/<script[^>]*>/gi))
       expect(script).toMatch(/ src="| type="application\/json"/);
     expect(body).not.toMatch(/<style|<[^>]* (on\w+|style)=|href="(javascript|data):/i);
@@ -102,7 +102,7 @@ test("the room page shows the newest messages before an id, and its script conti
     const shown = [...body.matchAll(/<li[^>]* data-id="([^"]*)"><bdi/g)].map(([, id]) => id);
     return { status, shown, cursor: / data-cursor="([^"]*)"/.exec(body)?.[1] };
   };
-  // The join notice of ann is the newest message, and takes one of the hundred places.
+  // Ann's join notice is the newest message and counts as one of the hundred.
   const before = (index: number) => `?before=${ids[index]}`;
   expect(await page("")).toMatchObject({ status: 200, shown: ids.slice(151) });
   expect(await page(before(151))).toEqual({ status: 200, shown: ids.slice(51, 151), cursor: ids[150] });

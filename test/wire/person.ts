@@ -1,4 +1,4 @@
-/** A person who speaks the protocol by hand, over real sockets, as `curl` would. */
+/** A user who speaks the protocol over real sockets, as `curl` does. */
 import http from "node:http";
 
 export interface Reply {
@@ -25,17 +25,17 @@ export interface Ask {
 }
 
 /**
- * Without a port, since the port is part of a cookie's name: so a cookie is good for several processes, as behind a
- * balancer, and for requests by the byte.
+ * The `Host` header without a port, which would be part of the cookie's name. So a cookie is valid for several processes,
+ * as behind a load balancer, and for requests over bare sockets.
  */
 export const HOST = "127.0.0.1";
 
-/** The session's cookie as a client has it that sends the port, like a browser. */
+/** Returns the session cookie under the name that a browser gets, which contains the port. */
 export function cookieAt(url: string, { cookie }: Person): string {
   return cookie.replace("=", `_${new URL(url).port}=`);
 }
 
-/** One request, one reply; redirects are not followed. */
+/** Sends a request and returns its reply. Redirects are not followed. */
 export function ask(url: string, { body, ...options }: Ask = {}): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const req = http.request(url, { ...options, headers: { Host: HOST, ...options.headers } }, (res) => {
@@ -56,16 +56,16 @@ export function ask(url: string, { body, ...options }: Ask = {}): Promise<Reply>
 }
 
 export const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
-/** What a browser accepts that goes to a page. */
+/** The `Accept` header of a browser that opens a page. */
 export const HTML = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
 
-/** Logs in under a name, whatever comes of it. */
+/** Logs in and returns any reply. */
 export function login(url: string, name: string, headers: http.OutgoingHttpHeaders = {}): Promise<Reply> {
   const body = `name=${encodeURIComponent(name)}`;
   return ask(`${url}/login`, { method: "POST", headers: { ...FORM, ...headers }, body });
 }
 
-/** The status and code of a refusal, which must also say something to people. */
+/** Returns the status and code of an error reply, whose message must not be empty. */
 export function code({ status, body }: Reply): [number, string] {
   const { error } = JSON.parse(body) as { error: { code: string; message: string } };
   if (error.message === "") throw new Error(`${status} ${error.code} says nothing`);
@@ -77,7 +77,7 @@ export class Person {
   readonly name: string;
   /** The session's cookie. */
   cookie = "";
-  /** The other cookies that came, by name: those of the log-in and of plain polls. */
+  /** The other cookies by name: those of the log-in and of plain polls. */
   readonly jar = new Map<string, string>();
   readonly agent: http.Agent;
 
@@ -87,7 +87,7 @@ export class Person {
     this.agent = new http.Agent({ keepAlive: true });
   }
 
-  /** Logs in; throws when that is refused. */
+  /** Logs in. Rejects if the log-in is refused. */
   static async login(url: string, name: string): Promise<Person> {
     const person = new Person(url, name);
     const reply = await login(url, name);
@@ -97,34 +97,34 @@ export class Person {
     return person;
   }
 
-  /** Keeps the cookie of a `Set-Cookie` value. */
+  /** Stores the cookie of a `Set-Cookie` value. */
   keep(setCookie: string): void {
     const [name = "", value = ""] = setCookie.split(";")[0]?.split("=") ?? [];
     this.jar.set(name, value);
   }
 
-  /** All cookies, as a plain poll sends them. */
+  /** The cookies that a plain poll sends. */
   get cookies(): string {
     return [this.cookie, ...[...this.jar].map(([name, value]) => `${name}=${value}`)].join("; ");
   }
 
-  /** A request with this person's cookie; `path` is from the chat's root. */
+  /** Sends a request with this user's cookie. `path` is relative to the chat's root. */
   ask(path: string, options: Ask = {}): Promise<Reply> {
     const headers = { Cookie: this.cookie, ...options.headers };
     return ask(`${this.url}/${path}`, { agent: this.agent, ...options, headers });
   }
 
-  /** The long poll with a cursor, whatever comes of it. */
+  /** Polls with a cursor and returns any reply. */
   poll(query: string, options: Ask = {}): Promise<Reply> {
     return this.ask(`get_post/${encodeURIComponent(this.name)}?${query}`, options);
   }
 
-  /** The long poll with a cursor, which must succeed. */
+  /** Polls with a cursor. The poll must succeed. */
   async batch(query: string, options: Ask = {}): Promise<Batch> {
     return parse(await this.poll(query, options)) as Batch;
   }
 
-  /** The long poll with a cursor, tried again for as long as there is no room for it. */
+  /** Polls with a cursor, again and again while the reply is 503. */
   async hold(query: string, options: Ask = {}): Promise<Reply> {
     for (;;) {
       const reply = await this.poll(query, options);
@@ -132,12 +132,12 @@ export class Person {
     }
   }
 
-  /** Waits until as many polls are held as can be: then there is no room for one more. */
+  /** Waits until all waiter slots are taken. */
   async full(): Promise<void> {
     while ((await this.poll("since=now&wait=0.01")).status !== 503);
   }
 
-  /** The poll without a cursor, whatever comes of it. Cookies are kept, as by a browser. */
+  /** Polls without a cursor and returns any reply. Cookies are stored, as by a browser. */
   async plainPoll(options: Ask = {}): Promise<Reply> {
     const headers = { Cookie: this.cookies, ...options.headers };
     const reply = await this.ask(`get_post/${encodeURIComponent(this.name)}`, { ...options, headers });
@@ -145,17 +145,17 @@ export class Person {
     return reply;
   }
 
-  /** The poll without a cursor, which must succeed. */
+  /** Polls without a cursor. The poll must succeed. */
   async plain(options: Ask = {}): Promise<string> {
     return parse(await this.plainPoll(options)) as string;
   }
 
-  /** The same by a caller that keeps no cookie but the session's. */
+  /** Polls without a cursor as a caller that stores only the session cookie. */
   async bare(): Promise<string> {
     return parse(await this.ask(`get_post/${encodeURIComponent(this.name)}`)) as string;
   }
 
-  /** Posts a message, whatever comes of it. */
+  /** Posts a message and returns any reply. */
   say(text: string, headers: http.OutgoingHttpHeaders = {}, options: Ask = {}): Promise<Reply> {
     return this.ask(`put_post/${encodeURIComponent(this.name)}`, {
       ...options,
@@ -165,18 +165,18 @@ export class Person {
     });
   }
 
-  /** Posts a message, which must be kept, and gives its id. */
+  /** Posts a message, which must succeed. Returns its id. */
   async post(text: string, headers: http.OutgoingHttpHeaders = {}): Promise<string> {
     return (parse(await this.say(text, headers)) as { id: string }).id;
   }
 
-  /** Lets go of this person's idle connections. */
+  /** Closes this user's idle connections. */
   close(): void {
     this.agent.destroy();
   }
 }
 
-/** What was said in a batch, without notices. */
+/** Returns the texts of a batch without notices. */
 export function texts(batch: Batch): string[] {
   return batch.messages.filter((message) => message.kind === undefined).map((message) => message.text);
 }

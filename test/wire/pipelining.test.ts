@@ -1,4 +1,4 @@
-/** Requests that are sent before the replies to earlier ones of the same connection: run in order, one at a time, or not at all. */
+/** Pipelined requests: executed in order and one at a time, or not at all. */
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { chatPerTest, until } from "./chat.js";
@@ -29,7 +29,7 @@ function post(text: string, person: Person, ...headers: string[]): string {
   return `${[...head, ...headers, `Content-Length: ${body.length}`].join("\r\n")}\r\n\r\n${body}`;
 }
 
-/** The texts that this person posted. */
+/** Returns the texts that this user posted. */
 async function said(person: Person): Promise<string[]> {
   const { messages } = await person.batch("since=0&wait=0");
   return messages.filter(({ user, text }) => user === person.name && text !== "").map(({ text }) => text);
@@ -118,7 +118,7 @@ test("more than sixteen requests behind an unanswered one close the connection",
   const poll = get("/get_post/ann?since=now&wait=60", ann);
   expect((await hear(port, poll + get("/healthz", ann).repeat(17))).statuses).toEqual([]);
   await until(() => chat.waiting === 0);
-  // Sixteen are allowed, as often as they are answered.
+  // Sixteen are allowed, any number of times.
   const socket = connect(port, "127.0.0.1");
   let text = "";
   socket.setEncoding("latin1").on("data", (piece: string) => {

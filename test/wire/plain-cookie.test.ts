@@ -1,4 +1,4 @@
-/** The cookie of plain polls (without `since`): what is in it, and where a caller goes on that keeps it. */
+/** The cookie of plain polls (without `since`): its content, and the position of its caller. */
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Running, startChat, until } from "./chat.js";
@@ -10,7 +10,7 @@ let bob: Person;
 beforeEach(async () => {
   running = await startChat({ backlog: 5, maxWaitersPerUser: 4, trustProxy: true });
   bob = await Person.login(running.url, "bob");
-  // The notice that he is here must not come between the messages of a test.
+  // Bob's join notice must not come between the messages of a test.
   while ((await bob.batch("since=0&wait=0")).messages.length === 0);
 });
 afterEach(async () => {
@@ -18,12 +18,12 @@ afterEach(async () => {
   expect(running.log).toEqual([]);
 });
 
-/** Says something in the room, one text after the other. */
+/** Posts texts in order. */
 async function say(...texts: string[]): Promise<void> {
   for (const text of texts) await running.chat.post({ user: "ann", text });
 }
 
-/** The session's mark and the cursor in the cookie of a reply. */
+/** Returns the mark of the session and the cursor in the cookie of a reply. */
 function cookieOf({ headers }: Reply): { mark: string; cursor: string; attributes: string } {
   const [cookie = ""] = headers["set-cookie"] ?? [];
   const [, mark = "", cursor = "", attributes = ""] =
@@ -31,10 +31,10 @@ function cookieOf({ headers }: Reply): { mark: string; cursor: string; attribute
   return { mark, cursor, attributes };
 }
 
-/** A plain poll with bob's session and these cookies. */
+/** Sends a plain poll with Bob's session and these cookies. */
 const poll = (...cookies: string[]) =>
   bob.ask("get_post/bob", { headers: { Cookie: [bob.cookie, ...cookies].join("; ") } });
-/** The text of its answer. */
+/** Returns the text of its reply. */
 const text = async (...cookies: string[]) => JSON.parse((await poll(...cookies)).body) as string;
 
 describe("the cookie of a plain poll", () => {
@@ -72,7 +72,7 @@ describe("the cookie of a plain poll", () => {
   test("moves past notices with an empty reply", async () => {
     const cat = await Person.login(running.url, "cat");
     await cat.batch("since=now&wait=0");
-    // Both have come.
+    // Both users are present.
     let { cursor, messages } = await bob.batch("since=0&wait=0");
     while (messages.length < 2) ({ cursor, messages } = await bob.batch("since=0&wait=0"));
     const reply = await soon();
@@ -91,7 +91,7 @@ describe("the cookie of a plain poll", () => {
   });
 });
 
-/** A plain poll that is answered at once, since it stands behind another request of its connection. */
+/** Sends a plain poll that is answered at once because it is pipelined. */
 async function soon(): Promise<Reply> {
   const head = `HTTP/1.1\r\nHost: x\r\nCookie: ${bob.cookies}\r\n`;
   const { text } = await hear(
@@ -111,7 +111,7 @@ describe("a caller with the cookie", () => {
       socket.on("error", () => {});
       socket.write(`GET /get_post/bob HTTP/1.1\r\nHost: x\r\nCookie: ${bob.cookies}\r\n\r\n`);
       await until(() => running.chat.waiting === 1);
-      // The reply arrives while the loop reads sockets, so the answer is written before the loop reads the end of this one.
+      // The post's reply arrives while the loop reads sockets, so the poll's reply is written before the loop reads the end of its socket.
       await ask(`${running.url}/healthz`);
       socket.destroy();
       await say(`kept ${n}`);

@@ -1,4 +1,4 @@
-/** The cookie of plain polls (without `since`): cookies that are not the session's, and sessions without a log-in of ours. */
+/** The cookie of plain polls (without `since`): foreign cookies, and sessions of a host's log-in. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Running, startChat } from "./chat.js";
 import { ask, Person } from "./person.js";
@@ -14,12 +14,12 @@ afterEach(async () => {
   expect(running.log).toEqual([]);
 });
 
-/** Says something in the room, one text after the other. */
+/** Posts texts in order. */
 async function say(...texts: string[]): Promise<void> {
   for (const text of texts) await running.chat.post({ user: "ann", text });
 }
 
-/** The text that a plain poll with bob's session and these cookies gets. */
+/** Returns the text that a plain poll with Bob's session and these cookies gets. */
 async function text(...cookies: string[]): Promise<string> {
   const headers = { Cookie: [bob.cookie, ...cookies].join("; ") };
   return JSON.parse((await bob.ask("get_post/bob", { headers })).body) as string;

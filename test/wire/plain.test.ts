@@ -105,7 +105,7 @@ describe("a plain poll", () => {
     });
     await ann.post("unread");
     await until(() => running.chat.waiting === 0);
-    // What a kernel does for a killed process with unread bytes.
+    // The kernel resets the connection of a killed process with unread bytes.
     socket.resetAndDestroy();
     await closed;
     expect(await bob.plain()).toBe("unread");

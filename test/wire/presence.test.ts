@@ -5,7 +5,7 @@ import { type Batch, Person, texts } from "./person.js";
 let running: Running;
 let ann: Person;
 beforeEach(async () => {
-  // Nobody is absent, however slow the machine, except in the tests that are about it.
+  // Long enough for a slow machine. Tests about absence set their own.
   running = await startChat({ grace: 3_600_000 });
   ann = await Person.login(running.url, "ann");
 });
@@ -18,7 +18,7 @@ async function who(): Promise<{ count: number; users: string[] }> {
   return JSON.parse((await ann.ask("who")).body) as { count: number; users: string[] };
 }
 
-/** Asks again and again until something is so; a test that waits in vain runs into its time limit. */
+/** Asks repeatedly until a condition is true. A test whose condition stays false reaches its time limit. */
 async function untilHere(...users: string[]): Promise<void> {
   while (JSON.stringify((await who()).users) !== JSON.stringify(users));
 }
@@ -27,7 +27,7 @@ function notices(batch: Batch): string[] {
   return batch.messages.flatMap(({ kind, user }) => (kind ? [`${user} ${kind}`] : []));
 }
 
-/** All that was told so far. */
+/** Returns all notices in the backlog. */
 async function told(): Promise<string[]> {
   return notices(await ann.batch("since=0&wait=0"));
 }
@@ -54,7 +54,7 @@ describe("/who", () => {
     let batch = await held;
     expect(notices(batch)).toContain("bob join");
     while (!notices(batch).includes("bob leave")) batch = await cat.batch(`since=${batch.cursor}&wait=60`);
-    // Cat, whose poll is being answered.
+    // Cat is present because of her poll.
     expect(batch.present).toBe(1);
     await brief.close();
     expect(brief.log).toEqual([]);

@@ -171,7 +171,7 @@ test("a server with closed standard error continues, also when it logs", async (
   server.closeOutput();
   await rm(folder, { recursive: true });
   await writeFile(folder, "in the way");
-  // The store says so on standard error.
+  // The store logs it on standard error.
   expect((await ann.say("lost")).status).toBe(503);
   await rm(folder);
   await mkdir(folder);
@@ -184,7 +184,7 @@ describe.each(["SIGTERM", "SIGINT"] as const)("%s", (signal) => {
   test("answers every held poll, closes every connection and ends with 0", async () => {
     const server = await startServer("--max-waiters", "21");
     const ann = await Person.login(server.url, "ann");
-    // One connection that idles, and one that has said nothing yet.
+    // One idle connection, and one without a request.
     await ann.batch("since=now&wait=0");
     const silent = connect(server.port, "127.0.0.1");
     await once(silent, "connect");

@@ -1,4 +1,4 @@
-/** Rates over the wire: posts per person, log-ins per address, and whom a proxy says it is. */
+/** Rates over the wire: posts per user, log-ins per address, and addresses from a proxy. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { chatPerTest } from "./chat.js";
 import { ask, code, FORM, HTML, login, Person, texts } from "./person.js";
@@ -52,7 +52,7 @@ describe("the rate", () => {
     });
     expect(code(third)).toEqual([429, "slow_down"]);
     expect(third.headers["retry-after"]).toBe("2");
-    // To read the form is no log-in.
+    // Reading the form is not a log-in.
     expect((await ask(`${url}/login`)).status).toBe(200);
     vi.advanceTimersByTime(2000);
     expect((await login(url, "bob")).status).toBe(303);
@@ -128,7 +128,7 @@ describe("the rate", () => {
     const headers = { "X-Forwarded-For": "198.51.100.1", "X-Forwarded-Proto": "https" };
     expect((await login(server.url, "bob", headers)).status).toBe(429);
     expect(await ann.say("a").then((reply) => reply.status)).toBe(200);
-    // A thousand seconds at most, less what the machine took for it.
+    // At most a thousand seconds, less the time that the test took.
     expect(Number((await ann.say("b")).headers["retry-after"])).toBeGreaterThan(500);
     await server.stop();
     const trusting = await startServer("--trust-proxy", "--login-rate", "0.001");

@@ -1,4 +1,4 @@
-/** What every reply has, whatever it is a reply to, and what our own forms get in browsers that accept anything. */
+/** Headers of every reply, and the replies to our forms in browsers with `Accept: any `Accept``. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -131,7 +131,7 @@ const FORM_LINE = `Content-Type: ${FORM["Content-Type"]}`;
 
 describe("a form of our pages in a browser that sends Accept: */*", () => {
   const ANY = { Accept: "*/*" };
-  /** Where the forms of a page lead, from the chat's root. */
+  /** Returns the actions of the forms in a page, relative to the chat's root. */
   const actions = ({ body }: Reply) =>
     [...body.matchAll(/<form [^>]*action="(?:\.\.\/)*([^"]+)"/g)].map(([, action = ""]) => action);
   const isPage = ({ headers, body }: Reply) =>

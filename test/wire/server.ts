@@ -1,4 +1,4 @@
-/** A holdline process of its own, on a free port, for tests over real sockets. */
+/** Starts the program on a free port, for tests over real sockets. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -6,16 +6,16 @@ import { fileURLToPath } from "node:url";
 const PROGRAM = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
 
 export interface Server {
-  /** Where it listens, without a slash at the end. */
+  /** The URL, without a slash at the end. */
   readonly url: string;
   readonly port: number;
   readonly pid: number;
-  /** What it has printed so far. */
+  /** The output so far. */
   readonly stdout: () => string;
   readonly stderr: () => string;
-  /** Its exit status, or the signal that ended it. */
+  /** The exit status, or the signal that ended the process. */
   readonly exited: Promise<number | string>;
-  /** Reads its output no more, as a log reader that died. */
+  /** Closes its output, like a log reader that ended. */
   closeOutput(): void;
   /** Sends a signal (default SIGTERM) and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<number | string>;
@@ -36,7 +36,7 @@ export interface Run {
 export function runWith(env: NodeJS.ProcessEnv, ...flags: string[]): Run {
   const child = spawn(process.execPath, [PROGRAM, ...flags], {
     stdio: ["ignore", "pipe", "pipe"],
-    // The variables of a developer must not move the server.
+    // The environment of a developer must not change the server's address.
     env: { ...process.env, HOST: "", PORT: "", ...env },
   });
   const out = { stdout: "", stderr: "" };
@@ -46,7 +46,7 @@ export function runWith(env: NodeJS.ProcessEnv, ...flags: string[]): Run {
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     out.stderr += text;
   });
-  // A test that fails before it stops its server must not leave it behind.
+  // A failed test must not leave its server running.
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
   child.once("close", () => process.off("exit", kill));
@@ -56,7 +56,7 @@ export function runWith(env: NodeJS.ProcessEnv, ...flags: string[]): Run {
 
 const DEFAULTS = { "--port": "0", "--data": "none", "--post-rate": "0", "--login-rate": "0" };
 
-/** Starts a server on a free port, in memory, without rates, unless the flags say otherwise. Stop it in the end. */
+/** Starts a server on a free port, in memory and without rates unless the flags say otherwise. The caller stops it. */
 export function startServer(...flags: string[]): Promise<Server> {
   return startServerWith({}, ...flags);
 }

@@ -1,4 +1,4 @@
-/** Sessions over the wire: until when a cookie is good, how it is renewed, and under which secret. */
+/** Sessions over the wire: lifetime and renewal of cookies, and secrets. */
 import crypto from "node:crypto";
 import { syncBuiltinESMExports } from "node:module";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -85,7 +85,7 @@ describe("a cookie is renewed", () => {
 });
 
 describe("two servers on one host", () => {
-  /** What a browser keeps of its cookies: it tells them apart by their names, and not by ports. */
+  /** The cookies of a browser, which separates them by name and not by port. */
   class Jar {
     readonly #cookies = new Map<string, string>();
 
@@ -166,7 +166,7 @@ describe("a valid cookie", () => {
       expect(await status(`${ann.cookie}; ${other}`)).toBe(200);
     }
     expect(hmac).not.toHaveBeenCalled();
-    // Another spelling of its signature would be another cookie to remember.
+    // Another spelling of the signature would be another entry in the cache.
     for (const spelling of [`${value}!`, `${value}=`, `${value.replace(".", ".!")}`]) {
       expect([spelling, await status(`${name}=${spelling}`)]).toEqual([spelling, 401]);
     }

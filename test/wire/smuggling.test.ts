@@ -1,7 +1,6 @@
 /**
- * Shapes that two servers in a row may read differently, so that one's body is the other's next request. Each is 400
- * and the connection closes: what comes behind it is never a request. Node's parser does most of it (seen on 20.20); that it
- * does is what is tested here, for a change of its mind would be ours to mend.
+ * Requests that two servers in a row can parse differently, so that a body becomes a request. Each gets 400, and the
+ * connection closes. Node's parser does most of this (seen on 20.20). These tests notice a change in Node.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Running, startChat } from "./chat.js";
@@ -21,7 +20,7 @@ afterAll(async () => {
   expect(running.log).toEqual([]);
 });
 
-/** A request that must never be seen: it is in the body or behind it. */
+/** A request that must never be executed. It is in a body or behind it. */
 const HIDDEN = "GET /hidden HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const login = (headers: string, body: string) =>
   `POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n${headers}\r\n\r\n${body}`;

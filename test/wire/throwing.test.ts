@@ -1,4 +1,4 @@
-/** Code of the host that throws while the chat calls it: one line in the log, one connection closed, and all others served. */
+/** Host code that throws when the chat calls it: one log line, one closed connection, and all others served. */
 import { once } from "node:events";
 import { appendFile, mkdtemp, rm } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -23,7 +23,7 @@ async function start(options: ChatOptions = {}) {
   return { ...chat, port };
 }
 
-/** Wraps responses as a host may: a method that the request's header `Break` names throws. */
+/** Wraps responses as a host can: the method named by the request's header `Break` throws. */
 function breakReplies(req: IncomingMessage, res: ServerResponse): void {
   const method = req.headers.break;
   if (method !== "writeHead" && method !== "write" && method !== "end") return;
@@ -41,13 +41,13 @@ describe.each(METHODS)("a reply whose %s throws", (method) => {
     const ann = await Person.login(chat.url, "ann");
     const bob = await Person.login(chat.url, "bob");
     for (const person of [ann, bob]) await person.batch("since=now&wait=0");
-    /** Holds a poll whose reply throws. Resolves when its connection is closed. */
+    /** Holds a poll whose reply throws. Resolves when its connection closes. */
     const broken = (query: string) =>
       hear(
         chat.port,
         `GET /get_post/ann?${query} HTTP/1.1\r\nHost: x\r\nCookie: ${ann.cookie}\r\nBreak: ${method}\r\n\r\n`,
       );
-    /** The chat works, and has logged one line. */
+    /** Checks that the chat works and has logged one line. */
     const works = async () => {
       await until(() => chat.chat.waiting === 0);
       const polls = ["a", "b", "c"].map((client) => bob.batch(`since=now&wait=60&client=${client}`));
@@ -135,13 +135,13 @@ describe.each(METHODS)("a reply whose %s throws", (method) => {
     const type = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 12\r\nConnection: close";
     await hear(port, `${head}${type}\r\n\r\nmessage=kept`);
     expect(texts(await bob.batch("since=0&wait=0"))).toEqual(["kept"]);
-    // Such a reply needs no `write`.
+    // This reply does not call `write`.
     if (method === "write") expect(log).toEqual([]);
     else await works();
   });
 });
 
-/** Hands each message over twice, which is a fault: the second time, what the chat does with it throws. */
+/** A faulty store that delivers each message twice. The chat's `receive` throws the second time. */
 const twice = {
   memory: class extends MemoryStore {
     override open(receive: (message: Message) => void) {

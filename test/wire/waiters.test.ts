@@ -24,7 +24,7 @@ test("5,000 aborted polls leave no waiter and no timer", async () => {
     await until(() => running.chat.waiting === 0);
   }
   ann.close();
-  // Sockets that are still closing may hold a timer of Node's own for a moment.
+  // Closing sockets can hold a timer of Node's own for a moment.
   await until(() => timers() <= before + 1);
   await running.close();
 });
@@ -51,7 +51,7 @@ test("10,000 held polls all get two messages, the second posted during the flush
   const timeOuts = async () =>
     /^holdline_polls_total\{outcome="timeout"\} (\d+)$/m.exec((await ann.ask("metrics")).body)?.[1];
   const cursors = Array.from({ length: many }, () => "now");
-  /** Polls until two messages came; gives the messages of each answer. */
+  /** Polls until two messages arrived. Returns the messages of each reply. */
   const hear = async (n: number, onMessage: () => void): Promise<string[][]> => {
     const answers: string[][] = [];
     while (answers.flat().length < 2) {
@@ -64,7 +64,7 @@ test("10,000 held polls all get two messages, the second posted during the flush
     }
     return answers;
   };
-  // Once is enough, unless this process was too slow and the first message was answered to all when the second came.
+  // One round is enough, unless the first flush ended before the second post.
   for (let atOnce = 0; atOnce === 0; ) {
     let onMessage = () => {};
     const answering = new Promise<void>((resolve) => {
@@ -80,7 +80,7 @@ test("10,000 held polls all get two messages, the second posted during the flush
       expect(answers.flat()).toEqual(["one", "two"]);
       if (answers.length === 1) atOnce++;
     }
-    // No third message, and no end of a wait, made anybody be told of the second.
+    // No third message and no time-out delivered the second message.
     expect(before).toMatch(/^\d+$/);
     expect(await timeOuts()).toBe(before);
   }

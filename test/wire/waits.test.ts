@@ -1,4 +1,4 @@
-/** When a wait ends: the end of a poll, and the grace time after the last poll of a person. */
+/** Time-outs: the wait of a poll, and the grace time after the last poll of a user. */
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { chatPerTest, until } from "./chat.js";
@@ -6,10 +6,10 @@ import { moveClock, stopClock } from "./clock.js";
 import { Person } from "./person.js";
 
 const start = chatPerTest();
-/** How late the end of a wait may be, in milliseconds (protocol.md). */
+/** The longest delay of a time-out in milliseconds (protocol.md). */
 const LATE_MS = 50;
 
-/** The names of everybody who is present. */
+/** Returns the names of all present users. */
 async function users(person: Person): Promise<string[]> {
   return (JSON.parse((await person.ask("who")).body) as { users: string[] }).users;
 }
@@ -47,7 +47,7 @@ test("a plain poll ends after ten seconds, also if a user joins meanwhile", asyn
   const witness = bob.batch("since=now&wait=60");
   await until(() => chat.waiting === 2);
   await cat.batch("since=now&wait=0");
-  // The notice wakes everybody who waits; the plain poll, for which it is nothing, waits on.
+  // The notice answers the other polls. The plain poll does not show notices and stays held.
   expect((await witness).messages).toMatchObject([{ user: "cat", kind: "join" }]);
   moveClock(4_999);
   await bob.batch("since=now&wait=0");
@@ -72,13 +72,13 @@ test("50 polls at random moments are held for their whole wait", async () => {
   });
   await Promise.all(
     Array.from({ length: 50 }, async (_, n) => {
-      // Timers of a server may end in steps; the polls begin anywhere between two of them.
+      // A server's timers can have a granularity. The polls start at any point within it.
       await delay(Math.random() * 200);
       expect((await ann.batch(`since=now&wait=0.3&client=c${n}`)).messages).toEqual([]);
     }),
   );
   expect(waits).toHaveLength(50);
-  // By the server's own clock, so that a slow machine only makes it longer.
+  // Measured on the server's clock, so a slow machine only makes it longer.
   expect(Math.min(...waits)).toBeGreaterThanOrEqual(300);
   ann.close();
 });
@@ -95,7 +95,7 @@ test("a user with an aborted poll is present for the grace time and then absent"
   await until(() => chat.waiting === 0);
   moveClock(29_999);
   expect(await users(ann)).toEqual(["ann"]);
-  // Members are looked at once a second.
+  // The sweep of members runs once a second.
   moveClock(1 + 1_000);
   expect(await users(ann)).toEqual([]);
 });
