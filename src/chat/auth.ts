@@ -1,41 +1,93 @@
-/** Who is calling, and what only members may do. A session is checked again after every wait, in this file only. */
+/** Authentication: who sends a request, and what only members may do. A session is checked again after every wait. */
 import { Fields } from "../http/form.js";
 import type { Request } from "../http/request.js";
 import { HttpError, type Result, redirect } from "../http/response.js";
 import type { Handler } from "../http/router.js";
 import type { Session } from "../store/cluster.js";
-import { nameKey } from "./text.js";
+import type { Members } from "./members.js";
+import type { Identified, Identify } from "./options.js";
+import { nameKey, parseName } from "./text.js";
 
-/** Authenticates requests: by our own cookie, or by the host's log-in. */
+/** Authenticates requests: by the chat's own cookie, or by the host. */
 export interface Auth {
-  /** Returns the caller's session if it is valid, else undefined. Asks again each time. */
+  /** Returns the caller's session if it is valid, else undefined. */
   authenticate(request: Request): Session | undefined | Promise<Session | undefined>;
   /** The error for a caller without a session. */
   readonly noSession: HttpError;
-  /** The log-in page, from the chat's root; undefined if it is the host's. */
+  /** The path of the log-in page, from the chat's root. Undefined if the host has it. */
   readonly loginPath: string | undefined;
   /** Returns the header that renews the caller's cookie, if it is time. Only for replies at the chat's root. */
   renew(request: Request): { readonly "Set-Cookie"?: string };
 }
 
-type SessionHandler<S> = (request: Request, session: S) => Result | Promise<Result>;
+/** Host auth: the host says at each request who sends it. There is no cookie, and two people may have one name. */
+export class HostAuth implements Auth {
+  readonly noSession = new HttpError(401, "no_session", "Log in at this site first.");
+  readonly loginPath = undefined;
 
-/** Answers a request of the member whose name is in its path. A GET has no form fields. */
-export type MemberHandler = (request: Request, session: Session, form: Fields) => Result | Promise<Result>;
+  constructor(
+    readonly members: Members,
+    readonly identify: Identify,
+  ) {}
 
-const NOT_YOU = new HttpError(403, "not_you", "You are logged in under another name.");
-const NO_FIELDS = new Fields();
+  authenticate(request: Request): Session | undefined | Promise<Session | undefined> {
+    const identified = this.identify(request.req);
+    if (typeof identified !== "object" || identified === null) return this.#sessionOf(identified, request);
+    return Promise.resolve(identified).then((name) => this.#sessionOf(name, request));
+  }
 
-/** Makes a handler that gets the caller's session, if there is one. Behind a host's log-in, there must be one. */
-export function withSession(auth: Auth, handler: SessionHandler<Session | undefined>): Handler {
-  return (request) =>
-    after(auth.authenticate(request), (session) => {
-      if (!session && auth.loginPath === undefined) throw auth.noSession;
-      return handler(request, session);
-    });
+  renew(): Record<string, never> {
+    return {};
+  }
+
+  #sessionOf(identified: Identified, { isHead }: Request): Session | undefined {
+    if (identified === undefined || identified === null) return undefined;
+    if (typeof identified !== "string") {
+      throw new TypeError(
+        `identify must return a name or undefined, not a value of type ${typeof identified}`,
+      );
+    }
+    const name = parseName(identified);
+    if ("rule" in name) throw new RangeError(`identify returned a name that is not allowed: ${name.rule}`);
+    const session = { ...name, id: "", since: 0 };
+    // The member gets the newest spelling of the name. HEAD changes nothing.
+    if (!isHead) this.members.applyOwner(session);
+    return session;
+  }
 }
 
-/** Makes a handler of a page: callers without a session are sent to the log-in page. @param base the way to the root */
+type Awaitable<T> = T | Promise<T>;
+type SessionHandler<S> = (request: Request, session: S) => Awaitable<Result>;
+
+/** Answers a request of the member whose name is in the path. A GET has no form fields. */
+export type MemberHandler = (request: Request, session: Session, form: Fields) => Awaitable<Result>;
+
+const NOT_YOU = new HttpError(403, "not_you", "You are logged in under another name.");
+const FOREIGN = new HttpError(403, "foreign_origin", "This request came from another site.");
+const NO_FIELDS = new Fields();
+
+/** Rejects requests that a page of another site made the browser send, with the member's cookie. */
+export function sameSite(handler: Handler): Handler {
+  return (request) => {
+    if (request.isForeign()) throw FOREIGN;
+    return handler(request);
+  };
+}
+
+/** Returns a handler that gets the caller's session, if there is one. With host auth, there must be one. */
+export function withSession(auth: Auth, handler: SessionHandler<Session | undefined>): Handler {
+  const answer = (request: Request, session: Session | undefined) => {
+    if (!session && auth.loginPath === undefined) throw auth.noSession;
+    return handler(request, session);
+  };
+  return (request) => {
+    const session = auth.authenticate(request);
+    // Without a promise in between, a poll is held in the tick in which it came.
+    return session instanceof Promise ? session.then((s) => answer(request, s)) : answer(request, session);
+  };
+}
+
+/** Returns a handler for a page: callers without a session are sent to the log-in page. @param base the path to the root */
 export function withPage(auth: Auth, base: string, handler: SessionHandler<Session>): Handler {
   return withSession(auth, (request, session) => {
     return session ? handler(request, session) : redirect(303, `${base}${auth.loginPath}`);
@@ -43,16 +95,17 @@ export function withPage(auth: Auth, base: string, handler: SessionHandler<Sessi
 }
 
 /**
- * Makes a handler for members: the caller needs a session, and the path's `<user>` is its name. The body of a stranger is
- * not read. A session may end while a body arrives, so it is checked again after that.
- * @param check refuses a member before the body is read
+ * Returns a handler for members: the caller needs a session, and `<user>` in the path is its name. Only a member's body is
+ * read. The session may end while the body arrives, so it is checked again after that.
+ * @param check rejects a member before the body is read
  */
 export function withMember(auth: Auth, handler: MemberHandler, check?: (session: Session) => void): Handler {
   return withOwner(auth, (request, session) => {
     if (request.req.method !== "POST") return handler(request, session, NO_FIELDS);
     check?.(session);
-    const again = (form: Fields) => withOwner(auth, (_, session) => handler(request, session, form))(request);
-    return request.form().then(again);
+    return request.form().then((form) => {
+      return withOwner(auth, (_, session) => handler(request, session, form))(request);
+    });
   });
 }
 
@@ -63,12 +116,4 @@ function withOwner(auth: Auth, handler: SessionHandler<Session>): Handler {
     if (user !== session.name && nameKey(user) !== session.key) throw NOT_YOU;
     return handler(request, session);
   });
-}
-
-/** Without a promise in between, a poll is held in the same tick in which it came. */
-function after<T>(
-  value: T | Promise<T>,
-  next: (value: T) => Result | Promise<Result>,
-): Result | Promise<Result> {
-  return value instanceof Promise ? value.then(next) : next(value);
 }

@@ -1,23 +1,36 @@
 /** Errors and paths that several handlers share. */
+import type { RateLimiter } from "../http/rate-limit.js";
 import { HttpError } from "../http/response.js";
+import { isStoreUnavailable } from "../store/store.js";
 
-export const BAD_BEFORE = new HttpError(400, "bad_cursor", "`before` is not the id of a message.");
+/** Returns a 400 with the code `bad_request`. */
+export function badRequest(message: string): HttpError {
+  return new HttpError(400, "bad_request", message);
+}
 
 /** Returns a 503: nothing was kept, and the caller may try again after some seconds. */
 export function unavailable(
   code: "draining" | "store_unavailable" | "too_many_waiters",
   message: string,
-  seconds = 5,
+  retryAfterS = 5,
 ): HttpError {
-  return new HttpError(503, code, message, { "Retry-After": `${seconds}` });
+  return new HttpError(503, code, message, { "Retry-After": `${retryAfterS}` });
 }
 
-/** Returns a 429. @param wait the milliseconds until the next request is allowed */
-export function slowDown(wait: number): HttpError {
-  const seconds = Math.ceil(wait / 1000);
-  return new HttpError(429, "slow_down", "Too many requests. Wait a few seconds.", {
-    "Retry-After": `${seconds}`,
-  });
+export const BAD_BEFORE = new HttpError(400, "bad_cursor", "`before` is not the id of a message.");
+const STORE_UNAVAILABLE = "Messages cannot be kept now. Nothing was changed. Try again soon.";
+
+/** Returns the error for the caller: a 503 if the store is unavailable, else the same error. */
+export function toHttpError(error: unknown): unknown {
+  return isStoreUnavailable(error) ? unavailable("store_unavailable", STORE_UNAVAILABLE) : error;
+}
+
+/** Takes one token of a rate limit. Throws a 429 if there is none. */
+export function limitRate(rate: RateLimiter, caller: string): void {
+  const waitMs = rate.take(caller);
+  if (waitMs === 0) return;
+  const headers = { "Retry-After": `${Math.ceil(waitMs / 1000)}` };
+  throw new HttpError(429, "slow_down", "Too many requests. Wait a few seconds.", headers);
 }
 
 /** Returns the path of a member's room, from the chat's root. */

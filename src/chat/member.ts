@@ -1,48 +1,37 @@
-/** The record of one name: its owner, its presence, and its held polls. */
-import { type Cursor, Waiter } from "../feed/index.js";
+/** The record of one member: the owner of the name, the presence, and the held polls. */
+import { Waiter } from "../feed/index.js";
 import type { Message } from "../store/store.js";
-import type { LegacyReader } from "./legacy-cursors.js";
+import type { LegacyReader } from "./legacy.js";
 
-/** A poll of a member. The links make a list without an object of its own: nearly all members have one poll. */
+/** A poll of a member. The polls of a member are a linked list: nearly all members have one, and an array costs more. */
 export abstract class MemberPoll extends Waiter<Message> {
-  readonly member: Member;
   older: MemberPoll | undefined = undefined;
   newer: MemberPoll | undefined = undefined;
 
-  /** @param page identifies the page that polls; a newer poll of the same page and member supersedes this one */
-  constructor(member: Member, since: Cursor | "now", wait: number, page?: string) {
+  constructor(readonly member: Member) {
     super();
-    this.cursor = since;
-    this.wait = wait;
-    if (page !== undefined) this.client = clientOf(member, page);
-    this.member = member;
   }
 }
 
-/** Returns the feed's name for a page of a member. A page's id has no space in it, so the name is unambiguous. */
-export function clientOf({ key }: Member, page: string): string {
+/** Returns the feed's `client` for a page of a member. The id of a page has no space, so the result is unambiguous. */
+export function clientOf(key: string, page: string): string {
   return `${page} ${key}`;
 }
 
 export class Member {
-  readonly key: string;
-  /** The name as its owner writes it. */
-  name: string;
-  /** The session that owns the name; empty after a log-out, and behind a host's log-in. */
+  /** The session that owns the name. Empty after a log-out, and behind a host's log-in. */
   sessionId = "";
-  /** No session from this time or before is valid, but for the owner; in milliseconds since the Unix epoch. */
+  /** When the owner logged in, in milliseconds since the Unix epoch. Of two sessions, the newer one is valid. */
   since = 0;
-  /** Until when a log-in or a post holds the name, by `performance.now()`. */
-  heldUntil = 0;
-  /** Until when the member is present without a poll, by `performance.now()`. */
-  presentUntil = 0;
-  /** When the leave notice is due, by `performance.now()`. */
-  leaveNoticeAt = Number.POSITIVE_INFINITY;
+  /** Until when the name is held, and the member is present without a poll, by `performance.now()`. */
+  expiry = 0;
   /** Whether the member is present on this process. */
   isLocal = false;
   /** On how many processes the member is present. */
   processes = 0;
-  /** The newest join or leave notice of this member: its id, or, until it is kept, its idempotency key. */
+  /** When a leave notice is due, unless the member is present then, by `performance.now()`. */
+  leaveNoticeAt = 0;
+  /** The newest join or leave notice of this member. Its `id` is its idempotency key until the store has kept it. */
   lastNotice: { readonly id: string; readonly kind?: Message["kind"] } | undefined = undefined;
   /** Where the member's plain polls are. */
   legacy: LegacyReader | undefined = undefined;
@@ -50,14 +39,15 @@ export class Member {
   pollCount = 0;
   #newestPoll: MemberPoll | undefined = undefined;
 
-  constructor(key: string, name: string) {
-    this.key = key;
-    this.name = name;
-  }
+  /** @param name the name as its owner writes it */
+  constructor(
+    readonly key: string,
+    public name: string,
+  ) {}
 
   /** Whether nobody else may take the name. */
   get isHeld(): boolean {
-    return this.sessionId !== "" && (this.processes > 0 || this.heldUntil > performance.now());
+    return this.sessionId !== "" && (this.processes > 0 || this.expiry > performance.now());
   }
 
   /** Lists the held polls, the oldest last. */

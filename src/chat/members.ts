@@ -1,203 +1,153 @@
 /**
- * Members: who owns a name. A name belongs to the session that took it last; the sessions before it have ended. The
- * records are memory only: after a restart, the first session to ask gets its name back, and of two the newer one.
+ * Members: who owns which name. A name belongs to the session that took it last; the sessions before it have ended. The
+ * records are in memory: after a restart, the first session that comes gets its name back, and of two the newer one.
  */
 import { type ClaimResult, isSameForm, type LocalMembers, type Session } from "../store/cluster.js";
 import type { Message } from "../store/store.js";
-import { clientOf, Member, type MemberPoll } from "./member.js";
+import { Member } from "./member.js";
 import { Presence, type PresenceOptions } from "./presence.js";
-import { nameKey } from "./text.js";
 
-/** How many records are looked at to find one that may be forgotten. */
-const MAX_LOOKS = 100;
+/** How many records are checked to find one that may be forgotten. */
+const MAX_CHECKED = 100;
 
 export interface MembersOptions extends PresenceOptions {
   /** How many names are remembered. */
   readonly maxNames: number;
-  /** Cancels a held poll. */
-  readonly cancel: (poll: MemberPoll) => void;
 }
 
-export class Members {
-  readonly presence: Presence;
-  // Oldest first, roughly: a record that was looked at and is still needed goes to the end.
+export class Members extends Presence implements LocalMembers {
+  readonly maxNames: number;
+  // Roughly by age: `#makeRoom` moves a record that is still needed to the end.
   readonly #records = new Map<string, Member>();
-  readonly #options: MembersOptions;
 
   constructor(options: MembersOptions) {
-    this.#options = options;
-    this.presence = new Presence(options);
+    super(options);
+    this.maxNames = options.maxNames;
   }
 
-  /** Starts with the join and leave notices that the store kept, and joins the cluster, if there is one. */
+  /** Starts with the kept notices, and joins the cluster. A member who does not return within the grace time has left. */
   start(notices: readonly Message[]): void {
-    for (const notice of notices) this.presence.restore(this.#record(notice.user), notice);
-    this.#options.cluster?.join(this.#local());
+    for (const notice of notices) this.noticeLeaveIn(this.grace, this.noticed(notice));
+    this.options.cluster?.join(this);
   }
 
-  /**
-   * Takes a name for a new session. Returns the session that owns it then: the owner's, if both came from one form.
-   * Rejects with `StoreUnavailable`; then the name is as before.
-   * @param instead the id of the owner's session that this one replaces
-   */
-  async claim(session: Session, instead = ""): Promise<ClaimResult> {
-    const { cluster } = this.#options;
-    if (cluster) {
-      const result = await cluster.claim(session, instead);
-      if (typeof result === "object") this.#applyOwner(result);
-      return result;
-    }
-    const owner = this.#records.get(session.key);
-    const isSame = owner !== undefined && isSameForm(owner.sessionId, session.id);
-    if (owner?.isHeld && !isSame && owner.sessionId !== instead) return "taken";
-    const { key, name, id } = isSame ? { ...session, name: owner.name, id: owner.sessionId } : session;
-    const claimed = { key, name, id, since: Math.max(session.since, owner?.since ?? 0) };
-    return this.setOwner(claimed) ? claimed : "full";
-  }
-
-  /**
-   * Returns whether a session owns its name. With a cluster, a session that is new to this process is looked up there,
-   * and the result is a promise, which rejects with `StoreUnavailable`.
-   */
-  owns(session: Session): boolean | Promise<boolean> {
-    if (this.#records.get(session.key)?.sessionId === session.id) return true;
-    if (!this.mayOwn(session)) return false;
-    const { cluster } = this.#options;
-    if (!cluster) return this.setOwner(session);
-    return cluster.verify(session).then((isValid) => isValid && this.setOwner(session));
-  }
-
-  /** Returns whether a session owns its name, or may take it again, as far as this process knows. Changes nothing. */
-  mayOwn({ key, id, since }: Session): boolean {
-    const member = this.#records.get(key);
-    return !member || member.sessionId === id || since > member.since;
-  }
-
-  /** Returns the record of a name. */
-  get({ key, name }: { readonly key: string; readonly name: string }): Member {
+  get(key: string, name = key): Member {
     const known = this.#records.get(key);
     if (known) return known;
-    // If all records are needed, the bound is exceeded: this one is needed, too.
+    // If all records are needed, the bound is exceeded, because this one is needed too.
     this.#makeRoom();
     const member = new Member(key, name);
     this.#records.set(key, member);
     return member;
   }
 
-  /** Holds the name for the grace time, or for some milliseconds, after a log-in or a post. */
-  hold(session: Session, ms = this.#options.grace): void {
-    const member = this.#records.get(session.key);
-    if (member?.sessionId !== session.id) return;
-    member.heldUntil = performance.now() + ms;
-    this.#options.cluster?.hold(session, ms);
-  }
-
-  /** Returns the member with the most held polls. Looks at all: it is for a feed that is full. */
-  heaviest(): Member | undefined {
-    let heaviest: Member | undefined;
-    for (const member of this.presence.local()) {
-      if (member.pollCount > (heaviest?.pollCount ?? 0)) heaviest = member;
+  /**
+   * Takes a name for a new session. Returns the session that owns the name then: the earlier one, if both came from one
+   * form. Rejects with `StoreUnavailable`; then the name is as before.
+   * @param replaced the id of the owner's session that the new one replaces; empty: none
+   */
+  async claim(session: Session, replaced = ""): Promise<ClaimResult> {
+    const { cluster } = this.options;
+    if (cluster) {
+      const result = await cluster.claim(session, replaced);
+      if (typeof result === "object") this.applyOwner(result);
+      return result;
     }
-    return heaviest;
+    const owner = this.#records.get(session.key);
+    const isSame = owner !== undefined && isSameForm(owner.sessionId, session.id);
+    if (owner?.isHeld && !isSame && owner.sessionId !== replaced) return "taken";
+    const since = Math.max(session.since, owner?.since ?? 0);
+    const claimed = { ...session, ...(isSame && { name: owner.name, id: owner.sessionId }), since };
+    return this.#setOwner(claimed) ? claimed : "full";
   }
 
   /**
-   * Cancels the polls of a page that is closed, or, without one, all of the member's. A member without polls is not
-   * present any more. Resolves when that is so on every process.
+   * Returns whether a session owns its name. With a cluster, a session that is new to this process is looked up there, and
+   * the result is a promise, which rejects with `StoreUnavailable`.
+   */
+  owns(session: Session): boolean | Promise<boolean> {
+    if (this.#records.get(session.key)?.sessionId === session.id) return true;
+    if (!this.mayOwn(session)) return false;
+    const { cluster } = this.options;
+    if (!cluster) return this.#setOwner(session);
+    return cluster.verify(session).then((isValid) => isValid && this.#setOwner(session));
+  }
+
+  /** Returns whether a session owns its name or may take it again, as far as this process knows. Changes nothing. */
+  mayOwn({ key, id, since }: Session): boolean {
+    const member = this.#records.get(key);
+    return !member || member.sessionId === id || since > member.since;
+  }
+
+  /** Holds the name for the grace time, or for `ms` milliseconds, after a log-in or a post. */
+  hold(session: Session, ms = this.grace): void {
+    const member = this.#records.get(session.key);
+    if (member?.sessionId !== session.id) return;
+    member.expiry = performance.now() + ms;
+    if (session.id !== "") this.options.cluster?.hold(session, ms);
+  }
+
+  /**
+   * Cancels the polls of a closed page, or, without a page, all of the member's. A member without polls is absent then.
+   * Resolves when that is so on every process.
    */
   async unload(session: Session, page?: string): Promise<void> {
-    const { cluster } = this.#options;
-    const member = this.get(session);
-    // A closed page is often reloaded, and the name must not be free in between.
-    this.hold(session, page === undefined ? 0 : undefined);
-    this.#unload(member, page);
-    cluster?.unloaded(member.key, page);
+    const { cluster } = this.options;
+    this.applyUnload(session.key, page);
+    // A closed page is often reloaded, and nobody may take the name in between.
+    this.hold(session, page === undefined ? 0 : this.grace);
+    cluster?.unloaded(session.key, page);
     await cluster?.flush();
   }
 
-  /** Ends a session: the name is free, and the cookie is worth nothing. Resolves when that is so on every process. */
+  /** Ends a session: its name is free and its cookie is invalid. Resolves when that is so on every process. */
   async logout(session: Session): Promise<void> {
-    const member = this.#records.get(session.key);
-    if (member?.sessionId !== session.id) return;
-    const { cluster } = this.#options;
-    this.#applyOwner({ ...session, id: "", since: Math.max(Date.now(), session.since) });
+    const { cluster } = this.options;
+    if (this.#records.get(session.key)?.sessionId !== session.id) return;
+    this.applyOwner({ ...session, id: "", since: Math.max(Date.now(), session.since) });
     cluster?.end(session);
     await cluster?.flush();
   }
 
-  /** Remembers the newest notice of a member, by which all processes agree on the next one. */
-  noticed(notice: Message): Member {
-    const member = this.#record(notice.user);
-    member.lastNotice = notice;
-    return member;
+  /** Lists the sessions that hold their name here, and for how many more milliseconds; Infinity while a poll is held. */
+  *held(): Iterable<readonly [session: Session, ms: number]> {
+    const now = performance.now();
+    for (const { key, name, sessionId: id, since, pollCount, expiry } of this.#records.values()) {
+      const ms = pollCount > 0 ? Number.POSITIVE_INFINITY : expiry - now;
+      if (id !== "" && ms > 0) yield [{ key, name, id, since }, ms];
+    }
   }
 
-  #record(name: string): Member {
-    return this.get({ key: nameKey(name), name });
+  /** Applies that a session owns its name, or with an empty `id` that nobody does. An older session is ignored. */
+  applyOwner({ key, name, id, since }: Session): void {
+    const member = this.get(key, name);
+    if (since < member.since) return;
+    // The polls of the replaced session end.
+    if (member.sessionId !== id) for (const poll of member.polls()) this.options.cancel(poll);
+    this.rename(member, name);
+    member.sessionId = id;
+    member.since = since;
+    if (id !== "") member.expiry = performance.now() + this.grace;
+    else if (since > 0) this.leave(member, "logout");
   }
 
   /** Sets the owner of a name. Returns false if there are too many names, all of them held. */
-  setOwner(session: Session): boolean {
+  #setOwner(session: Session): boolean {
     if (!this.#records.has(session.key) && !this.#makeRoom()) return false;
-    this.#applyOwner(session);
+    this.applyOwner(session);
     return true;
   }
 
-  #applyOwner(session: Session): void {
-    const { name, id, since } = session;
-    const member = this.get(session);
-    // The polls of the session before it must not go on.
-    if (member.sessionId !== id) for (const poll of member.polls()) this.#options.cancel(poll);
-    this.presence.rename(member, name);
-    member.sessionId = id;
-    member.since = Math.max(since, member.since);
-    member.heldUntil = id === "" ? 0 : performance.now() + this.#options.grace;
-    if (id === "" && since > 0) this.presence.leave(member, "logout");
-  }
-
-  #unload(member: Member, page: string | undefined): void {
-    const client = page === undefined ? undefined : clientOf(member, page);
-    for (const poll of member.polls()) {
-      if (client === undefined || poll.client === client) this.#options.cancel(poll);
-    }
-    if (member.pollCount === 0) this.presence.leave(member, "unload");
-  }
-
-  /** Forgets a name that nobody holds, if there are too many. Its old cookies are valid again then. */
+  /** Forgets a name that nobody holds, if there are too many. Sessions that it had before are valid again then. */
   #makeRoom(): boolean {
-    if (this.#records.size < this.#options.maxNames) return true;
-    let looks = 0;
+    if (this.#records.size < this.maxNames) return true;
+    let checked = 0;
     for (const [key, member] of this.#records) {
       this.#records.delete(key);
-      if (!member.isHeld && !this.presence.needs(member)) return true;
+      if (!member.isHeld && !this.expiring.has(member)) return true;
       this.#records.set(key, member);
-      if (++looks === MAX_LOOKS) break;
+      if (++checked === MAX_CHECKED) break;
     }
     return false;
-  }
-
-  /** What the cluster sees and does. */
-  #local(): LocalMembers {
-    const { grace, maxNames } = this.#options;
-    return {
-      grace,
-      maxNames,
-      held: () => this.#held(),
-      present: () => this.presence.local(),
-      applyOwner: (session) => {
-        if (session.since >= (this.#records.get(session.key)?.since ?? 0)) this.#applyOwner(session);
-      },
-      applyJoin: (key, name) => this.presence.applyJoin(this.get({ key, name })),
-      applyLeave: (key, reason) => this.presence.applyLeave(this.get({ key, name: key }), reason),
-      applyUnload: (key, page) => this.#unload(this.get({ key, name: key }), page),
-    };
-  }
-
-  *#held(): Iterable<readonly [session: Session, ms: number]> {
-    const now = performance.now();
-    for (const { key, name, sessionId: id, since, pollCount, heldUntil } of this.#records.values()) {
-      const ms = pollCount > 0 ? Number.POSITIVE_INFINITY : heldUntil - now;
-      if (id !== "" && ms > 0) yield [{ key, name, id, since }, ms];
-    }
   }
 }

@@ -1,79 +1,86 @@
-/**
- * What `/metrics` tells of a chat. All of it is counted as it happens, so that telling costs the same for ten people and
- * for ten thousand.
- */
+/** The metrics of a chat. Everything is counted as it happens, so `/metrics` costs the same for any number of people. */
 import { watchLoop } from "../http/loop-delay.js";
 import { exposition, histogram, metric } from "../http/metrics.js";
 import { HttpError, type HttpResponse } from "../http/response.js";
 import type { Handler } from "../http/router.js";
-import { Durations } from "./counts.js";
-import type { Room } from "./room.js";
+import { toHttpError } from "./errors.js";
 
-/** How often the event loop is looked at, in milliseconds. */
-const TICK = 100;
+const LOOP_CHECK_MS = 100;
+
+/** A histogram of durations. */
+export class Durations {
+  /** How many durations were in each bucket, and in the one above all bounds. */
+  readonly counts: number[];
+  /** The sum of all durations, in seconds. */
+  sum = 0;
+
+  /** @param bounds the upper bounds of the buckets, in seconds */
+  constructor(readonly bounds: readonly number[]) {
+    this.counts = [...bounds, 0].map(() => 0);
+  }
+
+  add(seconds: number): void {
+    const found = this.bounds.findIndex((bound) => seconds <= bound);
+    const at = found < 0 ? this.bounds.length : found;
+    this.counts[at] = (this.counts[at] ?? 0) + 1;
+    this.sum += seconds;
+  }
+}
 
 export class Metrics {
-  readonly #room: Room;
-  /** Posts over HTTP, by what came of them: `kept`, or the code of the refusal. */
-  readonly #posts: Record<string, number> = { kept: 0 };
-  #bytes = 0;
-  readonly #delay = new Durations([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]);
-  readonly #watch: NodeJS.Timeout;
+  /** Polls by how they ended. `immediate`: the wait was 0; `full`: there was no room. */
+  readonly polls = {
+    ...{ events: 0, timeout: 0, superseded: 0, canceled: 0, disconnected: 0, drained: 0 },
+    ...{ immediate: 0, full: 0 },
+  };
+  /** Posts over HTTP by their result: `kept`, or the code of the error. */
+  readonly posts: Record<string, number> = { kept: 0 };
+  /** Bytes of the bodies that were sent. */
+  bytes = 0;
+  /** Messages that were kept, including notices. */
+  messages = 0;
+  /** How long the store took to keep a post. */
+  readonly appends = new Durations([
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+  ]);
+  /** Posts that the store could not keep. */
+  failedAppends = 0;
+  readonly #loopDelay = new Durations([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]);
 
-  /** Begins to watch the event loop; `stop` ends that. */
-  constructor(room: Room) {
-    this.#room = room;
-    this.#watch = watchLoop(TICK, (late) => this.#delay.add(late / 1000));
+  /** Starts to measure the delay of the event loop. Ends with `clearInterval`. */
+  watchLoop(): NodeJS.Timeout {
+    return watchLoop(LOOP_CHECK_MS, (delayMs) => this.#loopDelay.add(delayMs / 1000));
   }
 
-  /** Bytes of a body were sent. */
-  sent(bytes: number): void {
-    this.#bytes += bytes;
-  }
-
-  /** Wraps the handler of posts, and counts its results. */
+  /** Returns a handler of posts that counts their results. */
   countPosts(handler: Handler): Handler {
     return async (request) => {
       let outcome = "kept";
       try {
         return await handler(request);
-      } catch (error) {
+      } catch (failure) {
+        const error = toHttpError(failure);
         outcome = error instanceof HttpError ? error.code : "internal";
         throw error;
       } finally {
-        this.#posts[outcome] = (this.#posts[outcome] ?? 0) + 1;
+        this.posts[outcome] = (this.posts[outcome] ?? 0) + 1;
       }
     };
   }
 
-  /** The page. */
-  page(): HttpResponse {
-    const { feed, members, counts } = this.#room;
-    const bytes = this.#bytes + counts.bytes;
-    const [posts, polls] = [{ outcome: this.#posts }, { outcome: counts.polls }];
+  /** Returns the page. @param waiting how many polls are held @param present how many members are present */
+  page(waiting: number, present: number): HttpResponse {
+    const [polls, posts] = [{ outcome: this.polls }, { outcome: this.posts }];
     return exposition([
-      metric("gauge", "holdline_waiters", "Polls that are held.", feed.waiting),
-      metric("gauge", "holdline_people", "People who are here.", members.presence.names.length),
-      metric("counter", "holdline_messages_total", "Messages kept, notices too.", counts.messages),
-      metric("counter", "holdline_polls_total", "Polls, by how they ended.", polls),
-      metric("counter", "holdline_posts_total", "Posts over HTTP, by what came of them.", posts),
-      metric("counter", "holdline_sent_bytes_total", "Bytes of reply bodies, before HTTP's own.", bytes),
-      histogram("holdline_store_append_seconds", "How long the store took to keep a post.", counts.kept),
-      metric(
-        "counter",
-        "holdline_store_failures_total",
-        "Posts that the store could not keep.",
-        counts.notKept,
-      ),
-      histogram(
-        "holdline_event_loop_delay_seconds",
-        "How late the event loop was, ten times a second.",
-        this.#delay,
-      ),
+      metric("gauge", "holdline_waiters", "Polls that are held.", waiting),
+      metric("gauge", "holdline_people", "Members who are present.", present),
+      metric("counter", "holdline_messages_total", "Messages kept, including notices.", this.messages),
+      metric("counter", "holdline_polls_total", "Polls by how they ended.", polls),
+      metric("counter", "holdline_posts_total", "Posts over HTTP by their result.", posts),
+      metric("counter", "holdline_sent_bytes_total", "Bytes of reply bodies.", this.bytes),
+      histogram("holdline_store_append_seconds", "How long the store took to keep a post.", this.appends),
+      metric("counter", "holdline_store_failures_total", "Posts the store did not keep.", this.failedAppends),
+      histogram("holdline_event_loop_delay_seconds", "Delay of the event loop.", this.#loopDelay),
     ]);
-  }
-
-  stop(): void {
-    clearInterval(this.#watch);
   }
 }

@@ -75,6 +75,11 @@ export interface ResolvedOptions extends Required<Omit<ChatOptions, "secrets" | 
   readonly secrets: () => Secrets;
 }
 
+/** The longest title, in code points. */
+const MAX_TITLE_LENGTH = 100;
+/** Segments as in a URL, none of them empty. */
+const MOUNT = /^(\/[\w.~!$&'()*+,;=:@%-]+)*$/;
+
 /**
  * Returns the options with their defaults. Throws an error that names the option: a `RangeError` for a number that is out
  * of range, and a `TypeError` for a value of another type or an unknown option.
@@ -83,32 +88,37 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`createChat takes an object of options, not ${shown(options)}`);
   }
-  const { backlog = 1000, path = "", identify, secrets, log = console.error } = options;
-  const { title = "holdline", metrics = false, trustProxy = false } = options;
-  whole("backlog", backlog, 1, 1_000_000);
+  const backlog = number("backlog", options.backlog, 1, 1_000_000, 1000);
+  const { path = "", title = "holdline", identify, metrics = false, trustProxy = false } = options;
+  const { secrets, log = console.error } = options;
   const store: Store = options.store === undefined ? new MemoryStore(backlog) : options.store;
-  must("path", typeof path === "string" && MOUNT.test(path), path, 'a URL\'s path like "/chat", or ""');
-  const isTitle = typeof title === "string" && title.trim() !== "" && !isLonger(title, TITLE_LENGTH);
-  must("title", isTitle, title, `a text of 1 to ${TITLE_LENGTH} characters`);
-  must("identify", identify === undefined || isFunction(identify), identify, "a function");
-  must("metrics", typeof metrics === "boolean", metrics, "true or false");
-  must("trustProxy", typeof trustProxy === "boolean", trustProxy, "true or false");
-  must("store", isStore(store), store, "a store, like new FileStore(…)");
-  // `must` would show the value.
-  if (secrets !== undefined && !areSecrets(secrets)) {
-    throw new TypeError("secrets is a list of at least one secret, none of them empty");
-  }
-  must("log", isFunction(log), log, "a function");
+  check(
+    "path",
+    typeof path === "string" && MOUNT.test(path),
+    path,
+    'a path as in a URL, like "/chat", or ""',
+  );
+  const isTitle = typeof title === "string" && title.trim() !== "" && !isLonger(title, MAX_TITLE_LENGTH);
+  check("title", isTitle, title, `a text of 1 to ${MAX_TITLE_LENGTH} characters`);
+  check("identify", identify === undefined || typeof identify === "function", identify, "a function");
+  check("metrics", typeof metrics === "boolean", metrics, "true or false");
+  check("trustProxy", typeof trustProxy === "boolean", trustProxy, "true or false");
+  check("store", isStore(store), store, "a store, like new FileStore(…)");
+  check("log", typeof log === "function", log, "a function");
+  const areSecrets = Array.isArray(secrets) && secrets.length > 0 && secrets.every(isSecret);
+  // `check` would show the value.
+  if (secrets !== undefined && !areSecrets)
+    throw new TypeError("secrets is a list of secrets, none of them empty");
   const random: Secrets = [randomBytes(32)];
   const resolved: ResolvedOptions = {
     ...{ path, title, identify, metrics, trustProxy, backlog, store, log },
-    maxWaiters: whole("maxWaiters", options.maxWaiters, 1, 1_000_000, 10_000),
-    maxWaitersPerUser: whole("maxWaitersPerUser", options.maxWaitersPerUser, 1, 1_000_000, 1_000_000),
-    maxNames: whole("maxNames", options.maxNames, 1, 10_000_000, 100_000),
-    bodyLimit: whole("bodyLimit", options.bodyLimit, 1_024, 1_000_000, 65_536),
-    grace: whole("grace", options.grace, 1, 3_600_000, 30_000),
-    postRate: between("postRate", options.postRate, 0, 1_000_000, 5),
-    loginRate: between("loginRate", options.loginRate, 0, 1_000_000, 5),
+    maxWaiters: number("maxWaiters", options.maxWaiters, 1, 1_000_000, 10_000),
+    maxWaitersPerUser: number("maxWaitersPerUser", options.maxWaitersPerUser, 1, 1_000_000, 1_000_000),
+    maxNames: number("maxNames", options.maxNames, 1, 10_000_000, 100_000),
+    bodyLimit: number("bodyLimit", options.bodyLimit, 1_024, 1_000_000, 65_536),
+    grace: number("grace", options.grace, 1, 3_600_000, 30_000),
+    postRate: rate("postRate", options.postRate),
+    loginRate: rate("loginRate", options.loginRate),
     secrets: () => secrets ?? store.secrets ?? random,
   };
   for (const name of Object.keys(options)) {
@@ -117,43 +127,38 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
   return resolved;
 }
 
-/** The longest title, in code points. */
-const TITLE_LENGTH = 100;
-
-/** Segments as in a URL, none of them empty. */
-const MOUNT = /^(\/[\w.~!$&'()*+,;=:@%-]+)*$/;
-
-function must(option: string, isGood: boolean, value: unknown, what: string): void {
-  if (!isGood) throw new TypeError(`${option} is ${what}, not ${shown(value)}`);
+function check(option: string, isValid: boolean, value: unknown, rule: string): void {
+  if (!isValid) throw new TypeError(`${option} is ${rule}, not ${shown(value)}`);
 }
 
-function whole(option: string, value: unknown, least: number, most: number, usual?: number): number {
-  const number = between(option, value, least, most, usual);
-  if (Number.isInteger(number)) return number;
-  throw new RangeError(`${option} is a whole number, not ${shown(value)}`);
+/** Returns the value of an option that is a whole number, or its default. */
+function number(option: string, value: unknown, min: number, max: number, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (isBetween(value, min, max) && Number.isInteger(value)) return value;
+  throw new RangeError(`${option} is a whole number from ${min} to ${max}, not ${shown(value)}`);
 }
 
-function between(option: string, value: unknown, least: number, most: number, usual?: number): number {
-  if (value === undefined && usual !== undefined) return usual;
-  if (typeof value === "number" && value >= least && value <= most) return value;
-  throw new RangeError(`${option} is a number from ${least} to ${most}, not ${shown(value)}`);
+/** Returns the value of an option that is a rate, which may have a fraction, or the default. */
+function rate(option: string, value: unknown): number {
+  if (value === undefined) return 5;
+  if (isBetween(value, 0, 1_000_000)) return value;
+  throw new RangeError(`${option} is a number from 0 to 1000000, not ${shown(value)}`);
 }
 
-function isFunction(value: unknown): boolean {
-  return typeof value === "function";
+function isBetween(value: unknown, min: number, max: number): value is number {
+  return typeof value === "number" && value >= min && value <= max;
 }
 
 function isStore(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  return ["open", "append", "close"].every((name) => isFunction(Reflect.get(value, name)));
+  return ["open", "append", "close"].every((name) => typeof Reflect.get(value, name) === "function");
 }
 
-function areSecrets(value: unknown): boolean {
-  if (!Array.isArray(value) || value.length === 0) return false;
-  return value.every((one) => (typeof one === "string" || one instanceof Uint8Array) && one.length > 0);
+function isSecret(value: unknown): boolean {
+  return (typeof value === "string" || value instanceof Uint8Array) && value.length > 0;
 }
 
-/** Shows a wrong value. */
+/** Returns a wrong value as text for an error. */
 function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   return typeof value === "object" && value !== null ? "this object" : String(value);

@@ -1,17 +1,20 @@
 /**
- * The room: a feed of messages in front of a store. A message goes to the store, comes back when it is kept, and is pushed
- * to the feed. Polls go to the feed, and their members are present meanwhile.
+ * The room: a feed of messages behind a store. A message goes to the store, and when it is kept it returns and is pushed
+ * to the feed. Polls are held in the feed, and their members are present meanwhile.
  */
-import { type Batch, type Cursor, compareIds, Feed, type FinishReason, type Id } from "../feed/index.js";
+import { type Batch, type Cursor, Feed, type Id } from "../feed/index.js";
 import type { Session } from "../store/cluster.js";
 import type { Message, NewMessage, Snapshot, Store } from "../store/store.js";
-import { Counts } from "./counts.js";
-import { type LegacyStart, loadLegacy, openLegacy } from "./legacy-cursors.js";
+import { unavailable } from "./errors.js";
+import { LegacyReader, later } from "./legacy.js";
 import type { Member, MemberPoll } from "./member.js";
 import { Members } from "./members.js";
+import { Metrics } from "./metrics.js";
 
-/** How far the clocks of processes with a common store may differ, in milliseconds. */
+/** How far the clocks of processes with a common store may differ. */
 const CLOCK_SKEW_MS = 60_000;
+
+const FULL = unavailable("too_many_waiters", "Too many people are waiting. Try again soon.", 2);
 
 export interface RoomOptions {
   readonly store: Store;
@@ -25,9 +28,7 @@ export interface RoomOptions {
 export class Room {
   readonly feed: Feed<Message>;
   readonly members: Members;
-  readonly counts = new Counts();
-  /** The held plain polls, which notices do not wake. */
-  readonly plainPolls = new Set<MemberPoll>();
+  readonly metrics = new Metrics();
   readonly #options: RoomOptions;
   /** The newest message when the process started. */
   readonly #firstId: Id;
@@ -35,24 +36,22 @@ export class Room {
 
   /**
    * Opens the store, and the room with it. Rejects if the store cannot be opened.
-   * @param onError called with an error that is a fault of ours; must not throw
+   * @param onError called with an error that is a fault of the chat; must not throw
    */
   static async open(options: RoomOptions, onError: (error: unknown) => void): Promise<Room> {
-    // A store may receive messages before the room is made of its snapshot.
+    // A store may call these before its `open` has resolved with what is older.
     const early: ((room: Room) => void)[] = [];
-    let apply = (change: (room: Room) => void): void => {
-      early.push(change);
-    };
+    let apply = (change: (room: Room) => void): void => void early.push(change);
     const snapshot = await options.store.open(
       (message) => apply((room) => room.#receive(message)),
       (snapshot) => apply((room) => room.feed.reset(toFeed(snapshot))),
     );
     const room = new Room(options, snapshot, onError);
-    // A store goes on with its work, whatever becomes of a message.
     apply = (change) => {
       try {
         change(room);
       } catch (error) {
+        // The store continues, whatever happens to a message.
         onError(error);
       }
     };
@@ -61,12 +60,11 @@ export class Room {
   }
 
   private constructor(options: RoomOptions, snapshot: Snapshot, onError: (error: unknown) => void) {
-    const { backlog, maxWaiters, store, grace, maxNames } = options;
-    const { cluster } = store;
+    const { cluster } = options.store;
     this.#options = options;
     this.feed = new Feed({
-      backlog,
-      maxWaiters,
+      backlog: options.backlog,
+      maxWaiters: options.maxWaiters,
       clockSkew: cluster ? CLOCK_SKEW_MS : 0,
       snapshot: toFeed(snapshot),
       encode: (batch, events) => this.#encode(batch, events),
@@ -74,23 +72,23 @@ export class Room {
     });
     this.#firstId = this.feed.lastId;
     this.members = new Members({
-      grace,
-      maxNames,
+      grace: options.grace,
+      maxNames: options.maxNames,
       cluster,
       cancel: (poll) => this.feed.cancel(poll),
       onChange: () => this.feed.forgetReplies(),
-      // A lost notice is not worth a line of its own: the store reports its trouble.
+      // A lost notice needs no line in the log: the store reports its trouble.
       notify: (notice) => void this.#notify(notice).catch(() => undefined),
     });
     this.members.start(snapshot.messages.filter(({ kind }) => kind !== undefined));
   }
 
-  /** Whether the room has stopped taking polls and posts. */
+  /** Whether the room has stopped accepting polls and posts. */
   get draining(): boolean {
     return this.#draining;
   }
 
-  /** Whether the store kept what it was last given. */
+  /** Whether the last attempt of the store to write succeeded. */
   get writable(): boolean {
     return this.#options.store.writable;
   }
@@ -103,72 +101,61 @@ export class Room {
     const start = performance.now();
     try {
       const message = await this.#options.store.append({ user, text, ...(key !== undefined && { key }) });
-      this.counts.kept.add((performance.now() - start) / 1000);
+      this.metrics.appends.add((performance.now() - start) / 1000);
       return message;
     } catch (error) {
-      this.counts.notKept++;
+      this.metrics.failedAppends++;
       throw error;
     }
   }
 
-  /** Takes a poll. Returns false if there is no room for it; then it is never answered. */
-  poll(poll: MemberPoll): boolean {
-    const { member } = poll;
-    const isFull =
-      poll.wait > 0 && member.pollCount >= this.#options.maxWaitersPerUser && !isNewer(poll, member);
-    if (!isFull) {
-      this.members.presence.addPoll(member, poll);
-      if (this.feed.poll(poll) !== "full") return true;
-      if (this.#makeRoom(member) && this.feed.poll(poll) !== "full") return true;
-      this.members.presence.removePoll(member, poll);
+  /** Takes a poll. Throws a 503 if there is no room for it; then it is never answered. */
+  poll(poll: MemberPoll): void {
+    const { member, client, wait } = poll;
+    const isOver = wait > 0 && member.pollCount >= this.#options.maxWaitersPerUser;
+    const supersedes = (other: MemberPoll) => client !== undefined && other.client === client;
+    if (!isOver || member.polls().some(supersedes)) {
+      this.members.addPoll(poll);
+      if (this.feed.poll(poll) !== "full") return;
+      if (this.#makeRoom(member) && this.feed.poll(poll) !== "full") return;
+      this.members.removePoll(poll);
     }
-    this.counts.polls.full++;
-    return false;
+    this.metrics.polls.full++;
+    throw FULL;
   }
 
-  /** Returns the answer to a poll that does not wait, and changes nothing. */
+  /** Returns the JSON that answers a poll that does not wait, and changes nothing. */
   peek(since: Cursor | "now"): string {
-    const batch = this.feed.read(since === "now" ? this.feed.lastId : since);
+    const batch = this.feed.read(since);
     return this.#encode(batch, JSON.stringify(batch.events));
   }
 
-  /** Called by a poll that is finished. */
-  finished(poll: MemberPoll, reason: FinishReason): void {
-    this.counts.polls[poll.wait <= 0 && reason === "timeout" ? "immediate" : reason]++;
-    this.members.presence.removePoll(poll.member, poll);
-  }
-
   /** Opens the room for a session: its plain polls start after the newest message. */
-  open(session: Session): Member {
-    const member = this.members.get(session);
-    openLegacy(member, session, this.feed.lastId);
+  open({ key, name, id }: Session): Member {
+    const member = this.members.get(key, name);
+    const { lastId } = this.feed;
+    member.legacy = new LegacyReader(id, lastId, lastId);
     return member;
   }
 
-  /** Returns where a session's plain poll starts. @param cookie the cursor that the caller brings */
-  loadLegacy(session: Session, cookie: Id | undefined): LegacyStart {
-    const { lastId } = this.feed;
-    const isPast = (id: Id) => compareIds(id, lastId) <= 0;
-    // The newest message before the log-in, or before the start of the process.
-    const [before] = this.feed.readBefore(`${session.since}-0`, 1).events;
-    const login = before?.id ?? this.feed.lastPrunedId;
-    const first = compareIds(login, this.#firstId) < 0 ? this.#firstId : login;
-    const brought = cookie !== undefined && isPast(cookie) ? cookie : undefined;
-    return loadLegacy(this.members.get(session), session, brought, first);
+  /**
+   * Returns the position of a session's plain polls. A session that is new to this process starts after its log-in, but not
+   * before the process started.
+   * @param brought the cursor in the caller's cookie, where such a session starts instead
+   */
+  legacyReader({ key, name, id, since }: Session, brought: Id | undefined): LegacyReader {
+    const member = this.members.get(key, name);
+    if (member.legacy?.sessionId === id) return member.legacy;
+    const [before] = this.feed.readBefore(`${since}-0`, 1).events;
+    const first = later(before?.id ?? this.feed.lastPrunedId, this.#firstId);
+    member.legacy = new LegacyReader(id, brought ?? first);
+    return member.legacy;
   }
 
-  /** Returns a cursor without notices between it and the next text: a plain poll is not woken for notices. */
-  skipNotices(cursor: Id): Id {
-    const { events, cursor: last } = this.feed.read(cursor);
-    const next = events.findIndex(({ kind }) => kind === undefined);
-    if (next === 0 || events.length === 0) return cursor;
-    return next < 0 ? this.skipNotices(last) : (events[next - 1]?.id ?? cursor);
-  }
-
-  /** Refuses posts, answers every poll from now on at once, and closes the store. */
+  /** Rejects posts, answers every poll from now on at once, and closes the store. */
   async close(): Promise<void> {
     this.#draining = true;
-    this.members.presence.stop();
+    this.members.stop();
     this.feed.drain();
     try {
       await this.#options.store.close();
@@ -180,40 +167,31 @@ export class Room {
 
   /** Receives a message that is kept. */
   #receive(message: Message): void {
-    const { feed } = this;
-    const before = feed.lastId;
-    feed.push(message, message.id);
-    this.counts.messages++;
-    if (message.kind === undefined) return;
-    const member = this.members.noticed(message);
-    // A member's own join wakes none of the member's polls, and no notice wakes a plain poll.
-    const polls = message.kind === "join" ? member.polls() : [];
-    for (const poll of [...polls, ...this.plainPolls]) if (poll.cursor === before) poll.cursor = message.id;
+    this.feed.push(message, message.id);
+    this.metrics.messages++;
+    if (message.kind !== undefined) this.members.noticed(message);
   }
 
-  /** Rejects also if a host's store throws. */
+  // Async, so it also rejects if the store of a host throws.
   async #notify(notice: NewMessage): Promise<void> {
     await this.#options.store.append(notice);
   }
 
   #encode({ cursor, gap, superseded, retry }: Batch<Message>, events: string): string {
-    const present = this.members.presence.names.length;
+    const present = this.members.names.length;
     const flags = JSON.stringify({ gap, superseded, retry }).slice(1, -1);
     return `{"cursor":"${cursor}","present":${present},${flags && `${flags},`}"messages":${events}}`;
   }
 
   /** Cancels the oldest poll of the member with the most, unless this member has as many. */
-  #makeRoom({ pollCount }: Member): boolean {
-    const heaviest = this.members.heaviest();
-    const oldest = heaviest && heaviest.pollCount > pollCount ? heaviest.polls().at(-1) : undefined;
+  #makeRoom(member: Member): boolean {
+    const most = this.members
+      .present()
+      .reduce((most, other) => (other.pollCount > most.pollCount ? other : most), member);
+    const oldest = most === member ? undefined : most.polls().at(-1);
     if (oldest) this.feed.cancel(oldest);
     return oldest !== undefined;
   }
-}
-
-/** Whether a poll supersedes another one of its member. */
-function isNewer({ client }: MemberPoll, member: Member): boolean {
-  return client !== undefined && member.polls().some((poll) => poll.client === client);
 }
 
 function toFeed({ lastPrunedId, messages }: Snapshot) {

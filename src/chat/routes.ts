@@ -1,58 +1,160 @@
-/** The small routes of the protocol. */
+/** The routes of the protocol. */
+import { fileURLToPath } from "node:url";
 import { isId } from "../feed/index.js";
 import type { Request } from "../http/request.js";
-import { HttpError, type HttpResponse, json, noContent, redirect, text } from "../http/response.js";
-import type { Handler } from "../http/router.js";
+import { HttpError, type HttpResponse, html, json, noContent, redirect, text } from "../http/response.js";
+import { type Handler, Router } from "../http/router.js";
+import { readStatic } from "../http/static.js";
 import type { Session } from "../store/cluster.js";
-import { type Auth, withPage } from "./auth.js";
-import { BAD_BEFORE, roomPath, unavailable } from "./errors.js";
-import { parsePage } from "./poll.js";
+import { type Auth, HostAuth, sameSite, withMember, withPage, withSession } from "./auth.js";
+import { badRequest, roomPath, toHttpError, unavailable } from "./errors.js";
+import { Login } from "./login.js";
+import type { ResolvedOptions } from "./options.js";
+import { Pages, STATIC } from "./pages.js";
+import { longPoll, parsePage } from "./poll.js";
+import { pageKey, putPost } from "./post.js";
 import type { Room } from "./room.js";
+import { Sessions } from "./sessions.js";
 
+/** The compiled browser code, found from `dist/chat/` and from `src/chat/` alike. */
+const CLIENT = new URL("../../dist/client/", import.meta.url);
+/** How many messages are in the HTML of a page. */
+const PAGE_MESSAGES = 100;
 /** How many names `/who` lists. */
 const MAX_LISTED_NAMES = 1000;
 const MAX_HISTORY = 200;
 const DEFAULT_HISTORY = 50;
 
-const FOREIGN = new HttpError(403, "foreign_origin", "This request came from another site.");
-const BAD_LIMIT = new HttpError(400, "bad_request", `\`limit\` is a whole number from 1 to ${MAX_HISTORY}.`);
+const BAD_LIMIT = badRequest(`\`limit\` is a whole number from 1 to ${MAX_HISTORY}.`);
+const BAD_BEFORE = new HttpError(400, "bad_cursor", "`before` is not the id of a message.");
 
-/** Refuses requests that a page of another site made the browser send, with the member's cookie. */
-export function refuseForeign(handler: Handler): Handler {
-  return (request) => {
-    if (request.isForeign()) throw FOREIGN;
-    return handler(request);
+/** Returns the router of a chat. @param onError called with an error that is a fault of the chat */
+export function createRouter(
+  room: Room,
+  options: ResolvedOptions,
+  onError: (error: unknown) => void,
+): Router {
+  const { identify, bodyLimit, trustProxy, title, path: mount } = options;
+  const { feed, members, metrics } = room;
+  const pages = new Pages(title, identify !== undefined);
+  const router = new Router({
+    bodyLimit,
+    trustProxy,
+    mount,
+    numberFields: ["since", "wait"],
+    closing: () => room.draining,
+    toResponse: (request, error) => pages.errorResponse(request, error),
+    onError,
+    onSent: (bytes) => {
+      metrics.bytes += bytes;
+    },
+  });
+  const get = (pattern: string, handler: Handler) => router.on("GET", pattern, withHttpErrors(handler));
+  const post = (pattern: string, handler: Handler) => {
+    router.on("POST", pattern, withHttpErrors(sameSite(handler)));
   };
+  let auth: Auth;
+  if (identify) {
+    auth = new HostAuth(members, identify);
+  } else {
+    const sessions = new Sessions(members, options.secrets);
+    const login = new Login(room, sessions, pages, options.loginRate);
+    get(
+      "/login",
+      withSession(sessions, (request, session) => login.form(request, session)),
+    );
+    post("/login", (request) => login.login(request));
+    post(
+      "/logout",
+      withSession(sessions, (request, session) => login.logout(request, session)),
+    );
+    auth = sessions;
+  }
+  const poll = longPoll(room, auth);
+  get("/", home(auth));
+  // Without the last slash, relative links would lead elsewhere.
+  get("/chatroom/:user", ({ params }) => redirect(308, `./${encodeURIComponent(params.user ?? "")}/`));
+  get(
+    "/chatroom/:user/",
+    withPage(auth, "../../", (...request) => roomPage(room, pages, ...request)),
+  );
+  post("/put_post/:user", putPost(room, auth, options.postRate));
+  get("/get_post/:user", sameSite(poll));
+  post("/get_post/:user", poll);
+  get(
+    "/who",
+    withSession(auth, (...request) => who(members.names, auth, ...request)),
+  );
+  get(
+    "/history/:user",
+    withMember(auth, (request) => history(room, request)),
+  );
+  post(
+    "/leave/:user",
+    withMember(auth, async (request, session) => {
+      await members.unload(session, parsePage(request.query()));
+      return noContent();
+    }),
+  );
+  get("/healthz", () => health(room));
+  if (options.metrics) get("/metrics", () => metrics.page(feed.waiting, members.names.length));
+  for (const { path, serve } of readStatic(fileURLToPath(STATIC))) {
+    // The pages are templates, which are of no use as they are.
+    if (!path.endsWith(".html")) get(`/${path}`, serve);
+  }
+  for (const { path, serve } of readStatic(fileURLToPath(CLIENT))) get(`/client/${path}`, serve);
+  return router;
 }
 
 /** Answers `GET /`. */
-export function home(auth: Auth): Handler {
+function home(auth: Auth): Handler {
   const toRoom = withPage(auth, "", (request, { name }) =>
     redirect(303, roomPath(name), auth.renew(request)),
   );
-  // Mounted at `/chat` and asked for without the last slash: relative links would lead outside.
+  // Mounted at `/chat` and requested without the last slash: relative links would lead elsewhere.
   return (request) => (request.base === "./" ? toRoom(request) : redirect(308, request.base));
 }
 
-/** Answers `GET /chatroom/:user`, without the last slash. */
-export function chatroomSlash(request: Request): HttpResponse {
-  return redirect(308, `./${encodeURIComponent(request.params.user ?? "")}/`);
+/** Answers `GET /chatroom/:user/`, and `?before=<id>` for the messages before that id. */
+function roomPage(room: Room, pages: Pages, request: Request, session: Session): HttpResponse {
+  const { feed, members } = room;
+  const { key, name } = session;
+  if (request.params.user !== name) return redirect(303, `../../${roomPath(name)}`);
+  const query = request.query();
+  const before = query?.get("before");
+  if (before !== undefined && !isId(before)) throw BAD_BEFORE;
+  // A link of another site leads here too, but it makes nobody present and moves no cursor.
+  if (!request.isHead && !request.isForeign()) {
+    members.touch(before === undefined ? room.open(session) : members.get(key, name));
+  }
+  const { events, more } = feed.readBefore(before ?? "now", PAGE_MESSAGES);
+  const view = {
+    user: name,
+    key: pageKey(),
+    names: members.names,
+    isStill: query?.get("still") !== undefined,
+    messages: events.map(({ event }) => event),
+    more,
+    ...(before !== undefined && { before }),
+    // On a page of older messages, the script continues after the last of them.
+    cursor: before === undefined ? feed.lastId : (events.at(-1)?.id ?? feed.lastPrunedId),
+  };
+  return html(200, pages.chatroom(request, view));
 }
 
 /** Answers `GET /who`. */
-export function who(
-  { members }: Room,
+function who(
+  names: readonly string[],
   auth: Auth,
   request: Request,
   session: Session | undefined,
 ): HttpResponse {
-  const { names } = members.presence;
   const headers = session ? auth.renew(request) : {};
   return json(200, { count: names.length, users: names.slice(0, MAX_LISTED_NAMES) }, headers);
 }
 
 /** Answers `GET /history/:user`: kept messages before an id, oldest first. */
-export function history({ feed }: Room, request: Request): HttpResponse {
+function history({ feed }: Room, request: Request): HttpResponse {
   const query = request.query();
   const before = query?.get("before") ?? "now";
   const limit = query?.get("limit") ?? `${DEFAULT_HISTORY}`;
@@ -62,15 +164,20 @@ export function history({ feed }: Room, request: Request): HttpResponse {
   return json(200, { messages: events.map(({ event }) => event), more });
 }
 
-/** Answers `POST /leave/:user`. */
-export async function unload({ members }: Room, request: Request, session: Session): Promise<HttpResponse> {
-  await members.unload(session, parsePage(request.query()));
-  return noContent();
-}
-
 /** Answers `GET /healthz`. */
-export function health(room: Room): HttpResponse {
+function health(room: Room): HttpResponse {
   if (room.draining) throw unavailable("draining", "The server is stopping.");
   if (!room.writable) throw unavailable("store_unavailable", "Messages cannot be kept now.");
   return text(200, "ok");
+}
+
+/** Returns a handler whose errors are those for the caller. */
+function withHttpErrors(handler: Handler): Handler {
+  return (request) => {
+    const result = handler(request);
+    if (!(result instanceof Promise)) return result;
+    return result.catch((error: unknown) => {
+      throw toHttpError(error);
+    });
+  };
 }

@@ -1,32 +1,29 @@
-/** Our own log-in: a session is a signed cookie, and a name that its owner has not lost since. */
-
+/** The chat's own log-in: a session is a signed cookie with a name, for as long as its owner does not lose the name. */
+import { randomBytes } from "node:crypto";
 import { setCookie, sign, unsign } from "../http/cookie.js";
 import type { Request } from "../http/request.js";
 import { HttpError } from "../http/response.js";
-import type { Session } from "../store/cluster.js";
-import { isStoreUnavailable } from "../store/store.js";
+import { FORM_ID_LENGTH, type Session } from "../store/cluster.js";
 import type { Auth } from "./auth.js";
-import { unavailable } from "./errors.js";
-import { makeFormKey, randomId, readFormKey } from "./form-key.js";
 import type { Members } from "./members.js";
 import type { Secrets } from "./options.js";
 import { type Name, nameKey } from "./text.js";
 
 const COOKIE = "holdline";
-/** How long a cookie is valid: thirty days. */
-const MAX_AGE_S = 30 * 24 * 3600;
-/** A cookie that is older is renewed on occasion: a day. */
-const RENEW_AGE_S = 24 * 3600;
-/** How many verified cookies are remembered. Forged ones are not, so strangers cannot fill this. */
+const DAY_MS = 24 * 3_600_000;
+const COOKIE_MAX_AGE_MS = 30 * DAY_MS;
+const COOKIE_RENEW_AGE_MS = DAY_MS;
+const FORM_MAX_AGE_MS = DAY_MS;
+/** How many verified cookies are remembered. Forged ones are not, so strangers cannot fill the memory. */
 const MAX_VERIFIED = 20_000;
-/** The longest cookie that is verified; the longest name makes one of less than 400 characters. */
+/** The longest cookie that is verified. The longest name makes a cookie of less than 400 characters. */
 const MAX_COOKIE_LENGTH = 512;
-/** How many cookies of our name are verified, in the order of the header: each costs a signature for each secret. */
+/** How many cookies of our name are verified, in the order of the header: each costs an HMAC for each secret. */
 const MAX_COOKIES_TRIED = 8;
+/** The longest form key that is verified. A valid one has 91 characters. */
+const MAX_FORM_KEY_LENGTH = 128;
 
-const NO_STORE = unavailable("store_unavailable", "Your session cannot be checked now. Try again soon.");
-
-/** What a cookie holds. */
+/** The content of a cookie. */
 interface SignedSession extends Session {
   /** When the cookie was signed, in milliseconds since the Unix epoch. */
   readonly signedAt: number;
@@ -35,87 +32,92 @@ interface SignedSession extends Session {
 export class Sessions implements Auth {
   readonly noSession = new HttpError(401, "no_session", "Log in first.");
   readonly loginPath = "login";
-  readonly #members: Members;
-  readonly #secrets: () => Secrets;
-  // A poll brings the same cookie as the one before it; an HMAC each time was a fifth of a poll's cost.
+  // A poll brings the same cookie as the one before it. An HMAC each time was a fifth of a poll's cost.
   readonly #verified = new Map<string, SignedSession>();
 
   /** @param secrets returns the secrets: the first one signs, all are valid */
-  constructor(members: Members, secrets: () => Secrets) {
-    this.#members = members;
-    this.#secrets = secrets;
-  }
+  constructor(
+    readonly members: Members,
+    readonly secrets: () => Secrets,
+  ) {}
 
   /**
-   * Makes a new session; it owns nothing yet.
-   * @param formKey the key of the form that was sent; one that is not ours counts for nothing
+   * Returns a new session, which owns no name yet. Its id starts with the id of its form, so if one form is sent twice, any
+   * process knows that.
+   * @param formKey the key of the form that was sent; an invalid one is ignored
    */
   create({ name, key }: Name, formKey = ""): Session {
-    const form = readFormKey(formKey, this.#secrets()) ?? randomId();
-    return { name, key, id: form + randomId(), since: Date.now() };
+    return { name, key, id: (this.#readFormKey(formKey) ?? randomId()) + randomId(), since: Date.now() };
   }
 
-  /** Returns the key for a log-in form. @param sent that of a form that is shown again, which stays if it is valid */
+  /** Returns the one-time key for a log-in form. @param sent the key of a form that is shown again; it stays if it is valid */
   formKey(sent = ""): string {
-    return readFormKey(sent, this.#secrets()) === undefined ? makeFormKey(this.#secrets()) : sent;
+    if (this.#readFormKey(sent) !== undefined) return sent;
+    return sign(`form ${Date.now()} ${randomId()}`, this.secrets()[0]);
   }
 
   authenticate(request: Request): Session | undefined | Promise<Session | undefined> {
     const session = this.#read(request);
     if (!session) return undefined;
-    if (request.isHead) return this.#members.mayOwn(session) ? session : undefined;
-    const owns = this.#members.owns(session);
+    const owns = request.isHead ? this.members.mayOwn(session) : this.members.owns(session);
     if (typeof owns === "boolean") return owns ? session : undefined;
-    return owns.then(
-      (owns) => (owns ? session : undefined),
-      (error: unknown) => {
-        throw isStoreUnavailable(error) ? NO_STORE : error;
-      },
-    );
+    return owns.then((owns) => (owns ? session : undefined));
   }
 
   /** Returns the `Set-Cookie` value for a session. */
   cookie({ name, id, since }: Session, request: Request): string {
-    const value = sign(JSON.stringify([name, id, since, Date.now()]), this.#secrets()[0]);
-    return setCookie(request.cookieName(COOKIE), value, { maxAge: MAX_AGE_S, secure: request.isSecure });
+    const value = sign(JSON.stringify([name, id, since, Date.now()]), this.secrets()[0]);
+    const options = { maxAge: COOKIE_MAX_AGE_MS / 1000, secure: request.isSecure };
+    return setCookie(request.cookieName(COOKIE), value, options);
   }
 
   // Only at the root: a cookie without a path belongs to the folder of the URL that set it, and the mount path is unknown.
   renew(request: Request): { readonly "Set-Cookie"?: string } {
     const signed = this.#read(request);
-    if (request.isHead || !signed || Date.now() - signed.signedAt < RENEW_AGE_S * 1000) return {};
+    if (request.isHead || !signed || Date.now() - signed.signedAt < COOKIE_RENEW_AGE_MS) return {};
     return { "Set-Cookie": this.cookie(signed, request) };
   }
 
   /** Returns the `Set-Cookie` value that removes the cookie. */
-  noCookie(request: Request): string {
+  removeCookie(request: Request): string {
     return setCookie(request.cookieName(COOKIE), "", { maxAge: 0, secure: request.isSecure });
   }
 
-  /** Returns the session of the first cookie that we signed and that is not too old. */
+  /** Returns the session of the first cookie that the chat signed, unless it is too old. */
   #read(request: Request): SignedSession | undefined {
     // A chat above this one on the same host may have a cookie of the same name.
-    const cookies = request.cookies(COOKIE).slice(0, MAX_COOKIES_TRIED);
-    for (const cookie of cookies) {
+    for (const cookie of request.cookies(COOKIE).slice(0, MAX_COOKIES_TRIED)) {
       const session = this.#verified.get(cookie) ?? this.#verify(cookie);
-      if (session) return Date.now() - session.signedAt > MAX_AGE_S * 1000 ? undefined : session;
+      if (session) return Date.now() - session.signedAt > COOKIE_MAX_AGE_MS ? undefined : session;
     }
     return undefined;
   }
 
   #verify(cookie: string): SignedSession | undefined {
-    const text = cookie.length <= MAX_COOKIE_LENGTH ? unsign(cookie, this.#secrets()) : undefined;
-    const session = text === undefined ? undefined : parse(text);
+    const text = cookie.length <= MAX_COOKIE_LENGTH ? unsign(cookie, this.secrets()) : undefined;
+    const session = text === undefined ? undefined : parseSession(text);
     if (!session) return undefined;
     if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear();
     // A copy: a slice would keep the whole header in memory.
     this.#verified.set(Buffer.from(cookie, "latin1").toString("latin1"), session);
     return session;
   }
+
+  /** Returns the id of a form, or undefined for an invalid or old key. A session cookie is no key, because it holds JSON. */
+  #readFormKey(key: string): string | undefined {
+    const text = key.length <= MAX_FORM_KEY_LENGTH ? unsign(key, this.secrets()) : undefined;
+    const [, made, id] = /^form (\d+) ([\w-]+)$/.exec(text ?? "") ?? [];
+    return Date.now() - Number(made) <= FORM_MAX_AGE_MS ? id : undefined;
+  }
 }
 
-/** Reads what we signed; another version may have signed something else. */
-function parse(text: string): SignedSession | undefined {
+/** Returns `FORM_ID_LENGTH` random characters: 96 bits in base64url. */
+export function randomId(): string {
+  return randomBytes((FORM_ID_LENGTH / 4) * 3).toString("base64url");
+}
+
+/** Parses a signed text. Another version of the chat may have signed something else. */
+function parseSession(text: string): SignedSession | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -1,0 +1,92 @@
+/**
+ * The cursors of plain polls, which bring no `since`. A caller that keeps cookies brings its cursor in one, and since it
+ * comes back, the answer that set it arrived. For other callers, the process remembers the cursor of the last answer.
+ */
+import { createHash } from "node:crypto";
+import { compareIds, type Id, isId } from "../feed/index.js";
+import { setCookie } from "../http/cookie.js";
+import type { Request } from "../http/request.js";
+import type { Session } from "../store/cluster.js";
+
+/** How often a text is sent again while the caller's cookie stays the same: three answers with the first one. */
+const MAX_REPEATS = 2;
+const COOKIE = "holdline-plain";
+/** How many characters of the hash identify a session; each is six bits. */
+const HASH_LENGTH = 12;
+
+/** Where the plain polls of one session are. */
+export class LegacyReader {
+  #repeated: Id | undefined;
+  #repeats = 0;
+
+  /**
+   * @param cursor the cursor of the last answer
+   * @param opened where the session opened the room; undefined if it did so on another process or before a restart
+   */
+  constructor(
+    readonly sessionId: string,
+    public cursor: Id,
+    readonly opened?: Id,
+  ) {}
+
+  /** Returns where the next poll starts. @param brought the cursor in the caller's cookie */
+  start(brought: Id | undefined): Id {
+    const start = later(brought ?? this.cursor, this.opened);
+    if (compareIds(start, this.cursor) >= 0) {
+      this.cursor = start;
+    } else if (start !== this.#repeated) {
+      this.#repeated = start;
+      this.#repeats = 0;
+    }
+    return start === this.#repeated && this.#repeats === MAX_REPEATS ? this.cursor : start;
+  }
+
+  /** Remembers that a text was sent. @param start where its poll started @param id the id of its message */
+  sent(start: Id, id: Id): void {
+    if (start === this.#repeated) this.#repeats++;
+    this.cursor = later(id, this.cursor);
+  }
+}
+
+/**
+ * The cookie with the cursor of a plain poll: `<session>.<cursor>`, without `Max-Age`. It is not signed, because a caller
+ * may read from any cursor. It has no path, so it belongs to the chat's root, or to `get_post/`.
+ */
+export class LegacyCookie {
+  /** The cursor that the caller brings for this session, if there is one that is not in the future. */
+  readonly cursor: Id | undefined;
+  readonly #prefix: string;
+  readonly #name: string;
+  readonly #isSecure: boolean;
+
+  constructor(request: Request, { id, key }: Session, lastId: Id) {
+    // With the name, because behind a host's log-in all sessions have one id.
+    const hash = createHash("sha256").update(`${id} ${key}`).digest("base64url");
+    this.#prefix = `${hash.slice(0, HASH_LENGTH)}.`;
+    this.#name = request.cookieName(COOKIE);
+    this.#isSecure = request.isSecure;
+    // The cookie of the last poll comes before that of the log-in, because its path is longer (RFC 6265, section 5.4).
+    this.cursor = request
+      .cookies(COOKIE)
+      .filter((value) => value.startsWith(this.#prefix))
+      // A copy: a slice would keep the whole header in memory.
+      .map((value) => Buffer.from(value, "latin1").toString("latin1", this.#prefix.length))
+      .filter(isId)
+      .find((cursor) => compareIds(cursor, lastId) <= 0);
+  }
+
+  /** Returns the `Set-Cookie` value for a cursor. */
+  set(cursor: Id): string {
+    return setCookie(this.#name, this.#prefix + cursor, { secure: this.#isSecure });
+  }
+}
+
+/** Returns the `Set-Cookie` value that removes the cookie of the chat's root. */
+export function removeLegacyCookie(request: Request): string {
+  return setCookie(request.cookieName(COOKIE), "", { maxAge: 0, secure: request.isSecure });
+}
+
+/** Returns the later one of two ids. */
+export function later(a: Id, b: Id = a): Id {
+  return compareIds(a, b) < 0 ? b : a;
+}
