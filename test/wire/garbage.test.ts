@@ -36,7 +36,7 @@ async function start(options: Omit<ServeOptions, "log"> = {}) {
   return { chat, port, ann, poll };
 }
 
-const LARGE = 16 * 1024 * 1024;
+const LARGE = 8 * 1024 * 1024;
 const GET = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
 const kinds = {
   garbage: "\0\0\0\0",
