@@ -1,3 +1,5 @@
+import { CHROMIUM, FIREFOX, isInstalled, MINIBROWSER, WEBKIT_DRIVER, XVFB } from "./test/browser/programs.js";
+
 const shared = {
   // Whole-server tests hold thousands of sockets; two at a time is what a small machine bears.
   maxWorkers: 2,
@@ -6,30 +8,45 @@ const shared = {
   hookTimeout: 60_000,
 };
 
+/** What depends on the browser's engine. The tests of other files run in Chromium only. */
+const FIREFOX_FILES = "test/browser/talk.test.ts";
+const WEBKIT_FILES = "test/browser/webkit.test.ts";
+const hasChromium = isInstalled("Chromium", [CHROMIUM]);
+const hasFirefox = isInstalled("Firefox", [FIREFOX]);
+const hasWebKit = isInstalled("WebKit", [WEBKIT_DRIVER, MINIBROWSER, XVFB]);
+
+/** What goes over the wire is the same whatever keeps the messages. */
+const WIRE_FILES =
+  "test/wire/{contract,delivery,ended,errors,http,impostors,keys,login-key,plain,plain-cookie,plain-foreign,presence,sessions}.test.ts";
+
 // A plain object: the tools are installed in test/, where this file cannot import them from.
 export default {
   test: {
     ...shared,
     projects: [
-      { test: { ...shared, name: "all", include: ["test/**/*.test.ts"] } },
-      // What goes over the wire is the same whatever keeps the messages.
       {
         test: {
           ...shared,
-          name: "wire on files",
-          include: [
-            "test/wire/{contract,delivery,ended,errors,http,impostors,keys,login-key,plain,plain-cookie,plain-foreign,presence,sessions}.test.ts",
-          ],
-          env: { STORE: "file" },
+          name: "all",
+          include: ["test/**/*.test.ts"],
+          exclude: ["**/node_modules/**", hasChromium ? WEBKIT_FILES : "test/browser/**"],
         },
       },
       {
         test: {
           ...shared,
+          name: "Firefox",
+          include: hasFirefox ? [FIREFOX_FILES] : [],
+          env: { BROWSER: "firefox" },
+        },
+      },
+      { test: { ...shared, name: "WebKit", include: hasWebKit ? [WEBKIT_FILES] : [] } },
+      { test: { ...shared, name: "wire on files", include: [WIRE_FILES], env: { STORE: "file" } } },
+      {
+        test: {
+          ...shared,
           name: "wire on Redis",
-          include: [
-            "test/wire/{contract,delivery,ended,errors,http,impostors,keys,login-key,plain,plain-cookie,plain-foreign,presence,sessions}.test.ts",
-          ],
+          include: [WIRE_FILES],
           env: { STORE: "redis" },
           globalSetup: "test/wire/redis-setup.ts",
         },

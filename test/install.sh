@@ -1,27 +1,33 @@
 #!/usr/bin/env bash
-# The tests need a C compiler, Chromium, nginx, Redis and w3m. This uses those that are there (CHROMIUM=/path/to/it, NGINX=…, REDIS=…), else
-# it installs those of Debian, if it may. With arguments: only those.
+# Installs from Debian what the tests need, unless it is there. Other places are told by CHROMIUM=/path/to/it, FIREFOX=, NGINX= and
+# REDIS=. With arguments: only those. Without the browsers, the tests with them are left out; the rest is needed.
 set -euo pipefail
 PATH=$PATH:/usr/sbin
-wanted=" ${*:-cc chromium nginx redis w3m} "
-missing=""
-# A program, where it is if that is told, its command, and Debian's packages with it.
+wanted=" ${*:-cc nginx redis chromium firefox webkit text} "
+needed=""
+browsers=""
+# Adds packages to a list if a command is not there: list, name, its path if that is told, command, packages.
 want() {
-  [[ "$wanted" != *" $1 "* ]] || [ -n "$2" ] || command -v "$3" >/dev/null || missing="$missing $4"
+  local -n list=$1
+  [[ "$wanted" != *" $2 "* ]] || [ -n "$3" ] || command -v "$4" >/dev/null || list="$list $5"
 }
-want cc "" cc "gcc libc6-dev"
-want chromium "${CHROMIUM:-}" chromium "chromium fonts-noto-cjk fonts-noto-color-emoji"
-want nginx "${NGINX:-}" nginx nginx-light
-want redis "${REDIS:-}" redis-server redis-server
-want w3m "" w3m w3m
-[ -n "$missing" ] || exit 0
+want needed cc "" cc "gcc libc6-dev"
+want needed nginx "${NGINX:-}" nginx nginx-light
+want needed redis "${REDIS:-}" redis-server redis-server
+want browsers chromium "${CHROMIUM:-}" chromium-headless-shell "chromium-headless-shell fonts-noto-cjk fonts-noto-color-emoji"
+want browsers firefox "${FIREFOX:-}" firefox-esr firefox-esr
+want browsers webkit "${WEBKIT_DRIVER:-}" WebKitWebDriver webkit2gtk-driver
+want browsers webkit "${XVFB:-}" Xvfb xvfb
+for text in w3m lynx links2 elinks; do want browsers text "" $text $text; done
+[ -n "$needed$browsers" ] || exit 0
 sudo=""
 [ "$(id -u)" = 0 ] || sudo="sudo -n"
 if command -v apt-get >/dev/null && { [ -z "$sudo" ] || $sudo true 2>/dev/null; }; then
   $sudo apt-get update -qq
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends \
-    $missing >/dev/null
+    $needed $browsers >/dev/null
 else
-  echo "Needed:$missing. Install them, or set CHROMIUM=, NGINX= and REDIS=/path/to/it." >&2
-  exit 1
+  [ -z "$browsers" ] || echo "Could not install:$browsers. The tests whose browser is missing are left out." >&2
+  [ -z "$needed" ] || echo "Needed:$needed. Install them, or set NGINX= and REDIS=/path/to/it." >&2
+  [ -z "$needed" ]
 fi

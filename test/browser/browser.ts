@@ -1,10 +1,13 @@
-/** A real Chromium for the tests of the pages; one per test file is enough. */
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+/** A real browser for the tests of the pages; one per test file is enough. */
+import { type Browser, type BrowserContext, chromium, firefox, type Page } from "playwright-core";
+import { CHROMIUM, FIREFOX } from "./programs.js";
 
-/** Starts a browser: `$CHROMIUM`, or Debian's. Close it in the end. */
+/** Starts the browser that `BROWSER` names, Chromium by default. Close it in the end. */
 export function openBrowser(): Promise<Browser> {
+  if (process.env.BROWSER === "firefox")
+    return firefox.launch({ channel: "moz-firefox", executablePath: FIREFOX, headless: true });
   return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath: CHROMIUM,
     args: [
       "--headless",
       "--no-sandbox",

@@ -46,7 +46,7 @@ test.each<NodeJS.Signals>(["SIGTERM", "SIGKILL"])(
       const said = (await texts(page)).filter((text) => text.endsWith(signal));
       expect(said).toEqual([`before ${signal}`, `during ${signal}`, `after ${signal}`]);
     }
-    expect(await ann.$$eval("#outbox > li", (items) => items.length)).toBe(0);
+    await ann.waitForSelector("#outbox > li", { state: "detached" });
     await Promise.all([ann, bob].map((page) => page.context().close()));
   },
 );

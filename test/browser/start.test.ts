@@ -55,7 +55,7 @@ describe("the script starts", () => {
       await connected(page);
       await say(page, "hello");
       await shows(page, "hello");
-      expect(await page.$$eval("#outbox > li", (items) => items.length)).toBe(0);
+      await page.waitForSelector("#outbox > li", { state: "detached" });
     },
   );
 
@@ -190,5 +190,5 @@ test("a message that could not be sent for a minute leaves when the poll is live
   await page.waitForSelector("#outbox .failed");
   await context.setOffline(false);
   await shows(page, "after a long time");
-  expect(await page.$$eval("#outbox > li", (items) => items.length)).toBe(0);
+  await page.waitForSelector("#outbox > li", { state: "detached" });
 });
