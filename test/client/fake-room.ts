@@ -1,5 +1,4 @@
 /** A room made of a fake `fetch`, and a consumer that records what it receives. */
-import { afterEach, beforeEach, vi } from "vitest";
 import {
   type Batch,
   type LongPollOptions,
@@ -7,22 +6,7 @@ import {
   type Message,
   type State,
 } from "../../src/client/index.js";
-
-/** Fake timers for each test, a jitter of one half, and a signal that ends what the test began. */
-export function fakeTime(): { readonly signal: () => AbortSignal; readonly abort: () => void } {
-  let stop = new AbortController();
-  beforeEach(() => {
-    vi.useFakeTimers();
-    vi.spyOn(Math, "random").mockReturnValue(0.5);
-    stop = new AbortController();
-  });
-  afterEach(() => {
-    stop.abort();
-    vi.restoreAllMocks();
-    vi.useRealTimers();
-  });
-  return { signal: () => stop.signal, abort: () => stop.abort() };
-}
+import { stopSignal } from "./fake-time.js";
 
 export interface Asked {
   readonly query: URLSearchParams;
@@ -43,8 +27,13 @@ export function refused(status: number, code: string, headers: Record<string, st
   return Response.json({ error: { code, message: `said: ${code}` } }, { status, headers });
 }
 
-/** Never replies; the poll ends when it is aborted. */
-export function never({ signal }: Asked): Promise<Response> {
+/** Replies after some time. */
+export function later(ms: number, answer: () => Response): Promise<Response> {
+  return new Promise((resolve) => setTimeout(() => resolve(answer()), ms));
+}
+
+/** Never replies; the request ends when it is aborted. */
+export function never({ signal }: { readonly signal: AbortSignal }): Promise<Response> {
   return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 }
 
@@ -53,22 +42,28 @@ export function holds(asked: Asked): Response | Promise<Response> {
   return asked.query.get("wait") === "0" ? reply("1-0") : never(asked);
 }
 
-/** Starts a poll of a room that gives these answers. */
+/** Starts a poll of a room that gives these answers. It ends with the test. */
 export function enter(answers: Answers, options: Partial<LongPollOptions> = {}) {
   const asked: Asked[] = [];
   const batches: Batch[] = [];
   const states: State[] = [];
+  /** The lengths of the pauses, in ms. */
+  const pauses: number[] = [];
   const fetch: typeof globalThis.fetch = async (url, init) => {
     if (!init?.signal) throw new Error("a poll without a signal");
     const one = { query: new URL(String(url)).searchParams, signal: init.signal };
     asked.push(one);
     return answers(one, asked.length);
   };
-  const onState = (state: State) => states.push(state);
-  const room = longPoll({ base: "http://chat.test/", user: "ann", fetch, onState, ...options });
+  const onState = (state: State) => {
+    states.push(state);
+    if (state.name === "waiting") pauses.push(state.until - Date.now());
+  };
+  const signal = stopSignal();
+  const room = longPoll({ base: "http://chat.test/", user: "ann", fetch, onState, signal, ...options });
   const done = (async () => {
     for await (const batch of room.batches) batches.push(batch);
   })();
   const texts = () => batches.flatMap((batch) => batch.messages.map((m) => m.text));
-  return { asked, batches, states, done, texts };
+  return { asked, batches, states, pauses, done, texts };
 }

@@ -68,29 +68,8 @@ test("two links in a line are separate links", () => {
 });
 
 test("the pieces, joined, are the text, and a link leads to http or https", () => {
-  const piece = fc.constantFrom(
-    "http://",
-    "https://",
-    "HtTp://",
-    "a.b",
-    "(",
-    ")",
-    ".",
-    " ",
-    "\n",
-    "中",
-    "<",
-    '"',
-    "'",
-    "’",
-    "»",
-    "؟",
-    "।",
-    "！",
-    "/",
-    "s",
-    "\u202E",
-  );
+  const pieces = "http:// https:// HtTp:// a.b ( ) . 中 < \" ' ’ » ؟ । ！ / s \u202E".split(" ");
+  const piece = fc.constantFrom(" ", "\n", ...pieces);
   const text = fc.oneof(
     fc.string({ unit: "binary" }),
     fc.array(piece).map((pieces) => pieces.join("")),

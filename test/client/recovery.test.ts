@@ -1,24 +1,22 @@
 /** Recovery of the poll and of pending messages after outages, sleep and bad proxies: fake timers and a fake fetch. */
 import { describe, expect, test, vi } from "vitest";
 import { longPoll, type State } from "../../src/client/index.js";
-import { type Answers, enter, fakeTime, holds, message, never, refused, reply } from "./fake-room.js";
+import { type Answers, enter, holds, later, message, never, refused, reply } from "./fake-room.js";
+import { fakeTime, pass, second, stopSignal } from "./fake-time.js";
 
-const second = 1000;
-const stop = fakeTime();
-const start = (answers: Answers, options = {}) => enter(answers, { signal: stop.signal(), ...options });
-const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+fakeTime();
 const html = (status: number) => new Response("<!doctype html><title>Blocked</title>", { status });
-const later = (ms: number, answer: () => Response) =>
-  new Promise<Response>((resolve) => setTimeout(() => resolve(answer()), ms));
 
-/** A room in which `server` answers polls and posts; `times` holds when the poll became live and when posts were kept. */
-function room(server: (kind: "poll" | "post", signal: AbortSignal) => Promise<Response> | undefined) {
+/** A room in which `server` answers polls and posts, or leaves them to a good one. */
+function room(
+  server: (kind: "poll" | "post", signal: AbortSignal) => Response | Promise<Response> | undefined,
+) {
   const events = new EventTarget();
-  const times: { live: number[]; posted: number[]; posts: number } = { live: [], posted: [], posts: 0 };
+  /** When the poll became live, and when posts were kept. */
+  const times: { live: number[]; posted: number[] } = { live: [], posted: [] };
   const fetch: typeof globalThis.fetch = async (url, init) => {
     const kind = String(url).includes("put_post") ? "post" : "poll";
     if (!init?.signal) throw new Error("a request without a signal");
-    if (kind === "post") times.posts++;
     const answer = server(kind, init.signal);
     if (answer) return answer;
     if (kind === "poll") return holds({ query: new URL(String(url)).searchParams, signal: init.signal });
@@ -26,57 +24,50 @@ function room(server: (kind: "poll" | "post", signal: AbortSignal) => Promise<Re
     return Response.json({ id: "1-0" });
   };
   const onState = ({ name }: State) => name === "live" && times.live.push(Date.now());
-  const { batches, send } = longPoll({
-    base: "http://chat.test/",
-    user: "ann",
-    fetch,
-    events,
-    onState,
-    signal: stop.signal(),
-  });
+  const options = { base: "http://chat.test/", user: "ann", fetch, events, onState, signal: stopSignal() };
+  const { batches, send } = longPoll(options);
   void (async () => {
     for await (const _ of batches);
   })();
-  return { events, times, send };
+  /** The time from the first live poll to the first kept post. */
+  const lag = () => (times.posted[0] ?? Number.POSITIVE_INFINITY) - (times.live[0] ?? 0);
+  return { times, send, lag };
 }
-const hang = (signal: AbortSignal) =>
-  new Promise<Response>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+const offline = () => Promise.reject(new TypeError("fetch failed"));
 
 describe("a pending message leaves within a second of the poll being live again", () => {
   test("after an outage that no event announces", async () => {
     vi.spyOn(Math, "random").mockReturnValue(1);
     let down = true;
-    const { times, send } = room(() => (down ? Promise.reject(new TypeError("fetch failed")) : undefined));
+    const { send, lag } = room(() => (down ? offline() : undefined));
     await pass(20 * second);
     const sent = send("hello");
     await pass(10 * second); // the poll tries at 31 s, the post would by itself at 35 s
     down = false;
     await pass(5 * second);
     expect(await sent).toBe("1-0");
-    expect((times.posted[0] ?? 0) - (times.live[0] ?? 0)).toBeLessThanOrEqual(second);
+    expect(lag()).toBeLessThanOrEqual(second);
   });
 
   test("after a 503 whose Retry-After was longer than the outage", async () => {
     let down = true;
-    const { times, send } = room((kind) =>
-      down
-        ? Promise.resolve(refused(503, "draining", kind === "post" ? { "retry-after": "20" } : {}))
-        : undefined,
+    const { send, lag } = room((kind) =>
+      down ? refused(503, "draining", kind === "post" ? { "retry-after": "20" } : {}) : undefined,
     );
     const sent = send("hello");
     await pass(second);
     down = false;
     await pass(5 * second);
     expect(await sent).toBe("1-0");
-    expect((times.posted[0] ?? 0) - (times.live[0] ?? 0)).toBeLessThanOrEqual(second);
+    expect(lag()).toBeLessThanOrEqual(second);
   });
 
   test("after a sleep that left its connection dead", async () => {
     let dead = false;
     let posts = 0;
-    const { times, send } = room((kind, signal) => {
-      if (kind === "poll") return dead ? hang(signal) : undefined;
-      return ++posts < 3 ? hang(signal) : undefined;
+    const { times, send, lag } = room((kind, signal) => {
+      if (kind === "poll") return dead ? never({ signal }) : undefined;
+      return ++posts < 3 ? never({ signal }) : undefined;
     });
     await pass(second);
     dead = true;
@@ -88,17 +79,16 @@ describe("a pending message leaves within a second of the poll being live again"
     times.live.length = 0;
     await pass(20 * second);
     expect(await sent).toBe("1-0");
-    expect((times.posted[0] ?? Infinity) - (times.live[0] ?? 0)).toBeLessThanOrEqual(second);
+    expect(lag()).toBeLessThanOrEqual(second);
   });
 });
 
 test("a post waits for the Retry-After of a 429, although the poll becomes live", async () => {
   let down = true;
+  let posts = 0;
   const { times, send } = room((kind) => {
-    if (kind === "poll") return down ? Promise.reject(new TypeError("fetch failed")) : undefined;
-    return times.posts === 1
-      ? Promise.resolve(refused(429, "slow_down", { "retry-after": "20" }))
-      : undefined;
+    if (kind === "poll") return down ? offline() : undefined;
+    return posts++ === 0 ? refused(429, "slow_down", { "retry-after": "20" }) : undefined;
   });
   const began = Date.now();
   const sent = send("hello");
@@ -122,21 +112,17 @@ describe("a proxy that ends held polls after 5 s", () => {
 
   test("does not make the pauses grow, since it answers the probes", async () => {
     vi.spyOn(Math, "random").mockReturnValue(1);
-    const pauses: number[] = [];
-    const onState = (state: State) => {
-      if (state.name === "waiting") pauses.push(state.until - Date.now());
-    };
     // Whatever the wait, so that it cannot be escaped by a shorter one.
-    start((asked) => (asked.query.get("wait") === "0" ? reply("1-0") : later(900, () => html(504))), {
-      onState,
-    });
+    const { pauses } = enter((asked) =>
+      asked.query.get("wait") === "0" ? reply("1-0") : later(900, () => html(504)),
+    );
     await pass(5 * second);
     expect(pauses.slice(0, 3)).toEqual([second, second, second]);
   });
 
   test("gets polls that it tolerates, and longer ones again once it does", async () => {
     let limit = 5;
-    const { asked, states } = start(proxy(() => limit));
+    const { asked, states } = enter(proxy(() => limit));
     await pass(60 * second);
     const failures = states.filter(({ name }) => name === "waiting").length;
     expect(failures).toBeLessThan(6);
@@ -151,7 +137,7 @@ describe("a proxy that ends held polls after 5 s", () => {
   });
 
   test("gets shorter polls too if it drops them silently", async () => {
-    const { asked, states } = start((poll) =>
+    const { asked, states } = enter((poll) =>
       Number(poll.query.get("wait")) > 10
         ? never(poll)
         : later(Number(poll.query.get("wait")) * second, () => reply("1-0")),
@@ -164,7 +150,7 @@ describe("a proxy that ends held polls after 5 s", () => {
 
 test.each([400, 401, 403, 405, 410, 413, 431, 451])("an HTML %d does not end the poll", async (status) => {
   let blocked = true;
-  const { states, texts } = start((poll) =>
+  const { states, texts } = enter((poll) =>
     blocked ? html(status) : poll.query.get("since") === "now" ? reply("2-0", [message("2-0")]) : holds(poll),
   );
   await pass(120 * second);
@@ -177,7 +163,7 @@ test.each([400, 401, 403, 405, 410, 413, 431, 451])("an HTML %d does not end the
 
 test.each([400, 401, 413])("an HTML %d does not end a send", async (status) => {
   let blocked = true;
-  const { send } = room(() => (blocked ? Promise.resolve(html(status)) : undefined));
+  const { send } = room(() => (blocked ? html(status) : undefined));
   const sent = send("hello");
   await pass(10 * second);
   blocked = false;
@@ -189,7 +175,7 @@ describe("after a wake-up", () => {
   test("six dead connections cost less than 20 s", async () => {
     let dead = 0;
     const events = new EventTarget();
-    const { asked, states } = start((poll) => (dead-- > 0 ? never(poll) : holds(poll)), { events });
+    const { asked, states } = enter((poll) => (dead-- > 0 ? never(poll) : holds(poll)), { events });
     await pass(5 * second);
     dead = 6;
     events.dispatchEvent(new Event("online"));
@@ -200,7 +186,7 @@ describe("after a wake-up", () => {
 
   test("and after a held poll that timed out, too", async () => {
     let dead = 7;
-    const { asked, states } = start((poll, n) => (n > 1 && dead-- > 0 ? never(poll) : holds(poll)));
+    const { asked, states } = enter((poll, n) => (n > 1 && dead-- > 0 ? never(poll) : holds(poll)));
     await pass(35 * second); // the held poll and its slack
     expect(asked.length).toBe(3);
     await pass(20 * second);
@@ -213,7 +199,7 @@ describe("after a wake-up", () => {
       poll.query.get("wait") === "0"
         ? Promise.race([later(4 * second, () => reply("1-0")), never(poll)])
         : never(poll);
-    const { states } = start(slow, { events });
+    const { states } = enter(slow, { events });
     await pass(5 * second);
     events.dispatchEvent(new Event("online"));
     await pass(0);

@@ -1,28 +1,12 @@
 /** Posts: fake timers and a fake fetch. */
 import { getEventListeners } from "node:events";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { longPoll, SendError } from "../../src/client/index.js";
-import { refused } from "./fake-room.js";
+import { never, refused } from "./fake-room.js";
+import { fakeTime, pass, second, stop, stopSignal } from "./fake-time.js";
 
-const second = 1000;
-let stop: AbortController;
-
-beforeEach(() => {
-  vi.useFakeTimers();
-  stop = new AbortController();
-});
-
-afterEach(() => {
-  stop.abort();
-  vi.restoreAllMocks();
-  vi.useRealTimers();
-});
-
-const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+fakeTime();
 const kept = (id = "1-0") => Response.json({ id });
-
-const hang = (signal: AbortSignal) =>
-  new Promise<Response>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 
 /** A room that gives these answers to posts, and records the posts. */
 function enter(answers: (n: number, signal: AbortSignal) => Response | Promise<Response>, more = {}) {
@@ -33,7 +17,7 @@ function enter(answers: (n: number, signal: AbortSignal) => Response | Promise<R
     posts.push({ url: String(url), init, key, text: new URLSearchParams(String(init.body)).get("message") });
     return answers(posts.length, init.signal);
   };
-  return { posts, room: longPoll({ base: "../../", user: "ann", fetch, signal: stop.signal, ...more }) };
+  return { posts, room: longPoll({ base: "../../", user: "ann", fetch, signal: stopSignal(), ...more }) };
 }
 
 /** The result of a send. A rejection is a value here, so that it is never unhandled. */
@@ -86,7 +70,6 @@ test.each(lost)("a post without a good reply is repeated with the same key: %s",
 test.each(lost)(
   "a post that always fails is repeated a few times, and then rejects: %s",
   async (_, answer) => {
-    vi.spyOn(Math, "random").mockReturnValue(0.5);
     const { posts, room } = enter(answer);
     const sent = outcome(room.send("hello"));
     await pass(60 * second);
@@ -108,7 +91,7 @@ test("a send waits for Retry-After, and rejects if that is beyond its limit", as
 });
 
 test("an attempt that hangs times out and is repeated", async () => {
-  const { posts, room } = enter((n, signal) => (n === 1 ? hang(signal) : kept()));
+  const { posts, room } = enter((n, signal) => (n === 1 ? never({ signal }) : kept()));
   const sent = room.send("hello");
   await pass(17 * second);
   expect(await sent).toBe("1-0");
@@ -182,10 +165,10 @@ test("a body too large for keepalive is sent without it", async () => {
 });
 
 test("a signal during the last attempt is the reason of the rejection", async () => {
-  const { room } = enter((_, signal) => hang(signal));
+  const { room } = enter((_, signal) => never({ signal }));
   const sent = outcome(room.send("hello", { limit: 0 }));
   await pass(second);
-  stop.abort(new Error("left"));
+  stop(new Error("left"));
   expect(await sent).toMatchObject({ message: "left" });
 });
 
@@ -193,14 +176,16 @@ test.each(["the room's signal", "its own signal"])(
   "%s ends a send with its reason, and nothing is left",
   async (which) => {
     const own = new AbortController();
-    const ending = which === "its own signal" ? own : stop;
+    const [signal, abort] = which.startsWith("its own")
+      ? [own.signal, (reason: Error) => own.abort(reason)]
+      : [stopSignal(), stop];
     const { posts, room } = enter(() => Promise.reject(new TypeError("offline")));
-    const sent = outcome(room.send("hello", ending === own ? { signal: own.signal } : {}));
+    const sent = outcome(room.send("hello", signal === own.signal ? { signal } : {}));
     await pass(5 * second);
     const before = posts.length;
-    ending.abort(new Error("left"));
+    abort(new Error("left"));
     expect(await sent).toMatchObject({ message: "left" });
-    expect([vi.getTimerCount(), getEventListeners(ending.signal, "abort")]).toEqual([0, []]);
+    expect([vi.getTimerCount(), getEventListeners(signal, "abort")]).toEqual([0, []]);
     await pass(60 * second);
     expect(posts.length).toBe(before);
   },

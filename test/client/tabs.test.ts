@@ -1,31 +1,37 @@
 /** One poll for all tabs: fake locks, a fake channel and a fake server, so that any order of events can be tested. */
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { message, refused, reply } from "./fake-room.js";
+import { fakeTime, pass } from "./fake-time.js";
 import { channelsOf, type Tab, World } from "./tabs-world.js";
 
 let world: World;
 let tabs: Tab[];
 
-beforeEach(() => {
-  vi.useFakeTimers();
+fakeTime();
+beforeEach(begin);
+afterEach(() => {
+  for (const tab of tabs) tab.poll.stop();
+});
+
+function begin(): void {
   world = new World();
   tabs = [];
   vi.stubGlobal("BroadcastChannel", channelsOf(world));
-});
+}
 
-afterEach(() => {
-  for (const tab of tabs) tab.poll.stop();
-  vi.unstubAllGlobals();
-  vi.useRealTimers();
-});
-
+/** Opens a tab. */
 async function open(...options: Parameters<World["open"]>): Promise<Tab> {
   const tab = world.open(...options);
   tabs.push(tab);
   await settle();
   return tab;
 }
-const settle = () => vi.advanceTimersByTimeAsync(0);
+const settle = () => pass(0);
+const say = (text: string) => {
+  world.say(text);
+  return settle();
+};
 const leaders = () => tabs.filter((tab) => tab.leads);
 
 describe("with several tabs", () => {
@@ -43,11 +49,9 @@ describe("with several tabs", () => {
 
   test("the next tab polls from its own cursor when the first closes", async () => {
     const [first, second, third] = [await open(), await open(), await open()];
-    world.say("a");
-    await settle();
+    await say("a");
     first.poll.stop();
-    world.say("b");
-    await settle();
+    await say("b");
     expect(second.leads).toBe(true);
     expect(second.texts).toEqual(["a", "b"]);
     expect(third.texts).toEqual(["a", "b"]);
@@ -57,8 +61,7 @@ describe("with several tabs", () => {
   test("a tab that was suspended catches up", async () => {
     const [first, second] = [await open(), await open()];
     second.poll.stop();
-    world.say("meanwhile");
-    await settle();
+    await say("meanwhile");
     second.poll.start();
     await settle();
     expect(second.texts).toEqual(["meanwhile"]);
@@ -70,13 +73,11 @@ describe("with several tabs", () => {
     const [, second] = [await open(), await open()];
     const channel = [...world.channels][1];
     if (channel) channel.deaf = true;
-    world.say("missed");
-    await settle();
+    await say("missed");
     expect(second.texts).toEqual([]);
     if (channel) channel.deaf = false;
     world.asked.length = 0;
-    world.say("heard");
-    await settle();
+    await say("heard");
     expect(second.texts).toEqual(["missed", "heard"]);
     // The leader's next poll, and the one request.
     expect(world.asked.map(({ since, wait }) => `${since} ${wait}`).sort()).toEqual(["0-0 0", "2-0 25"]);
@@ -85,8 +86,7 @@ describe("with several tabs", () => {
 
   test("a page that is older than the leader's cursor catches up", async () => {
     await open();
-    world.say("a");
-    await settle();
+    await say("a");
     const old = await open({ since: "0-0" });
     expect(old.texts).toEqual(["a"]);
   });
@@ -96,22 +96,19 @@ describe("with several tabs", () => {
     world.say("b");
     await open({ since: "0-0" });
     const fresh = await open();
-    world.say("c");
-    await settle();
+    await say("c");
     expect(fresh.texts).toEqual(["c"]);
   });
 
   test("a gap after another cursor is not reported in this tab", async () => {
     const [, second] = [await open(), await open()];
-    world.say("a");
-    await settle();
+    await say("a");
     for (const channel of world.channels) {
       const batch = { cursor: "9-0", present: 1, messages: [], gap: true };
       channel.onmessage?.({ data: { kind: "batch", from: "7-0", batch } });
     }
     await settle();
-    world.say("b");
-    await settle();
+    await say("b");
     expect(second.gaps).toBe(0);
     expect(second.texts).toEqual(["a", "b"]);
   });
@@ -134,8 +131,7 @@ describe("with several tabs", () => {
     expect(first.states.at(-1)).toBe("live");
     expect(second.states.at(-1)).toBe("live");
     world.refusal = () => refused(503, "draining");
-    world.say("a");
-    await settle();
+    await say("a");
     expect(first.states.at(-1)).toBe("waiting");
     expect(second.states.at(-1)).toBe("waiting");
   });
@@ -143,10 +139,9 @@ describe("with several tabs", () => {
   test("a final error stops all tabs", async () => {
     for (let n = 0; n < 5; n++) await open();
     world.refusal = () => refused(401, "no_session");
-    world.say("a");
-    await settle();
+    await say("a");
     const asked = world.asked.length;
-    await vi.advanceTimersByTimeAsync(60_000);
+    await pass(60_000);
     expect(tabs.map((tab) => tab.states.at(-1))).toEqual(Array.from({ length: 5 }, () => "no_session"));
     expect(world.asked.length).toBe(asked);
   });
@@ -156,11 +151,10 @@ describe("a visible tab", () => {
   test("polls once after a log-out, and continues when another tab has logged in", async () => {
     const tab = await open();
     world.refusal = () => refused(401, "no_session");
-    world.say("a");
-    await settle();
+    await say("a");
     const asked = world.asked.length;
     tab.poll.ping();
-    await vi.advanceTimersByTimeAsync(60_000);
+    await pass(60_000);
     expect(world.asked.length).toBe(asked + 1);
     expect(tab.states.at(-1)).toBe("no_session");
     world.refusal = undefined;
@@ -174,11 +168,10 @@ describe("a visible tab", () => {
   test.each(["not_you", "bad_request"])("stays stopped after %s", async (code) => {
     const tab = await open();
     world.refusal = () => refused(403, code);
-    world.say("a");
-    await settle();
+    await say("a");
     const asked = world.asked.length;
     tab.poll.ping();
-    await vi.advanceTimersByTimeAsync(60_000);
+    await pass(60_000);
     expect(world.asked.length).toBe(asked);
   });
 
@@ -188,8 +181,7 @@ describe("a visible tab", () => {
     second.poll.ping();
     await settle();
     expect(second.leads).toBe(true);
-    world.say("a");
-    await settle();
+    await say("a");
     expect(first.leads).toBe(false);
     expect(first.texts).toEqual(["a"]);
     expect(world.waiting).toBe(1);
@@ -203,9 +195,9 @@ describe("a visible tab", () => {
     const [channel] = world.channels;
     if (channel) channel.onmessage = null;
     second.poll.ping();
-    await vi.advanceTimersByTimeAsync(1999);
+    await pass(1999);
     expect(second.leads).toBe(false);
-    await vi.advanceTimersByTimeAsync(1);
+    await pass(1);
     expect(second.leads).toBe(true);
     expect(first.leads).toBe(false);
   });
@@ -213,7 +205,7 @@ describe("a visible tab", () => {
   test("leaves the lead to another visible tab", async () => {
     const [first, second] = [await open(), await open()];
     second.poll.ping();
-    await vi.advanceTimersByTimeAsync(10_000);
+    await pass(10_000);
     expect(first.leads).toBe(true);
     expect(second.leads).toBe(false);
   });
@@ -222,28 +214,18 @@ describe("a visible tab", () => {
     const [first, second] = [await open(), await open()];
     first.visible = second.visible = false;
     second.poll.ping();
-    await vi.advanceTimersByTimeAsync(10_000);
+    await pass(10_000);
     expect(first.leads).toBe(true);
   });
 });
 
-describe("in a browser without", () => {
-  test("locks, each tab polls for itself", async () => {
-    const [first, second] = [await open({ locks: undefined }), await open({ locks: undefined })];
-    world.say("a");
-    await settle();
-    expect([first.texts, second.texts]).toEqual([["a"], ["a"]]);
-    expect(world.waiting).toBe(2);
-  });
-
-  test("channels, each tab polls for itself", async () => {
-    vi.stubGlobal("BroadcastChannel", undefined);
-    const [first, second] = [await open(), await open()];
-    world.say("a");
-    await settle();
-    expect([first.texts, second.texts]).toEqual([["a"], ["a"]]);
-    expect(world.waiting).toBe(2);
-  });
+test.each(["locks", "channels"])("in a browser without %s, each tab polls for itself", async (what) => {
+  if (what === "channels") vi.stubGlobal("BroadcastChannel", undefined);
+  const options = what === "locks" ? { locks: undefined } : {};
+  const [first, second] = [await open(options), await open(options)];
+  await say("a");
+  expect([first.texts, second.texts]).toEqual([["a"], ["a"]]);
+  expect(world.waiting).toBe(2);
 });
 
 test("a stop leaves no poll, no timer and no listener", async () => {
@@ -263,4 +245,53 @@ test("a tab that takes over reports the gap of a server with another history", a
   first.poll.stop();
   await settle();
   expect(second.gaps).toBe(1);
+});
+
+/** One event, and the tab that it concerns. */
+const step = fc.record({
+  event: fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom("say", "settle") },
+    { weight: 1, arbitrary: fc.constant("open") },
+    { weight: 3, arbitrary: fc.constantFrom("close", "ping", "hide", "show", "deaf", "rest") },
+  ),
+  which: fc.nat(),
+});
+
+test("after any events, every open tab has received every message once and in order", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      begin();
+      const since = new Map<Tab, number>();
+      const add = () => since.set(world.open(), world.messages.length);
+      add();
+      for (const { event, which } of steps) {
+        const [tab] = [...since.keys()].slice(which % since.size);
+        const [channel] = [...world.channels].slice(which % world.channels.size);
+        if (event === "say") world.say(`${world.messages.length}`);
+        else if (event === "open") add();
+        else if (event === "settle") await settle();
+        else if (event === "ping") tab?.poll.ping();
+        else if (event === "deaf" && channel) channel.deaf = !channel.deaf;
+        else if ((event === "hide" || event === "show") && tab) tab.visible = event === "show";
+        else if (event === "rest") {
+          tab?.poll.stop();
+          tab?.poll.start();
+        } else if (event === "close" && tab && since.size > 1) {
+          tab.poll.stop();
+          since.delete(tab);
+        }
+      }
+      for (const channel of world.channels) channel.deaf = false;
+      // When all tabs receive again, one more message brings each tab up to date.
+      await pass(5000);
+      world.say("the last word");
+      await pass(5000);
+      const all = world.messages.map(({ text }) => text);
+      for (const [tab, from] of since) expect(tab.texts).toEqual(all.slice(from));
+      expect(world.waiting).toBe(1);
+      for (const tab of since.keys()) tab.poll.stop();
+      await settle();
+    }),
+    { numRuns: 200 },
+  );
 });

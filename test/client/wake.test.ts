@@ -1,31 +1,18 @@
 /** Wake-ups and the signal: fake timers and a fake fetch. */
 import { getEventListeners } from "node:events";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { longPoll } from "../../src/client/index.js";
 import { type Answers, enter, holds, message, refused, reply } from "./fake-room.js";
+import { fakeTime, pass, second, stop, stopSignal } from "./fake-time.js";
 
-const second = 1000;
 const names = ["online", "offline", "pageshow", "visibilitychange"];
-let stop: AbortController;
+fakeTime(1);
 let events: EventTarget;
-
 beforeEach(() => {
-  vi.useFakeTimers();
-  vi.setSystemTime(Date.UTC(2030, 0, 1));
-  vi.spyOn(Math, "random").mockReturnValue(1);
-  stop = new AbortController();
   events = new EventTarget();
 });
 
-afterEach(() => {
-  stop.abort();
-  vi.unstubAllGlobals();
-  vi.restoreAllMocks();
-  vi.useRealTimers();
-});
-
-const start = (answers: Answers, options = {}) => enter(answers, { signal: stop.signal, events, ...options });
-const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+const start = (answers: Answers, options = {}) => enter(answers, { events, ...options });
 const away: Answers = () => Promise.reject(new TypeError("fetch failed"));
 const listeners = () => names.flatMap((name) => getEventListeners(events, name));
 const shown = (persisted: boolean) => Object.assign(new Event("pageshow"), { persisted });
@@ -137,10 +124,10 @@ describe("the end of polling leaves no timer, no request and no listener", () =>
     const { asked, states, done } = start(answers);
     await pass(ms);
     expect(listeners().length).toBe(4);
-    stop.abort();
+    stop();
     await done;
     const before = asked.length;
-    expect([vi.getTimerCount(), listeners(), getEventListeners(stop.signal, "abort")]).toEqual([0, [], []]);
+    expect([vi.getTimerCount(), listeners(), getEventListeners(stopSignal(), "abort")]).toEqual([0, [], []]);
     expect(states.at(-1)).toMatchObject({ name: "stopped", reason: "aborted" });
     await pass(120 * second);
     expect(asked.length).toBe(before);
@@ -151,18 +138,18 @@ describe("the end of polling leaves no timer, no request and no listener", () =>
       base: "http://chat.test/",
       user: "ann",
       events,
-      signal: stop.signal,
+      signal: stopSignal(),
       fetch: async () => reply("1-0"),
     });
     await batches.next();
     expect(listeners().length).toBe(4);
-    stop.abort();
+    stop();
     expect([vi.getTimerCount(), listeners()]).toEqual([0, []]);
     expect(await batches.next()).toEqual({ done: true, value: undefined });
   });
 
   test("by the signal, before polling began", async () => {
-    stop.abort();
+    stop();
     const { asked, done } = start(holds);
     await done;
     expect([asked.length, vi.getTimerCount(), listeners()]).toEqual([0, 0, []]);

@@ -2,65 +2,59 @@
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { follow } from "../../src/client/index.js";
-import { type Answers, enter, fakeTime, holds, message, refused, reply } from "./fake-room.js";
+import { type Answers, enter, holds, message, refused, reply } from "./fake-room.js";
+import { fakeTime, pass, second, stopSignal } from "./fake-time.js";
 
-const second = 1000;
-const stop = fakeTime();
-const start = (answers: Answers, options = {}) => enter(answers, { signal: stop.signal(), ...options });
-const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+fakeTime();
 
 const html = (status: number) => new Response("<!doctype html><title>Log in</title>", { status });
 const good = { cursor: "1-0", present: 1, messages: [] };
+const body = (wrong: unknown) => () => Response.json(wrong);
 /** What each server answers, and the code that the client reports. */
 const wrong: [what: string, code: string, Answers][] = [
   ["no network", "unreachable", () => Promise.reject(new TypeError("fetch failed"))],
-  ["an empty 200", "bad_answer", () => new Response("")],
-  ["a login page", "bad_answer", () => html(200)],
-  ["a 404 page of a proxy", "bad_answer", () => html(404)],
-  ["a 500 page", "bad_answer", () => html(500)],
   ["a good body under a bad status", "bad_answer", () => Response.json(good, { status: 502 })],
-  ["a 503 without Retry-After", "draining", () => refused(503, "draining")],
   ["a 204", "bad_answer", () => new Response(null, { status: 204 })],
   ["a redirect", "bad_answer", () => new Response(null, { status: 303, headers: { location: "login" } })],
+  ["an empty 200", "bad_answer", () => new Response("")],
+  ["a log-in page", "bad_answer", () => html(200)],
+  ["a 404 page of a proxy", "bad_answer", () => html(404)],
+  ["a 500 page", "bad_answer", () => html(500)],
   ["half a JSON", "bad_answer", () => new Response('{"cursor":"1-0","present":1,"messages":[{"id"')],
-  ["null", "bad_answer", () => Response.json(null)],
-  ["a list", "bad_answer", () => Response.json([])],
-  ["no cursor", "bad_answer", () => Response.json({ present: 1, messages: [] })],
-  ["an empty cursor", "bad_answer", () => Response.json({ ...good, cursor: "" })],
-  ["a cursor that is a number", "bad_answer", () => Response.json({ ...good, cursor: 5 })],
-  ["no count", "bad_answer", () => Response.json({ ...good, present: "many" })],
-  ["messages that are no list", "bad_answer", () => Response.json({ ...good, messages: { length: 1 } })],
-  ["a message that is null", "bad_answer", () => Response.json({ ...good, messages: [null] })],
-  [
-    "a message without an id",
-    "bad_answer",
-    () => Response.json({ ...good, messages: [{ user: "a", text: "b", at: 1 }] }),
-  ],
-  [
-    "an id of another kind",
-    "bad_answer",
-    () => Response.json({ ...good, messages: [{ ...message("1-0"), id: "x" }] }),
-  ],
+  ["null", "bad_answer", body(null)],
+  ["a list", "bad_answer", body([])],
+  ["no cursor", "bad_answer", body({ present: 1, messages: [] })],
+  ["an empty cursor", "bad_answer", body({ ...good, cursor: "" })],
+  ["a cursor that is a number", "bad_answer", body({ ...good, cursor: 5 })],
+  ["no count", "bad_answer", body({ ...good, present: "many" })],
+  ["messages that are no list", "bad_answer", body({ ...good, messages: { length: 1 } })],
+  ["a message that is null", "bad_answer", body({ ...good, messages: [null] })],
+  ["a message without an id", "bad_answer", body({ ...good, messages: [{ user: "a", text: "b", at: 1 }] })],
+  ["an id of another kind", "bad_answer", body({ ...good, messages: [{ ...message("1-0"), id: "x" }] })],
   ["nothing new, at once", "not_held", () => reply("1-0")],
   ["nothing new, at once, under a new cursor", "not_held", (_, n) => reply(`${n}-0`)],
   ["the same message, at once", "not_held", () => reply("1-0", [message("1-0")])],
   ["the same gap, at once", "not_held", () => reply("1-0", [message("1-0")], { gap: true })],
   ["a new gap, at once", "not_held", (_, n) => reply(`${n}-0`, [message(`${n}-0`)], { gap: true })],
+  ["a 503 without Retry-After", "draining", () => refused(503, "draining")],
   ["a drain that never ends", "draining", () => reply("1-0", [], { retry: 0 })],
   ["a drain with a wrong retry", "draining", () => reply("1-0", [], { retry: -5 })],
   [
     "bad_cursor to all but 0",
     "bad_cursor",
-    ({ query }) => (query.get("since") === "0" ? reply("1-0", [message("1-0")]) : refused(400, "bad_cursor")),
+    ({ query }) => unless(query.get("since") === "0", 400, "bad_cursor"),
   ],
   [
     "room for a probe only",
     "too_many_waiters",
-    ({ query }) => (query.get("wait") === "0" ? reply("1-0") : refused(503, "too_many_waiters")),
+    ({ query }) => unless(query.get("wait") === "0", 503, "too_many_waiters"),
   ],
 ];
+const unless = (isGood: boolean, status: number, code: string) =>
+  isGood ? reply("1-0", [message("1-0")]) : refused(status, code);
+
 test.each(wrong)("the client polls at a low rate: %s", async (_, code, answers) => {
-  const usual = start(answers);
+  const usual = enter(answers);
   await pass(120 * second);
   // 0.5, 1, 2, 4, 8 and then 15 s; a probe may go before each.
   expect(usual.asked.length).toBeLessThan(30);
@@ -71,13 +65,13 @@ test.each(wrong)("the client polls at a low rate: %s", async (_, code, answers) 
   expect(usual.texts().length).toBe(new Set(usual.texts()).size);
 
   vi.spyOn(Math, "random").mockReturnValue(0);
-  const unlucky = start(answers);
+  const unlucky = enter(answers);
   await pass(10 * second);
   expect(unlucky.asked.length).toBeLessThan(90);
 });
 
 test("the client polls at most about ten times a second: a new message each time, at once", async () => {
-  const { asked, batches } = start((_, n) => reply(`${n}-0`, [message(`${n}-0`)]));
+  const { asked, batches } = enter((_, n) => reply(`${n}-0`, [message(`${n}-0`)]));
   await pass(10 * second);
   expect(asked.length).toBeLessThan(130);
   expect(batches.length).toBe(asked.length);
@@ -85,7 +79,7 @@ test("the client polls at most about ten times a second: a new message each time
 
 test("the client polls at a low rate: a feed that repeats the same events under the same cursor", async () => {
   const fetch = vi.fn(async () => Response.json({ cursor: "1-0", events: [1] }));
-  const batches = follow("http://feed.test/", { fetch, signal: stop.signal() });
+  const batches = follow("http://feed.test/", { fetch, signal: stopSignal() });
   void (async () => {
     for await (const _ of batches);
   })();
@@ -97,7 +91,7 @@ test("the client polls at a low rate: a feed that repeats the same events under 
 test("a message of an unknown kind is skipped, and the others are returned", async () => {
   const later = { ...message("2-0"), kind: "poke" };
   const batch = () => Response.json({ cursor: "3-0", present: 1, messages: [later, message("3-0")] });
-  const { batches, states, asked } = start((poll) =>
+  const { batches, states, asked } = enter((poll) =>
     poll.query.get("since") === "now" ? batch() : holds(poll),
   );
   await pass(0);
@@ -107,7 +101,7 @@ test("a message of an unknown kind is skipped, and the others are returned", asy
 });
 
 test("a reply with a kind that is not a text is malformed", async () => {
-  const { batches } = start(() => Response.json({ ...good, messages: [{ ...message("2-0"), kind: 5 }] }));
+  const { batches } = enter(() => Response.json({ ...good, messages: [{ ...message("2-0"), kind: 5 }] }));
   await pass(second);
   expect(batches).toEqual([]);
 });
@@ -126,7 +120,7 @@ test("the client polls at a low rate, whatever the JSON", async () => {
   await fc.assert(
     fc.asyncProperty(fc.oneof(answer, fc.jsonValue()), async (body) => {
       const ended = new AbortController();
-      const { asked, done } = start(() => Response.json(body), { signal: ended.signal });
+      const { asked, done } = enter(() => Response.json(body), { signal: ended.signal });
       await pass(60 * second);
       ended.abort();
       await done;
@@ -139,7 +133,7 @@ test("the client polls at a low rate, whatever the JSON", async () => {
 
 test("the client recovers when the server does", async () => {
   let wrong = true;
-  const { states, asked } = start((poll) => (wrong ? html(502) : holds(poll)));
+  const { states, asked } = enter((poll) => (wrong ? html(502) : holds(poll)));
   await pass(60 * second);
   wrong = false;
   await pass(30 * second);
