@@ -103,7 +103,12 @@ export class Pages {
       exit: { html: this.#hosted ? "" : exit(page.logOut) },
       refresh: { html: isStill ? "" : REFRESH },
       note: isStill ? page.still : page.renewing,
-      names: { html: names.slice(0, PAGE_NAMES).map(nameItem).join("\n") },
+      names: {
+        html: names
+          .slice(0, PAGE_NAMES)
+          .map((name) => nameItem(name, user, script))
+          .join("\n"),
+      },
       messages: { html: messages.map((message) => item(message, user, script)).join("\n") },
     });
   }
@@ -149,8 +154,10 @@ function item(message: Message, self: string, words: Strings["script"]): string 
   return `<li${own} data-id="${id}">${name} ${time}<p dir="auto">${linked(message)}</p></li>`;
 }
 
-function nameItem(name: string): string {
-  return `<li><bdi>${escapeHtml(name)}</bdi></li>`;
+/** Returns one name of the list of people; `client/people.ts` makes the same. */
+function nameItem(name: string, self: string, { you }: Strings["script"]): string {
+  const mark = name === self ? ` <span class="quiet">${you}</span>` : "";
+  return `<li><bdi>${escapeHtml(name)}</bdi>${mark}</li>`;
 }
 
 /** Pages show the same messages many times. */

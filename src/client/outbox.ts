@@ -9,6 +9,11 @@ import type { Log } from "./log.js";
 import { isObject, parseJson, randomId } from "./request.js";
 import { SendError, type Sender } from "./send.js";
 
+/** Errors after which the same message can be sent once the user has logged in again. */
+const SESSION_ERRORS = ["no_session", "not_you"];
+
+type Failure = Pick<SendError, "code" | "retryable">;
+
 /** One message on its way. */
 interface Entry {
   readonly key: string;
@@ -16,8 +21,16 @@ interface Entry {
   readonly li: HTMLLIElement;
   /** Its id, once it is kept. */
   id?: string;
-  /** Whether it has failed, and may succeed later. */
-  retryable?: boolean;
+  /** Why it was not sent. */
+  error?: Failure | undefined;
+}
+
+/** What a reload leaves of a message. */
+interface Saved {
+  readonly key: string;
+  readonly text: string;
+  /** The code of its final error. */
+  readonly code?: string;
 }
 
 /** Options of an `Outbox`. */
@@ -41,19 +54,22 @@ export class Outbox {
     this.#memory = `outbox ${location.pathname}`;
     // Messages that a reload has cut off are sent again with the same key, so they are kept once.
     const saved = parseJson(memory.get(this.#memory) ?? "");
-    for (const { key, text } of Array.isArray(saved) ? saved.filter(isSaved) : [])
-      this.#add(text, key, options.log.hasOwn(text));
+    for (const { key, text, code } of Array.isArray(saved) ? saved.filter(isSaved) : []) {
+      const entry = this.#add(text, key, options.log.hasOwn(text));
+      if (code === undefined) void this.#send(entry);
+      else this.#fail(entry, { code, retryable: false }, SESSION_ERRORS.includes(code) ? "not_sent" : code);
+    }
   }
 
   /** Sends a message. */
   post(text: string): void {
-    this.#add(text, randomId(), false);
+    void this.#send(this.#add(text, randomId(), false));
   }
 
   /** Sends again what failed for want of a connection, because the poll is live. */
   retry(): void {
     this.#options.sender.retry();
-    for (const entry of this.#entries) if (entry.retryable) void this.#send(entry);
+    for (const entry of this.#entries) if (entry.error?.retryable) void this.#send(entry);
   }
 
   /** Removes the entries that the poll has brought. */
@@ -70,26 +86,26 @@ export class Outbox {
     }
   }
 
-  #add(text: string, key: string, hidden: boolean): void {
+  #add(text: string, key: string, hidden: boolean): Entry {
     const li = make("li", "");
     li.hidden = hidden;
-    const entry = { key, text, li };
+    const entry: Entry = { key, text, li };
     this.#entries.add(entry);
     this.#list.append(li);
     this.#save();
-    void this.#send(entry);
+    return entry;
   }
 
   async #send(entry: Entry): Promise<void> {
     const { words, log, sender } = this.#options;
-    entry.retryable = false;
+    entry.error = undefined;
     entry.li.className = "own pending";
     const sending = make("span", "quiet", words.sending);
     fill(entry.li, sending, paragraph(entry.text));
     try {
       entry.id = await sender.send(entry.text, { key: entry.key });
     } catch (error) {
-      this.#showError(entry, error);
+      this.#fail(entry, error instanceof SendError ? error : { code: "internal", retryable: false });
       return;
     }
     if (log.has(entry.id)) {
@@ -102,10 +118,14 @@ export class Outbox {
     this.#save();
   }
 
-  #showError(entry: Entry, error: unknown): void {
+  /** Shows why a message was not sent, and what can be done. @param text the key of the words, if not the code */
+  #fail(entry: Entry, error: Failure, text = error.code): void {
     const { words, focus } = this.#options;
-    const { code, retryable } = error instanceof SendError ? error : { code: "internal", retryable: false };
-    entry.retryable = retryable;
+    entry.error = error;
+    this.#save();
+    const isSessionError = SESSION_ERRORS.includes(error.code);
+    // The class hides the button until the poll is live.
+    if (isSessionError && text === error.code) document.body.classList.add("stopped");
     const button = (className: string, label: string, act: () => void) => {
       const made = make("button", className, label);
       made.addEventListener("click", () => {
@@ -114,13 +134,15 @@ export class Outbox {
       });
       return made;
     };
-    const again = button("", words.again, () => void this.#send(entry));
+    const again = button("again", words.again, () => void this.#send(entry));
     const drop = button("quiet", words.drop, () => this.#remove(entry));
-    const reason = make("p", "reason", words.errors[code] ?? words.errors.unreachable ?? code);
+    const reason = make("p", "reason", words.errors[text] ?? words.errors.unreachable ?? text);
     reason.setAttribute("role", "alert"); // Firefox has the property `role` from version 119 on
     entry.li.hidden = false;
     entry.li.className = "own failed";
-    fill(entry.li, paragraph(entry.text), reason, again, " ", drop);
+    fill(entry.li, paragraph(entry.text), reason);
+    if (error.retryable || isSessionError) entry.li.append(again, " ");
+    entry.li.append(drop);
   }
 
   #remove(entry: Entry): void {
@@ -131,12 +153,27 @@ export class Outbox {
 
   #save(): void {
     const left = [...this.#entries].filter(({ id }) => id === undefined);
-    const saved = left.map(({ key, text }) => ({ key, text }));
+    const saved = left.map(({ key, text, error }) => ({
+      key,
+      text,
+      ...(error && !error.retryable && { code: error.code }),
+    }));
     memory.set(this.#memory, saved.length > 0 ? JSON.stringify(saved) : "");
+    // Only while it is needed: a page with this listener is not kept in Firefox's back/forward cache.
+    if (saved.length > 0) addEventListener("beforeunload", warn);
+    else removeEventListener("beforeunload", warn);
   }
 }
 
+/** Makes the browser ask before it closes the page. */
+function warn(event: BeforeUnloadEvent): void {
+  event.preventDefault();
+  event.returnValue = true; // for Chrome before version 119
+}
+
 /** Whether this is a stored message. It is not if the storage is corrupt or of another version of this page. */
-function isSaved(value: unknown): value is { readonly key: string; readonly text: string } {
-  return isObject<Entry>(value) && typeof value.key === "string" && typeof value.text === "string";
+function isSaved(value: unknown): value is Saved {
+  if (!isObject<Saved>(value)) return false;
+  const { key, text, code = "" } = value;
+  return [key, text, code].every((field) => typeof field === "string");
 }

@@ -2,6 +2,7 @@
 import type { Batch } from "./chat.js";
 import { Composer } from "./composer.js";
 import { byId, type Words } from "./dom.js";
+import { makeInvite } from "./invite.js";
 import { Log } from "./log.js";
 import { Outbox } from "./outbox.js";
 import { People } from "./people.js";
@@ -26,6 +27,9 @@ const composer: Composer = new Composer(words, (text) => {
 });
 const outbox = new Outbox({ user, words, log, sender: new Sender(room), focus: () => composer.focus() });
 
+const invite = makeInvite(words, BASE);
+if (!document.querySelector("#messages p[dir]")) byId("scroller", HTMLElement).append(invite);
+
 let unread = 0;
 
 function show({ messages, present, gap }: Batch): void {
@@ -35,6 +39,7 @@ function show({ messages, present, gap }: Batch): void {
     present,
     fresh.some(({ kind }) => kind !== undefined),
   );
+  if (fresh.some(({ kind }) => kind === undefined)) invite.remove();
   if (!document.hidden) return;
   unread += fresh.filter((message) => message.user !== user && message.kind === undefined).length;
   document.title = unread > 0 ? `(${unread}) ${TITLE}` : TITLE;
@@ -49,6 +54,8 @@ const poll = new SharedPoll({
   onBatch: show,
   onState: (state) => {
     status.show(state);
+    // Without a poll there is no session, as far as is known: nothing can be sent again.
+    document.body.classList.toggle("stopped", state.name === "stopped");
     if (state.name === "live") outbox.retry();
   },
 });

@@ -65,7 +65,10 @@ export class People {
     if (!Array.isArray(users) || typeof count !== "number") return;
     this.#showCount(count);
     const names = users.filter((name) => typeof name === "string").slice(0, MAX_LISTED);
-    const items = names.map((name) => make("li", "", make("bdi", "", name)));
+    const items = names.map((name) => {
+      const mark = name === this.#room.user ? [" ", make("span", "quiet", this.#words.you)] : [];
+      return make("li", "", make("bdi", "", name), ...mark);
+    });
     const rest = count - names.length;
     if (rest > 0) items.push(make("li", "quiet", this.#words.more.replace("{n}", String(rest))));
     const list = this.#details.querySelector("ul");

@@ -34,7 +34,9 @@ export class Status {
     const words = this.#words;
     if (state.name === "waiting") return this.#trouble(state.code);
     if (state.name !== "stopped") return [words[state.name]];
-    return state.reason === "aborted" ? [] : [words[state.reason], " ", this.#remedy(state.reason)];
+    if (state.reason === "aborted") return [];
+    const text = state.reason === "not_you" ? this.#otherName() : words[state.reason];
+    return [text, " ", this.#remedy(state.reason)];
   }
 
   #trouble(code: string): (Node | string)[] {
@@ -44,6 +46,22 @@ export class Status {
     // A firewall or the log-in page of a Wi-Fi shows itself when the page is loaded again.
     if (code === "bad_answer") return [lost, " ", this.#remedy("refused")];
     return [(code === "too_many_waiters" ? errors[code] : undefined) ?? lost];
+  }
+
+  /** Says that this browser is logged in under another name, and under which one as soon as that is known. */
+  #otherName(): Node {
+    const { errors, not_you } = this.#words;
+    const text = make("span", "", errors.not_you ?? "");
+    // The chat's root redirects to the user's room. HEAD changes nothing.
+    void fetch(this.#base, { method: "HEAD" }).then(
+      ({ url }) => {
+        const [, name] = /\/chatroom\/([^/]+)\/$/.exec(url) ?? [];
+        const [before = "", after = ""] = not_you.split("{name}");
+        if (name) fill(text, before, make("bdi", "", decodeURIComponent(name)), after);
+      },
+      () => {},
+    );
+    return text;
   }
 
   #remedy(reason: StopReason): Node {

@@ -52,7 +52,7 @@ test("a person logs in, reads, writes, refreshes the page and logs out", async (
   expect(y).toBeGreaterThan(200);
   expect(y).toBeLessThan(page.viewportSize()?.height ?? 0);
   await page.click("summary");
-  expect(await page.locator("#people li").allTextContents()).toEqual(["Ann"]);
+  expect(await page.locator("#people li").allTextContents()).toEqual(["Ann (you)"]);
   await page.click("text=Log out");
   await page.waitForURL("**/login");
 });
