@@ -1,8 +1,9 @@
 /** Logging in and out. */
+import { setCookie } from "../http/cookie.js";
 import type { Fields } from "../http/form.js";
 import { clientSubnet, RateLimiter } from "../http/rate-limit.js";
 import type { Request } from "../http/request.js";
-import { HttpError, type HttpResponse, html, redirect } from "../http/response.js";
+import { type HeaderMap, HttpError, type HttpResponse, html, redirect } from "../http/response.js";
 import type { Session } from "../store/cluster.js";
 import { limitRate, roomPath, toHttpError, unavailable } from "./errors.js";
 import { LegacyCookie, removeLegacyCookie } from "./legacy.js";
@@ -11,6 +12,14 @@ import type { Room } from "./room.js";
 import type { Sessions } from "./sessions.js";
 import { MAX_RAW_NAME_LENGTH, parseName } from "./text.js";
 
+/** Shows that the browser keeps cookies: without one, a log-in would lead back to the form without a word. */
+const CHECK_COOKIE = "holdline-check";
+
+const NO_COOKIES = new HttpError(
+  403,
+  "cookies_blocked",
+  "Your browser blocks cookies. Logging in needs one.",
+);
 const NAME_TAKEN = new HttpError(409, "name_taken", "That name is taken.");
 const NAMES_FULL = unavailable("too_many_waiters", "Too many people are here. Try again soon.", 30);
 
@@ -29,7 +38,8 @@ export class Login {
 
   /** Answers `GET /login`. */
   form(request: Request, session: Session | undefined): HttpResponse {
-    return html(200, this.pages.login(request, this.sessions.formKey(), session?.name));
+    const page = this.pages.login(request, this.sessions.formKey(), session?.name);
+    return html(200, page, checkCookie(request));
   }
 
   /** Answers `POST /login`. A browser gets the form again with the reason, what was typed, and the same key. */
@@ -50,7 +60,7 @@ export class Login {
       const typed = { name: (form?.get("name") ?? "").slice(0, MAX_RAW_NAME_LENGTH), code: error.code };
       const session = await this.sessions.authenticate(request);
       const page = this.pages.login(request, this.sessions.formKey(form?.get("key")), session?.name, typed);
-      return html(error.status, page, error.headers);
+      return html(error.status, page, { ...error.headers, ...checkCookie(request) });
     }
   }
 
@@ -64,6 +74,9 @@ export class Login {
   async #claim(request: Request, form: Fields): Promise<Session> {
     const name = parseName(form.get("name") ?? "");
     if ("rule" in name) throw new HttpError(422, "bad_name", name.rule);
+    // Only our form has a key, and it came with the check cookie.
+    const isForm = request.prefersHtml() && form.get("key") !== undefined;
+    if (isForm && request.cookies(CHECK_COOKIE).length === 0) throw NO_COOKIES;
     const { members } = this.room;
     const before = await this.sessions.authenticate(request);
     // A log-in under one's own name gets a new session, so a cookie that somebody planted becomes invalid.
@@ -77,4 +90,10 @@ export class Login {
     if (former && former.key !== claimed.key) await members.logout(former);
     return claimed;
   }
+}
+
+/** Returns the header that sets the check cookie until the browser is closed, if it is not set. */
+function checkCookie(request: Request): HeaderMap {
+  if (request.isHead || request.cookies(CHECK_COOKIE).length > 0) return {};
+  return { "Set-Cookie": setCookie(request.cookieName(CHECK_COOKIE), "1", { secure: request.isSecure }) };
 }

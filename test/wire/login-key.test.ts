@@ -123,6 +123,27 @@ describe("a log-in form submitted twice", () => {
   });
 });
 
+describe("the form of a browser", () => {
+  test("that comes back without the cookie of its page is 403, with the form again and the reason", async () => {
+    const { url, chat } = await start();
+    const page = await ask(`${url}/login`);
+    expect(page.headers["set-cookie"]).toEqual(["holdline-check=1; HttpOnly; SameSite=Lax"]);
+    const refused = await submit(url, "ann", keyOf(page.body), HTML);
+    expect([refused.status, keyOf(refused.body)]).toEqual([403, keyOf(page.body)]);
+    expect(refused.body).toContain("Your browser blocks cookies.");
+    expect(refused.headers["set-cookie"]).toEqual(page.headers["set-cookie"]);
+    expect(chat.present).toEqual([]);
+    const headers = { ...HTML, Cookie: "holdline-check=1" };
+    expect((await ask(`${url}/login`, { headers })).headers["set-cookie"]).toBeUndefined();
+    expect((await submit(url, "ann", keyOf(page.body), headers)).status).toBe(303);
+  });
+
+  test("needs no cookie without a key", async () => {
+    const { url } = await start();
+    expect((await login(url, "ann", HTML)).status).toBe(303);
+  });
+});
+
 describe("a form key", () => {
   test("of another form gets 409", async () => {
     const { url } = await start();
