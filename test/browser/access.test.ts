@@ -1,4 +1,4 @@
-/** For everybody: no violation that axe-core can find, in light and dark; everything by keyboard; the focus is seen. */
+/** Accessibility: axe-core finds no violation, the keyboard can do everything, and the focus is always visible. */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type axe from "axe-core";
@@ -9,7 +9,7 @@ import { type Server, startServer } from "../wire/server.js";
 import { connected, join, openBrowser, say, shows } from "./browser.js";
 
 let server: Server;
-/** A room with no links in it, which would all be on the way of the Tab key. */
+/** A room without links in messages, which would be stops of the Tab key. */
 let plain: Server;
 let browser: Browser;
 let ben: Person;
@@ -30,7 +30,7 @@ afterAll(async () => {
   await Promise.all([server.stop(), plain.stop()]);
 });
 
-/** What axe finds wrong, in words. */
+/** The violations that axe finds. */
 async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axeSource);
   const found = await page.evaluate(() => {
@@ -54,7 +54,7 @@ describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
     await page.context().close();
   });
 
-  test("the room has no violation: with all that can be in it, and with the connection lost", async () => {
+  test("the room has no violation with all its parts, and with a lost connection", async () => {
     const context = await browser.newContext({ colorScheme, viewport: { width: 390, height: 700 } });
     const page = await context.newPage();
     await page.goto(`${server.url}/login`);
@@ -82,7 +82,7 @@ describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
   });
 });
 
-test("the conversation is a live region, and the connection's state is told", async () => {
+test("the conversation is a live region, and the connection has a status", async () => {
   const page = await join(browser, server.url, "Ann, listening");
   expect(await page.getByRole("log").getAttribute("aria-label")).toBe("Conversation");
   expect(await page.getByRole("status").textContent()).toBe("Connected");
@@ -91,7 +91,7 @@ test("the conversation is a live region, and the connection's state is told", as
   await page.context().close();
 });
 
-/** Where the focus is, and whether it can be seen. */
+/** The focused element, and whether its focus is visible. */
 const focused = (page: Page) =>
   page.evaluate(() => {
     const element = document.activeElement;
@@ -100,7 +100,7 @@ const focused = (page: Page) =>
     return { what: element?.id || element?.textContent?.trim() || element?.nodeName, seen };
   });
 
-test("a person with a keyboard logs in, reads, writes, looks who is here, and goes; always seeing the focus", async () => {
+test("a person with a keyboard logs in, reads, writes, opens the list of people and logs out, with a visible focus", async () => {
   const page = await (await browser.newContext()).newPage();
   await page.goto(`${plain.url}/login`);
   expect(await focused(page)).toEqual({ what: "name", seen: true });
@@ -138,7 +138,7 @@ test("a person with a keyboard logs in, reads, writes, looks who is here, and go
   await page.context().close();
 });
 
-test("with the keyboard one scrolls back, and a button leads to what is new", async () => {
+test("a person with a keyboard scrolls back, and a button leads to new messages", async () => {
   const page = await join(browser, plain.url, "Ann, scrolling");
   for (let n = 0; n < 60; n++) await cat.post(`line ${n}`);
   await shows(page, "line 59");
@@ -155,7 +155,7 @@ test("with the keyboard one scrolls back, and a button leads to what is new", as
   await page.context().close();
 });
 
-test("a room at 320 px is not wider than that, in either language", async () => {
+test("a room fits a screen of 320 px in both languages", async () => {
   for (const locale of ["en", "zh-CN"]) {
     const context = await browser.newContext({ viewport: { width: 320, height: 480 }, locale });
     const page = await context.newPage();

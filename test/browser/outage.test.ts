@@ -1,4 +1,4 @@
-/** What becomes of the page when the server, the network or the page itself is away for a while. */
+/** The page while the server, the network or the page itself is away. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join as path } from "node:path";
@@ -26,7 +26,7 @@ const status = (page: Page) => page.textContent("#status");
 const lost = (page: Page) => page.waitForSelector("#status.waiting", { state: "attached" });
 
 test.each<NodeJS.Signals>(["SIGTERM", "SIGKILL"])(
-  "after %s, every page says so, comes back by itself, and shows once what was said meanwhile",
+  "after %s of the server, every page says so, reconnects, and shows each message of the meantime once",
   async (signal) => {
     const ann = await join(browser, server.url, `Ann ${signal}`);
     const bob = await join(browser, server.url, `Bob ${signal}`);
@@ -69,7 +69,7 @@ test("a page that is offline says so, and catches up when it is back", async () 
   await ann.context().close();
 });
 
-test("a page that one comes back to is live again", async () => {
+test("a page is live again after a step back in the history", async () => {
   const ann = await join(browser, server.url, "Ann elsewhere");
   const cat = await Person.login(server.url, "Dan");
   await ann.goto(`${server.url}/healthz`);
@@ -82,9 +82,9 @@ test("a page that one comes back to is live again", async () => {
   await ann.context().close();
 });
 
-// Chromium keeps no page in its back/forward cache that has read a no-store answer, as ours do. Other browsers may,
-// so the events that a page sees there are played.
-test("a page out of the back/forward cache polls again, from where it was", async () => {
+// Chromium keeps no page in its back/forward cache that read a no-store reply. Other browsers may, so the test
+// dispatches the events of that cache.
+test("a page from the back/forward cache polls again from its cursor", async () => {
   const ann = await join(browser, server.url, "Ann, frozen");
   const cat = await Person.login(server.url, "Eve");
   const left = ann.waitForRequest("**/leave/**");

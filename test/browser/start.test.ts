@@ -10,7 +10,7 @@ let browser: Browser;
 let context: BrowserContext;
 let page: Page;
 let count = 0;
-/** A name of this test's own. */
+/** The name of this test alone. */
 let name: string;
 
 beforeAll(async () => {
@@ -131,7 +131,7 @@ describe("if the script fails to start, the page says so and refreshes itself", 
     ben.close();
   });
 
-  test("it starts, and a later error changes nothing", async () => {
+  test("but a later error changes nothing", async () => {
     await enter(page, server.url, name);
     await connected(page);
     await page.evaluate(() => {
@@ -172,11 +172,11 @@ test("a pending message leaves when the network is back, without a wait", async 
   await context.setOffline(true);
   await page.waitForSelector("#status.waiting", { state: "attached" });
   await say(page, "from the tunnel");
-  // Long pauses of the poll and of the post have begun.
+  // The poll and the post are in long pauses now.
   for (let second = 0; second < 25; second++) await page.clock.runFor(1000);
   expect(await page.textContent("#outbox .pending > p")).toBe("from the tunnel");
   await context.setOffline(false);
-  // The page's clock stands still: only the events of the page can make the message leave.
+  // The page's clock is stopped, so only an event of the page can send the message.
   await shows(page, "from the tunnel");
 });
 

@@ -1,4 +1,4 @@
-/** Many tabs, one poll: in a real browser, with its own locks, channels and deaths. */
+/** One poll for many tabs, with the locks and channels of a real browser, and with crashes. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Running, startChat, until } from "../wire/chat.js";
@@ -16,7 +16,7 @@ afterAll(async () => {
   await running.close();
 });
 
-/** A browser of this person with so many tabs. The first one polls, as long as it is there. */
+/** Opens a browser of a person with `count` tabs. The first one polls while it is open. */
 async function tabs(name: string, count: number): Promise<Page[]> {
   const first = await join(browser, running.url, name);
   const all = [first];
@@ -24,7 +24,7 @@ async function tabs(name: string, count: number): Promise<Page[]> {
   return all;
 }
 
-test("of ten tabs in two browsers, one is killed in the middle, and the others show the same 300 in order", async () => {
+test("nine of ten tabs in two browsers show the same 300 messages in order when one is closed in between", async () => {
   const [ann, ben] = await Promise.all([tabs("Ann", 5), tabs("Ben", 5)]);
   await until(() => running.chat.waiting === 2);
   const cat = await Person.login(running.url, "Cat");
@@ -34,7 +34,7 @@ test("of ten tabs in two browsers, one is killed in the middle, and the others s
   const written = writers.map(async (page, writer) => {
     for (let n = 0; n < 30; n++) await say(page, `${writer} ${n}`);
   });
-  // Somewhere in the middle, Ann's tab that polls is gone.
+  // Ann's tab that polls is closed while messages arrive.
   await Promise.all(writers.map((page, writer) => shows(page, `${writer} 10`)));
   const [killed, ...rest] = ann;
   await killed?.close();
@@ -58,7 +58,7 @@ test("a tab that crashes while it polls is followed by another", async () => {
   if (!crashing || !heir) throw new Error("no tabs");
   await until(() => running.chat.waiting === 1);
   const devtools = await crashing.context().newCDPSession(crashing);
-  // The answer never comes: who should give it is dead.
+  // A crashed page sends no reply.
   devtools.send("Page.crash").catch(() => undefined);
   await crashing.waitForEvent("crash");
   const eve = await Person.login(running.url, "Eve");
@@ -69,7 +69,7 @@ test("a tab that crashes while it polls is followed by another", async () => {
   await heir.context().close();
 });
 
-test("a person with many tabs comes and goes once", async () => {
+test("a person with many tabs joins and leaves once", async () => {
   const hal = await join(browser, running.url, "Hal");
   const [first, ...others] = await tabs("Fay", 3);
   await first?.reload();
@@ -85,7 +85,7 @@ test("a person with many tabs comes and goes once", async () => {
   await hal.context().close();
 });
 
-test("where there are no locks, as over plain http, each tab polls for itself", async () => {
+test("each tab polls for itself without locks, as over plain http", async () => {
   const context = await browser.newContext();
   await context.addInitScript(() => {
     Object.defineProperty(navigator, "locks", { value: undefined });

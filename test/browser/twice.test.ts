@@ -1,4 +1,4 @@
-/** Forms that are sent twice, in a real browser: a double click, two Enters, stop and submit again. */
+/** Forms that are submitted twice: by a double click, two Enters, or a stop and another click. */
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Browser, BrowserContext, Page } from "playwright-core";
@@ -13,7 +13,7 @@ let proxy: Server;
 let url: string;
 let context: BrowserContext;
 let page: Page;
-/** The answers to forms that the proxy holds back, for as long as it is told to. */
+/** The replies to forms that the proxy holds back, and how many more it will. */
 let held: (() => void)[];
 let holding: number;
 
@@ -38,7 +38,7 @@ afterEach(async () => {
   expect(chat.log).toEqual([]);
 });
 
-/** Hands a request on, and its answer back; of a form, later, if the next answers are to be held. */
+/** Forwards a request and its reply, and holds the reply of a form if it should. */
 function forward(req: IncomingMessage, res: ServerResponse): void {
   const { method, url: target = "", headers } = req;
   const isForm = method === "POST" && /^\/(login|put_post)/.test(target);
@@ -51,19 +51,19 @@ function forward(req: IncomingMessage, res: ServerResponse): void {
     if (isHeld) held.push(send);
     else send();
   });
-  // The browser drops what it does not wait for any more.
+  // The browser closes a connection whose reply it no longer needs.
   inner.on("error", () => res.destroy());
   res.on("close", () => inner.destroy());
   req.pipe(inner);
 }
 
-/** Opens a page in a window of its own. */
+/** Opens a page with its own cookies. */
 async function open(scripts: boolean): Promise<void> {
   context = await browser.newContext({ javaScriptEnabled: scripts });
   page = await context.newPage();
 }
 
-/** A click as a hand does it, whatever the page is loading. */
+/** Returns a function that clicks without waiting for the page to load. */
 async function clickAt(selector: string): Promise<() => Promise<void>> {
   const { x, y, width, height } = (await page.locator(selector).boundingBox()) ?? {
     x: 0,
@@ -98,18 +98,18 @@ describe.each([
     expect(page.url()).toBe(`${url}/chatroom/Ann/`);
   }
 
-  test("takes a double click for one", async () => {
+  test("logs in once for a double click", async () => {
     await page.dblclick("button");
     await isIn();
   });
 
-  test("takes two Enters for one", async () => {
+  test("logs in once for two Enters", async () => {
     await page.focus("#name");
     await Promise.all([page.keyboard.press("Enter"), page.keyboard.press("Enter")]);
     await isIn();
   });
 
-  test.each(["click", "Enter"])("lets one in whose first answer is lost to a second %s", async (how) => {
+  test.each(["click", "Enter"])("logs in when a second %s discards the first reply", async (how) => {
     await page.focus("#name");
     const submit = how === "click" ? await clickAt("button") : () => page.keyboard.press("Enter");
     holding = 1;
@@ -119,7 +119,7 @@ describe.each([
     await isIn();
   });
 
-  test("lets one in who stops the page and sends the form again", async () => {
+  test("logs in when the page was stopped and the form is submitted again", async () => {
     const submit = await clickAt("button");
     holding = 1;
     await submit();
@@ -131,7 +131,7 @@ describe.each([
     await isIn();
   });
 
-  test("lets one in who was refused, corrects the name and sends it twice", async () => {
+  test("logs in when a refused name is corrected and submitted twice", async () => {
     await page.fill("#name", "a/b");
     await page.click("button");
     await page.getByText("Use 1–32 characters").waitFor();
@@ -140,7 +140,7 @@ describe.each([
     await isIn();
   });
 
-  test("keeps a rival out", async () => {
+  test("refuses a name that somebody else has", async () => {
     await Person.login(chat.url, "Ann");
     await page.dblclick("button");
     await page.getByText("That name is taken").waitFor();
@@ -166,7 +166,7 @@ describe("the message form, without scripts,", () => {
     expect(await said()).toEqual(["once"]);
   });
 
-  test("posts once when its first answer is lost, and again what is written then", async () => {
+  test("posts once when its first reply is lost, and later texts once each", async () => {
     const send = await clickAt("#composer button");
     holding = 1;
     await send();
@@ -185,7 +185,7 @@ describe("the message form, without scripts,", () => {
     expect(await said()).toEqual(["once", "once", "twice"]);
   });
 
-  test("posts another text after a step back, and what is there once", async () => {
+  test("posts another text after a step back in the history", async () => {
     await page.click("#composer button");
     await shows(page, "once");
     await page.goBack();

@@ -1,4 +1,4 @@
-/** Writing in the room: what becomes of a message between the box and the conversation. */
+/** The message box, and a message on its way into the conversation. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Server, startServer } from "../wire/server.js";
@@ -8,7 +8,7 @@ let server: Server;
 let browser: Browser;
 let ann: Page;
 let count = 0;
-/** A name of this test's own: nobody waits until the one before is away. */
+/** The name of this test alone, so that it need not wait for the log-out of the one before. */
 let name: string;
 
 beforeAll(async () => {
@@ -29,7 +29,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A gate that requests are held at until it is opened. */
+/** Holds requests until it is opened. */
 function gate() {
   let open = () => {};
   const opened = new Promise<void>((resolve) => {
@@ -38,7 +38,7 @@ function gate() {
   return { open, opened };
 }
 
-/** How often a text can be seen, in the conversation or on its way. */
+/** The number of visible messages with a text, in the conversation or on their way. */
 function timesSeen(page: Page, text: string): Promise<number> {
   return page.$$eval(
     "#scroller li:not([hidden]) > p",
@@ -48,8 +48,8 @@ function timesSeen(page: Page, text: string): Promise<number> {
 }
 const outbox = (page: Page) => page.$$eval("#outbox > li", (items) => items.length);
 
-describe("what one says", () => {
-  test("is there at once, marked until it is kept", async () => {
+describe("a sent message", () => {
+  test("appears at once and is marked until the server has it", async () => {
     ann = await join(browser, server.url, name);
     const { open, opened } = gate();
     await ann.route("**/put_post/**", async (route) => {
@@ -65,7 +65,7 @@ describe("what one says", () => {
     expect(await timesSeen(ann, "on its way")).toBe(1);
   });
 
-  test("is seen once when the poll is faster than the answer", async () => {
+  test("appears once when the poll is faster than the reply", async () => {
     ann = await join(browser, server.url, name);
     const { open, opened } = gate();
     await ann.route("**/put_post/**", async (route) => {
@@ -82,7 +82,7 @@ describe("what one says", () => {
     expect(await timesSeen(ann, "poll first")).toBe(1);
   });
 
-  test("is seen once when the answer is faster than the poll", async () => {
+  test("appears once when the reply is faster than the poll", async () => {
     ann = await (await browser.newContext()).newPage();
     const { open, opened } = gate();
     await ann.route("**/get_post/**", async (route) => {
@@ -100,7 +100,7 @@ describe("what one says", () => {
     expect(await timesSeen(ann, "answer first")).toBe(1);
   });
 
-  test("twice, is there twice", async () => {
+  test("appears twice when it was sent twice", async () => {
     ann = await join(browser, server.url, name);
     await say(ann, "again and again");
     await say(ann, "again and again");
@@ -109,7 +109,7 @@ describe("what one says", () => {
     expect(await timesSeen(ann, "again and again")).toBe(2);
   });
 
-  test("and is refused, can be deleted, and one writes on", async () => {
+  test("can be deleted after it was refused, and the box has the focus", async () => {
     ann = await join(browser, server.url, name);
     await ann.route("**/put_post/**", (route) =>
       route.fulfill({ status: 413, json: { error: { code: "too_large", message: "no" } } }),
@@ -120,10 +120,10 @@ describe("what one says", () => {
     expect(await ann.evaluate(() => document.activeElement?.id)).toBe("message");
   });
 
-  test("but was cut off by a reload, is kept once", async () => {
+  test("is kept once when a reload cut it off", async () => {
     ann = await join(browser, server.url, name);
     const { opened } = gate();
-    // The server keeps it, and the answer never comes.
+    // The server keeps it, and its reply is lost.
     const kept = gate();
     await ann.route("**/put_post/**", async (route) => {
       await route.fetch();
@@ -140,8 +140,8 @@ describe("what one says", () => {
   });
 });
 
-describe("the box", () => {
-  test("sends on Enter, and makes a new line on Shift+Enter", async () => {
+describe("the message box", () => {
+  test("sends on Enter, and inserts a line on Shift+Enter", async () => {
     ann = await join(browser, server.url, name);
     await ann.focus("#message");
     await ann.keyboard.type("one");
@@ -167,7 +167,7 @@ describe("the box", () => {
     expect(posts.length).toBe(1);
   });
 
-  test("keeps what is written over a reload, and forgets what was sent", async () => {
+  test("keeps a draft over a reload, and forgets it once it was sent", async () => {
     ann = await join(browser, server.url, name);
     await ann.fill("#message", "half a thou");
     await ann.reload();
@@ -228,13 +228,13 @@ describe("the box", () => {
     expect(overflow).toBe(0);
   });
 
-  test("takes the control characters out of what is pasted from a terminal", async () => {
+  test("removes the control characters of a text from a terminal", async () => {
     ann = await join(browser, server.url, name);
     await say(ann, "\u001B[31mred\u001B[0m\tand\r\nline");
     await shows(ann, "[31mred[0m\tand\nline");
   });
 
-  test("sends nothing when there is nothing", async () => {
+  test("sends nothing when it is empty, and the browser complains about nothing", async () => {
     ann = await join(browser, server.url, name);
     const posts: string[] = [];
     ann.on("request", (request) => request.method() === "POST" && posts.push(request.url()));
