@@ -1,4 +1,6 @@
 /** A user who speaks the protocol directly. The shape of every reply is checked. */
+
+import type { OutgoingHttpHeaders } from "node:http";
 import { Fault, show } from "./fault.js";
 import { type Ask, FORM, type Reply } from "./site.js";
 
@@ -30,12 +32,13 @@ interface Sender {
 export class Person {
   readonly name: string;
   /** The session's cookie. */
-  readonly cookie: string;
+  cookie: string;
   /** The other cookies, by name: the position of plain polls. */
-  readonly #jar = new Map<string, string>();
+  readonly jar: Map<string, string>;
   readonly #sender: Sender;
 
-  constructor(sender: Sender, name: string, cookie: string) {
+  constructor(sender: Sender, name: string, cookie: string, jar = new Map<string, string>()) {
+    this.jar = jar;
     this.#sender = sender;
     this.name = name;
     this.cookie = cookie;
@@ -53,14 +56,14 @@ export class Person {
 
   /** The cookies that a browser would send with a poll. */
   get cookies(): string {
-    return [this.cookie, ...[...this.#jar].map(([name, value]) => `${name}=${value}`)].join("; ");
+    return [this.cookie, ...[...this.jar].map(([name, value]) => `${name}=${value}`)].join("; ");
   }
 
   /** Stores the cookies of a reply, except the session's. */
   keep({ headers }: Reply): void {
     for (const cookie of headers["set-cookie"] ?? []) {
       const [, name = "", value = ""] = /^([^=;]*)=([^;]*)/.exec(cookie) ?? [];
-      if (!this.cookie.startsWith(`${name}=`)) this.#jar.set(name, value);
+      if (!this.cookie.startsWith(`${name}=`)) this.jar.set(name, value);
     }
   }
 
@@ -95,13 +98,14 @@ export class Person {
   }
 
   /** Posts a message and returns any reply. */
-  say(text: string, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
+  say(text: string, headers: OutgoingHttpHeaders = {}, options: Ask = {}): Promise<Reply> {
     const body = `message=${encodeURIComponent(text)}`;
-    return this.ask(`put_post/${this.segment}`, { method: "POST", headers: { ...FORM, ...headers }, body });
+    const post = { ...options, method: "POST", headers: { ...FORM, ...headers }, body };
+    return this.ask(`put_post/${this.segment}`, post);
   }
 
   /** Posts a message, which must succeed. Returns its id. */
-  async post(text: string, headers: Readonly<Record<string, string>> = {}): Promise<string> {
+  async post(text: string, headers: OutgoingHttpHeaders = {}): Promise<string> {
     return readId(await this.say(text, headers));
   }
 

@@ -8,9 +8,11 @@ import { Fault, show } from "./fault.js";
 
 export interface Ask {
   readonly method?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: http.OutgoingHttpHeaders;
   readonly body?: string | Buffer;
   readonly signal?: AbortSignal;
+  /** The connections of the request. Default: those of the site. */
+  readonly agent?: http.Agent | undefined;
 }
 
 export interface Reply {
@@ -58,39 +60,9 @@ export class Site {
     return this.base.pathname + path;
   }
 
-  /** Sends a request and returns its reply. Redirects are not followed. `path` is relative to the chat's root and sent unchanged. */
-  ask(path: string, { body, headers = {}, method = "GET", signal }: Ask = {}): Promise<Reply> {
-    const sent = line(method, this.target(path), headers, body);
-    const began = performance.now();
-    return new Promise((resolve, reject) => {
-      const { protocol, hostname, port } = this.base;
-      const request = (protocol === "https:" ? https : http).request({
-        agent: this.#agent,
-        host: hostname.replace(/^\[|\]$/g, ""),
-        port: port || (protocol === "https:" ? 443 : 80),
-        path: this.target(path),
-        method,
-        headers,
-        ...(signal ? { signal } : {}),
-      });
-      const fail = (error: NodeJS.ErrnoException) =>
-        reject(new Fault(sent, "a reply", `no reply: ${error.code ?? error.message}`));
-      request.on("error", fail);
-      request.on("response", (res) => {
-        const chunks: Buffer[] = [];
-        res.on("data", (chunk: Buffer) => chunks.push(chunk)).on("error", fail);
-        res.on("end", () =>
-          resolve({
-            sent,
-            status: res.statusCode ?? 0,
-            headers: res.headers,
-            body: Buffer.concat(chunks).toString(),
-            took: performance.now() - began,
-          }),
-        );
-      });
-      request.end(body);
-    });
+  /** Sends a request and returns its reply, as `exchange` does. `path` is relative to the chat's root. */
+  ask(path: string, ask: Ask = {}): Promise<Reply> {
+    return exchange(this.base, this.target(path), { agent: this.#agent, ...ask });
   }
 
   /** Opens a socket to the server. */
@@ -133,6 +105,40 @@ export class Site {
   }
 }
 
+/** Sends a request and returns its reply. Redirects are not followed. `target` is sent unchanged. */
+export function exchange({ protocol, hostname, port }: URL, target: string, ask: Ask): Promise<Reply> {
+  const { body, method = "GET", headers = {}, ...options } = ask;
+  const sent = line(method, target, headers, body);
+  const began = performance.now();
+  return new Promise((resolve, reject) => {
+    const request = (protocol === "https:" ? https : http).request({
+      ...options,
+      host: hostname.replace(/^\[|\]$/g, ""),
+      port: port || (protocol === "https:" ? 443 : 80),
+      path: target,
+      method,
+      headers,
+    });
+    const fail = (error: NodeJS.ErrnoException) =>
+      reject(new Fault(sent, "a reply", `no reply: ${error.code ?? error.message}`));
+    request.on("error", fail);
+    request.on("response", (res) => {
+      const chunks: Buffer[] = [];
+      res.on("data", (chunk: Buffer) => chunks.push(chunk)).on("error", fail);
+      res.on("end", () =>
+        resolve({
+          sent,
+          status: res.statusCode ?? 0,
+          headers: res.headers,
+          body: Buffer.concat(chunks).toString(),
+          took: performance.now() - began,
+        }),
+      );
+    });
+    request.end(body);
+  });
+}
+
 /** Parses the replies in the bytes of a socket. A body has a length, or chunks, or ends with the connection. */
 export function repliesIn(text: string): RawReply[] {
   const replies: RawReply[] = [];
@@ -168,7 +174,7 @@ function bodyAt(text: string, head: string, start: number): [body: string, next:
 function line(
   method: string,
   target: string,
-  headers: Readonly<Record<string, string>>,
+  headers: http.OutgoingHttpHeaders,
   body: string | Buffer | undefined,
 ): string {
   const shown = Object.entries(headers)

@@ -214,7 +214,7 @@ test("a poll whose caller left while identify was asked is not held", async () =
   const poll = ask(`${await listen(chat.handler)}/get_post/ann?since=now&wait=60`, { signal: gone.signal });
   const { socket } = await asked.promise;
   gone.abort();
-  await expect(poll).rejects.toThrow("aborted");
+  await expect(poll).rejects.toThrow("ABORT_ERR");
   await until(() => socket.destroyed);
   name.resolve("ann");
   await until(() => chat.present.length === 1);

@@ -39,7 +39,7 @@ async function arrive(server: Server, name: string): Promise<Person> {
 
 /** Everything that the person can still be told of. */
 async function everything(person: Person): Promise<{ id: string; text: string }[]> {
-  const messages: Batch["messages"] = [];
+  const messages: Batch["messages"][number][] = [];
   let batch = await person.batch("since=0&wait=0");
   while (batch.messages.length > 0) {
     messages.push(...batch.messages);
@@ -62,7 +62,7 @@ async function poster(person: Person, kept: (id: string) => void, signal: AbortS
 
 /** A person who polls without end, through every restart; gives what they were told of. */
 async function follower(person: Person, signal: AbortSignal, back: Back): Promise<Batch["messages"]> {
-  const seen: Batch["messages"] = [];
+  const seen: Batch["messages"][number][] = [];
   let since = "0";
   for (let last = false; !last; ) {
     last = signal.aborted;

@@ -5,12 +5,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Person } from "../wire/person.js";
 import { hear } from "../wire/raw.js";
-import { type Server, startServer } from "../wire/server.js";
-
-/** The same person, who now goes to another server. */
-function at(person: Person, { url }: Server): Person {
-  return Object.assign(Object.create(person) as Person, { url });
-}
+import { startServer } from "../wire/server.js";
 
 test.each(["SIGTERM", "SIGKILL"] as const)(
   "a plain poll loses nothing when %s ends its server",
@@ -27,13 +22,13 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
     const seen = [await ann.plain(), await ann.plain()];
     await server.stop(signal);
     server = await startServer("--data", folder);
-    await at(bob, server).post("6");
-    while (seen.length < 6) seen.push(await at(ann, server).plain());
+    await bob.at(server).post("6");
+    while (seen.length < 6) seen.push(await ann.at(server).plain());
     expect(seen).toEqual([...sent, "6"]);
     // The server does not know what a caller without a cookie has seen: it starts with what was said since.
-    expect(await at(cat, server).bare()).toBe("6");
+    expect(await cat.at(server).plainWith()).toBe("6");
     // The cookie of the log-in is enough.
-    expect(await at(cat, server).plain()).toBe("1");
+    expect(await cat.at(server).plain()).toBe("1");
     for (const person of [ann, bob, cat]) person.close();
   },
 );
@@ -53,7 +48,7 @@ test("a plain reader who left keeps neither its request nor the header in the se
     expect((await hear(server.port, polls)).text).toMatch(/\r\n\r\n""$/);
   };
   const pollText = async (person: Person) => {
-    const { body } = await person.plainPoll({ headers: { Cookie: `${padding}; ${person.cookies}` } });
+    const { body } = await person.poll("", { headers: { Cookie: `${padding}; ${person.cookies}` } });
     expect(body).toBe('"hello"');
     person.close();
   };

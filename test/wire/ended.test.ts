@@ -27,7 +27,7 @@ async function begin({ url, server }: Running, path: string, header: string, bod
       body.slice(0, -1),
   );
   await arrived;
-  return async function finish(): Promise<Reply> {
+  return async function finish(): Promise<Pick<Reply, "status" | "body">> {
     let text = "";
     socket.on("data", (piece) => {
       text += piece;
@@ -35,7 +35,7 @@ async function begin({ url, server }: Running, path: string, header: string, bod
     socket.write(body.slice(-1));
     await once(socket, "close");
     const [head = "", answer = ""] = text.split("\r\n\r\n");
-    return { status: Number(head.slice(9, 12)), headers: {}, body: answer };
+    return { status: Number(head.slice(9, 12)), body: answer };
   };
 }
 

@@ -101,7 +101,7 @@ describe("over a restart", () => {
     const first = await ann.post("one", key("k"));
     await before.close();
     const { url } = await start({ store: store() });
-    const again = Object.assign(Object.create(ann) as Person, { url });
+    const again = ann.at({ url });
     expect(await again.post("one", key("k"))).toBe(first);
     expect(code(await again.say("two", key("k")))).toEqual([422, "key_reused"]);
     await again.ask("logout", { method: "POST" });

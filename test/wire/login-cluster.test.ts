@@ -38,11 +38,6 @@ async function start(options: ChatOptions = {}): Promise<[Running, Running]> {
   return [await one(), await one()];
 }
 
-/** The same person, who now goes to another process. */
-function at(person: Person, { url }: Running): Person {
-  return Object.assign(Object.create(person) as Person, { url });
-}
-
 const status = async ({ url }: Running, Cookie: string) =>
   (await ask(`${url}/get_post/ann?since=now&wait=0`, { headers: { Cookie } })).status;
 /** Waits until a process has heard that a session has ended. */
@@ -103,8 +98,8 @@ test("a key is the session's on every process, with one text, and not that of wh
   const eve = await Person.login(one.url, "ann");
   const key = { "Idempotency-Key": "k" };
   const first = await eve.post("one", key);
-  expect(await at(eve, two).post("one", key)).toBe(first);
-  expect(code(await at(eve, two).say("two", key))).toEqual([422, "key_reused"]);
+  expect(await eve.at(two).post("one", key)).toBe(first);
+  expect(code(await eve.at(two).say("two", key))).toEqual([422, "key_reused"]);
   await eve.ask("logout", { method: "POST" });
   const ann = await Person.login(two.url, "ann");
   expect(await ann.post("one", key)).not.toBe(first);
@@ -117,7 +112,7 @@ test("the form of a room's page that is sent to two processes at once posts once
   const key = keyOf((await ann.ask("chatroom/ann/")).body);
   const body = new URLSearchParams({ key, message: "once" }).toString();
   const send = (chat: Running) =>
-    at(ann, chat).ask("put_post/ann", { method: "POST", headers: { ...FORM, ...HTML }, body });
+    ann.at(chat).ask("put_post/ann", { method: "POST", headers: { ...FORM, ...HTML }, body });
   const replies = await Promise.all([send(one), send(two)]);
   expect(replies.map((reply) => reply.status)).toEqual([303, 303]);
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["once"]);

@@ -46,7 +46,7 @@ async function start(count: number, options: ChatOptions = {}): Promise<Running[
 
 /** The same person, who now goes to another process. */
 function at(person: Person, { url }: { url: string }): Person {
-  return Object.assign(Object.create(person) as Person, { url });
+  return person.at({ url });
 }
 
 const who = async (person: Person) =>
@@ -247,7 +247,7 @@ test("a poll without a cursor starts at the log-in on another process, also for 
   const cat = await Person.login(one.url, "cat");
   await ann.post("after");
   expect(await at(bob, two).plain()).toBe("after");
-  expect(await at(cat, two).bare()).toBe("after");
+  expect(await at(cat, two).plainWith()).toBe("after");
 });
 
 test("a poll without a cursor whose connection is reset is answered again, also by another process", async () => {

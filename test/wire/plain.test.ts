@@ -121,8 +121,12 @@ describe("a plain poll", () => {
 
   test("returns each text once to a caller without a cookie", async () => {
     for (const text of ["one", "two", "three"]) await ann.post(text);
-    expect([await bob.bare(), await bob.bare(), await bob.bare()]).toEqual(["one", "two", "three"]);
-    const poll = bob.bare();
+    expect([await bob.plainWith(), await bob.plainWith(), await bob.plainWith()]).toEqual([
+      "one",
+      "two",
+      "three",
+    ]);
+    const poll = bob.plainWith();
     await until(() => running.chat.waiting === 1);
     await ann.post("four");
     expect(await poll).toBe("four");
@@ -135,7 +139,7 @@ describe("a plain poll", () => {
     socket.destroy();
     await until(() => running.chat.waiting === 0);
     await ann.post("kept");
-    expect(await bob.bare()).toBe("kept");
+    expect(await bob.plainWith()).toBe("kept");
   });
 
   test("starts at the log-in for a caller with an expired name", async () => {
@@ -146,7 +150,7 @@ describe("a plain poll", () => {
     await cat.ask("leave/cat", { method: "POST" });
     const dan = await Person.login(small.url, "dan");
     await dan.ask("logout", { method: "POST" });
-    expect(await cat.bare()).toBe("after the log-in");
+    expect(await cat.plainWith()).toBe("after the log-in");
     await small.close();
   });
 
