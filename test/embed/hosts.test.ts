@@ -72,16 +72,16 @@ describe.each(["bare", "express", "fastify", "koa"])("in %s", (host) => {
     }
   });
 
-  test("nobody comes in past the host's log-in", async () => {
+  test("a caller without the host's log-in gets 401", async () => {
     for (const path of ["", "chatroom/Ann/", "get_post/Ann?since=0", "who"])
       expect(code(await ask(`${url}/chat/${path}`))).toEqual([401, "no_session"]);
     const page = await ask(`${url}/chat/chatroom/Ann/`, { headers: HTML });
     expect(page.status).toBe(401);
-    expect(page.body).toContain("Log in at this site first, then come back.");
+    expect(page.body).toContain("Log in to this site first, then come back.");
     expect(page.body).toContain('href="../../"');
   });
 
-  test("a browser gets from /chat to its room, and the page leads nowhere else", async () => {
+  test("a browser gets from /chat to its room, and no link of the page leaves the mount path", async () => {
     const headers = { ...HTML, Cookie };
     let at = `${url}/chat`;
     let reply = await ask(at, { headers });

@@ -1,5 +1,4 @@
 /** The chat in Koa, beside its own routes and behind its own log-in. */
-
 import Koa from "koa";
 import { createChat } from "../../dist/index.js";
 import { signIn, whoIs } from "./sessions.mjs";

@@ -356,10 +356,4 @@ describe("a process", () => {
     expect(said).toMatch(/^holdline: [^\n]*npm install redis\n$/);
     await rm(folder, { recursive: true });
   });
-
-  test("is told to choose between a folder and Redis", async () => {
-    const { exited, out } = run("--port", "0", "--redis", redis.url, "--data", "somewhere");
-    expect(await exited).toBe(2);
-    expect(out.stderr).toMatch(/^holdline: --redis keeps messages in Redis.*choose one\. Usage: .*\n$/);
-  });
 });
