@@ -3,7 +3,7 @@
 # REDIS=. With arguments: only those. Without the browsers, the tests with them are left out; the rest is needed.
 set -euo pipefail
 PATH=$PATH:/usr/sbin
-wanted=" ${*:-cc nginx redis chromium firefox webkit text} "
+wanted=" ${*:-cc nginx openssl redis zsh chromium firefox webkit text} "
 needed=""
 browsers=""
 # Adds packages to a list if a command is not there: list, name, its path if that is told, command, packages.
@@ -13,7 +13,9 @@ want() {
 }
 want needed cc "" cc "gcc libc6-dev"
 want needed nginx "${NGINX:-}" nginx nginx-light
+want needed openssl "" openssl openssl
 want needed redis "${REDIS:-}" redis-server redis-server
+want needed zsh "" zsh zsh
 want browsers chromium "${CHROMIUM:-}" chromium-headless-shell "chromium-headless-shell fonts-noto-cjk fonts-noto-color-emoji"
 want browsers firefox "${FIREFOX:-}" firefox-esr firefox-esr
 want browsers webkit "${WEBKIT_DRIVER:-}" WebKitWebDriver webkit2gtk-driver

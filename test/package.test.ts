@@ -1,48 +1,31 @@
 /** The package as others get it: packed, and installed into an empty project. */
-import { type ExecFileOptions, execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { build } from "esbuild";
 import { publint } from "publint";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { installPacked, type Packed, ROOT, runIn } from "./packed.js";
 import { ask } from "./wire/person.js";
 
 const { resolve } = createRequire(import.meta.url);
-const ROOT = fileURLToPath(new URL("../", import.meta.url));
+let packed: Packed;
 let project: string;
-let tarball: string;
-
-/** Runs a program to its end; one that fails shows what it said. */
-function run(file: string, args: string[], options: ExecFileOptions = {}): Promise<string> {
-  return promisify(execFile)(file, args, { cwd: project, ...options }).then(
-    ({ stdout }) => stdout.toString(),
-    ({ stdout, stderr }: { stdout: string; stderr: string }) => {
-      throw new Error(`${file} ${args.join(" ")}: ${stdout}${stderr}`);
-    },
-  );
-}
 
 beforeAll(async () => {
-  project = await mkdtemp(join(tmpdir(), "holdline-package-"));
-  // Without scripts: other tests use what is built already.
-  const packed = await run("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", project], {
-    cwd: ROOT,
-  });
-  tarball = join(project, packed.trim());
-  await writeFile(join(project, "package.json"), '{ "type": "module", "private": true }');
-  await run("npm", ["install", "--offline", "--no-audit", "--no-fund", "--silent", tarball]);
+  packed = await installPacked();
+  project = packed.project;
 }, 120_000);
-afterAll(() => rm(project, { recursive: true }));
+afterAll(() => packed.remove());
+
+const run = (file: string, args: string[]) => runIn(project, file, args);
 
 test("holds what is needed and brings nothing along", async () => {
   expect(await readdir(join(project, "node_modules"))).toEqual([".bin", ".package-lock.json", "holdline"]);
   const all = await readdir(join(project, "node_modules/holdline"), { recursive: true });
-  const rest = all.filter((file) => !/^(dist|static)\b/.test(file)).sort();
+  const rest = all.filter((file) => !/^(dist|static|docs)\b/.test(file)).sort();
   expect(rest).toEqual([
     "CHANGELOG.md",
     "LICENSE",
@@ -50,9 +33,8 @@ test("holds what is needed and brings nothing along", async () => {
     "README.zh-CN.md",
     "SECURITY.md",
     "deploy",
+    "deploy/holdline.service",
     "deploy/nginx.conf",
-    "docs",
-    "docs/how-it-works.md",
     "examples",
     "examples/progress",
     "examples/progress/index.html",
@@ -64,7 +46,9 @@ test("holds what is needed and brings nothing along", async () => {
   );
 });
 
-test("runs by its name, pages and scripts and all, and stops", async () => {
+test("npx holdline serves its pages and scripts, and stops", async () => {
+  expect(await run("npx", ["--no", "holdline", "--version"])).toMatch(/^\d+\.\d+\.\d+\n$/);
+  // npx passes a signal on to a shell, which may end before its child. So the program itself gets it here.
   const child = spawn(join(project, "node_modules/.bin/holdline"), ["--port", "0", "--data", "none"], {
     cwd: project,
     stdio: ["ignore", "pipe", "inherit"],
@@ -171,8 +155,7 @@ test.each([
   ["nodenext", "nodenext"],
   ["bundler", "esnext"],
 ])("type-checks, strictly, under %s resolution", async (moduleResolution, module) => {
-  const types = join(resolve("@types/express/package.json"), "../..");
-  await symlink(types, join(project, "node_modules/@types")).catch(() => {});
+  await packed.link("@types/express", "@types/node");
   await writeFile(join(project, "use.ts"), USE);
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
   const flags = { module, moduleResolution, target: "es2022", lib: "es2023", types: "node" };
@@ -208,16 +191,5 @@ test("publint and attw find nothing", async () => {
   expect(messages).toEqual([]);
   const attw = join(resolve("@arethetypeswrong/cli/package.json"), "../dist/index.js");
   // Modules only: `require` of them works from Node 22 on, and attw warns of it.
-  await run(process.execPath, [attw, tarball, "--profile", "esm-only", "--no-color"]);
-});
-
-test("what its README links to in its own folder is there, or is told not to be", async () => {
-  const folder = join(project, "node_modules/holdline");
-  const readme = await readFile(join(folder, "README.md"), "utf8");
-  const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, link = ""]) => link);
-  // The source and the pictures are not packed.
-  const packed = links.filter((link) => !/^(src|docs|test)\//.test(link));
-  expect(packed.length).toBeGreaterThan(1);
-  const files = await readdir(folder, { recursive: true });
-  for (const link of packed) expect(files).toContain(link);
+  await run(process.execPath, [attw, packed.tarball, "--profile", "esm-only", "--no-color"]);
 });

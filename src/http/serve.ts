@@ -26,7 +26,7 @@ export interface ServeOptions {
   readonly idleTimeout?: number;
   /**
    * How many bytes of replies may be buffered because clients do not read them, over all connections. Beyond that, the
-   * slow readers with most bytes are closed, until half of it is left. Default 32 MiB.
+   * slow readers with most bytes are closed, until half of it is left. Default 16 MiB.
    */
   readonly maxBufferedBytes?: number;
   /** Called with one line about trouble, each kind at most once a minute. Default: `console.error`. */

@@ -8,7 +8,7 @@ import { runCases } from "./runner.js";
 import { Site } from "./site.js";
 import { type Clock, Starter } from "./start.js";
 
-const USAGE = `Checks a server against the contract (test/conformance/protocol.md), from outside, over HTTP.
+const USAGE = `Checks a server against the contract (docs/protocol.md), from outside, over HTTP.
 
   npm run conformance -- http://HOST:PORT[/PATH/] [--only WORDS] [--json] [--proxy] [--several] [--backlog 1000]
                          [--time 90] [--start "COMMAND --port {port} --data {data}" [--clock node|faketime]]

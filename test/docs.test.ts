@@ -1,0 +1,234 @@
+/** The documents, as they are packed: every code block runs, and every link has a target. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { connect } from "node:net";
+import { userInfo } from "node:os";
+import { dirname, join, normalize } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { transform } from "esbuild";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Feed, longPollHandler } from "../dist/feed/index.js";
+import { freePort } from "./conformance/port.js";
+import { installPacked, type Packed, ROOT, runIn } from "./packed.js";
+import { startServer } from "./wire/server.js";
+
+interface Block {
+  /** The document and the line, for example `README.md:21`. */
+  readonly place: string;
+  readonly lang: string;
+  readonly runs: boolean;
+  readonly code: string;
+}
+
+const DOCUMENTS = ["README.md", "README.zh-CN.md", "SECURITY.md", "CHANGELOG.md"];
+for (const name of await readdir(join(ROOT, "docs")))
+  if (name.endsWith(".md")) DOCUMENTS.push(`docs/${name}`);
+const texts = new Map<string, string>();
+for (const name of DOCUMENTS) texts.set(name, await readFile(join(ROOT, name), "utf8"));
+const blocks = [...texts].flatMap(([name, text]) => blocksOf(name, text));
+
+function blocksOf(name: string, text: string): Block[] {
+  return [...text.matchAll(/^```(\w*)(.*)\n([\s\S]*?)^```$/gm)].map((match) => {
+    const [, lang = "", info = "", code = ""] = match;
+    const line = text.slice(0, match.index).split("\n").length;
+    return { place: `${name}:${line}`, lang, runs: info.trim() !== "no-run", code };
+  });
+}
+
+/** The blocks in these languages, each with its place as the name of the test. */
+function select(...langs: string[]): [string, Block][] {
+  return blocks.filter(({ lang }) => langs.includes(lang)).map((block) => [block.place, block]);
+}
+/** Those that run. Documents in two languages share most of their code. */
+function running(entries: [string, Block][]): [string, Block][] {
+  const byCode = new Map(entries.filter(([, { runs }]) => runs).map((entry) => [entry[1].code, entry]));
+  return [...byCode.values()];
+}
+
+let packed: Packed;
+let folder: string;
+let makeHelp: string;
+beforeAll(async () => {
+  makeHelp = await runIn(ROOT, "make", ["--silent", "help"]);
+  packed = await installPacked();
+  folder = packed.project;
+  await packed.link("@types/express", "@types/node", "express", "fastify", "koa");
+}, 120_000);
+afterAll(() => packed.remove());
+
+test("the README is short, and every code block has a language that is tested", () => {
+  expect(texts.get("README.md")?.trim().split("\n").length).toBeLessThanOrEqual(180);
+  const langs = new Set(blocks.map(({ lang, place }) => lang || place));
+  // Diagrams and usage lines are text.
+  expect([...langs].sort()).toEqual(["js", "json", "nginx", "sh", "text", "ts"]);
+});
+
+test("a block that does not run installs, starts or changes something on the machine", () => {
+  const still = blocks.filter(({ runs }) => !runs);
+  const reasons =
+    /npm (pack|install|run)|sudo |\bmake |npx holdline|^npm test|node .*(dist|bench)|RedisStore/m;
+  expect(still.filter(({ code }) => !reasons.test(code))).toEqual([]);
+  expect(still).toHaveLength(21);
+});
+
+test.each(select("sh"))("the commands in %s are right for bash and zsh", async (_, { code }) => {
+  // zsh runs a comment as a command when it is pasted.
+  expect(code).not.toMatch(/(^|\s)#/m);
+  const script = join(await mkdtemp(join(folder, "sh-")), "block.sh");
+  await writeFile(script, code);
+  await runIn(folder, "bash", ["-n", script]);
+  await runIn(folder, "zsh", ["-f", "-n", script]);
+  const { scripts } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+  for (const [, name = ""] of code.matchAll(/npm run (?:--silent )?([\w-]+)/g))
+    expect(scripts).toHaveProperty(name);
+  for (const [, names = ""] of code.matchAll(/^(?:\w+=\S+ )*make ([a-z ]+[a-z])/gm)) {
+    for (const name of names.split(" ")) expect(makeHelp).toMatch(new RegExp(`^${name} `, "m"));
+  }
+});
+
+test.concurrent.each(
+  running(select("sh")).flatMap(([place, block]) => [
+    [place, "bash", block] as const,
+    [place, "zsh", block] as const,
+  ]),
+)("the commands in %s run in %s", async (_, shell, { code }) => {
+  const server = await startServer();
+  const at = await mkdtemp(join(folder, "sh-"));
+  const script = code.replaceAll("http://127.0.0.1:5000", server.url);
+  const args = shell === "bash" ? ["-euo", "pipefail", "-c"] : ["-f", "-eu", "-o", "pipefail", "-c"];
+  const output = await runIn(at, shell, [...args, script]);
+  await server.stop();
+  expect(output).not.toBe("");
+  if (!code.includes("get_post")) return;
+  // The replies of the post and of the poll arrive in any order.
+  expect(output).toMatch(/^\{"id":"\d+-\d+"\}$/m);
+  expect(output).toMatch(/"messages":\[\{.*"text":"(hello|你好)"/);
+});
+
+test.each([
+  ["nodenext", "nodenext"],
+  ["bundler", "esnext"],
+])("every TypeScript block passes a strict check with %s resolution", async (moduleResolution, module) => {
+  const names = await Promise.all(
+    select("ts").map(async ([place, { code }]) => {
+      const name = `${place.replace(/\W/g, "-")}.ts`;
+      await writeFile(join(folder, name), code);
+      return name;
+    }),
+  );
+  const flags = { module, moduleResolution, target: "es2022", lib: "es2023", types: "node" };
+  const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+  const args = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck"];
+  for (const [flag, value] of Object.entries(flags)) args.push(`--${flag}`, value);
+  await runIn(folder, process.execPath, [tsc, ...args, ...names]);
+});
+
+test.concurrent.each(running(select("ts", "js")))("the program in %s runs", async (_, { code, lang }) => {
+  const chat = code.includes("127.0.0.1:5000") ? await startServer() : undefined;
+  const feed = new Feed<{ progress: number }>();
+  feed.push({ progress: 0.5 });
+  const feedServer = createServer(longPollHandler(feed)).listen(0, "127.0.0.1");
+  await once(feedServer, "listening");
+  const { port: feedPort } = feedServer.address() as { port: number };
+  const port = await freePort();
+  const source = code
+    .replaceAll("http://127.0.0.1:5000", chat?.url ?? "")
+    .replaceAll("127.0.0.1:3000", `127.0.0.1:${feedPort}`)
+    .replaceAll("3000", `${port}`);
+  const script = join(await mkdtemp(join(folder, "js-")), "block.mjs");
+  await writeFile(script, (await transform(source, { loader: lang === "ts" ? "ts" : "js" })).code);
+  const child = spawn(process.execPath, [script], {
+    cwd: dirname(script),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const closed = once(child, "close");
+  // A server listens, a client prints what it receives, and everything else ends by itself.
+  while (stdout === "" && child.exitCode === null && !(await answers(port))) await nextTurn();
+  if (child.exitCode === null) child.kill("SIGKILL");
+  await closed;
+  feed.close();
+  feedServer.close();
+  await chat?.stop();
+  expect([child.exitCode ?? 0, stderr]).toEqual([0, ""]);
+});
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => resolve(true));
+    socket.on("connect", () => socket.destroy()).on("error", () => resolve(false));
+  });
+}
+
+test.each(select("json"))("the JSON in %s can be parsed", (_, { code }) => {
+  expect(Object.keys(JSON.parse(code))).not.toEqual([]);
+});
+
+test.each(select("nginx"))("nginx accepts the configuration in %s", async (_, { code }) => {
+  const at = await mkdtemp(join(folder, "nginx-"));
+  const [key, certificate] = [join(at, "key.pem"), join(at, "certificate.pem")];
+  const request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  const files = ["-subj", "/CN=chat.example", "-keyout", key, "-out", certificate];
+  await runIn(at, "openssl", [...request, ...files]);
+  let sockets = 0;
+  const site = code
+    .replaceAll(/listen \d+/g, () => `listen unix:${at}/${sockets++}`)
+    .replaceAll(/ssl_certificate_key .*;/g, `ssl_certificate_key ${key};`)
+    .replaceAll(/ssl_certificate .*;/g, `ssl_certificate ${certificate};`);
+  const kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+  const paths = kinds.map((kind) => `${kind}_temp_path ${at}/${kind};`).join(" ");
+  const main = `user ${userInfo().username}; pid ${at}/pid; error_log stderr; events {}`;
+  await writeFile(join(at, "nginx.conf"), `${main}\nhttp { access_log off; ${paths}\n${site} }`);
+  await runIn(at, process.env.NGINX ?? "/usr/sbin/nginx", [
+    "-t",
+    "-e",
+    "stderr",
+    "-c",
+    join(at, "nginx.conf"),
+  ]);
+});
+
+test("the systemd service starts the program with flags that it has", async () => {
+  const unit = await readFile(join(ROOT, "deploy/holdline.service"), "utf8");
+  const [, script = "", flags = ""] =
+    /^ExecStart=\/usr\/bin\/node \/opt\/holdline\/(\S+) (.*)$/m.exec(unit) ?? [];
+  const output = await runIn(folder, process.execPath, [script, ...flags.split(" "), "--help"]);
+  expect(output).toContain("--trust-proxy");
+  const copy = join(folder, "holdline.service");
+  await writeFile(copy, unit.replace("/usr/bin/node", process.execPath));
+  // Where there is no systemd, there is nobody to ask.
+  const verified = await runIn(folder, "systemd-analyze", ["verify", copy]).catch(
+    (error: Error) => error.message,
+  );
+  expect(verified).toMatch(/^$|ENOENT/);
+});
+
+test.each(DOCUMENTS)("every link in %s has a target in the package", async (name) => {
+  const root = join(folder, "node_modules/holdline");
+  const text = texts.get(name)?.replaceAll(/^```[\s\S]*?^```$/gm, "") ?? "";
+  for (const [, link = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+    if (/^https?:/.test(link)) continue;
+    const [path = "", anchor] = link.split("#");
+    const target = path === "" ? name : normalize(join(dirname(name), path));
+    const content = await readFile(join(root, target), "utf8");
+    if (anchor !== undefined) expect(anchorsOf(content)).toContain(anchor);
+  }
+});
+
+/** The anchors that GitHub gives to the headings. */
+function anchorsOf(markdown: string): string[] {
+  return [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
