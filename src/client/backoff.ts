@@ -126,12 +126,12 @@ export class Backoff {
     this.#suspects = CONNECTIONS;
   }
 
-  /** Tries again soon, because the world has changed. @param isCut whether a running attempt is most likely dead */
+  /** Tries again soon, after a wake-up. @param isCut whether a running attempt is most likely dead */
   wake(isCut: boolean): void {
-    // One awakening has several signs; the clock must not act as a second one.
+    // One wake-up causes several events; the clock must not act as a second one.
     if (isCut) this.#clockReadAt = Date.now();
     if (!this.#finish || (this.#isAttempt && !isCut)) return;
-    // Earlier failures say nothing about now, and the first attempt may come before the network is ready.
+    // Earlier failures no longer count, and the first attempt may come before the network is ready.
     this.#failures = 0;
     this.suspect();
     this.#endBy(this.#earliest);
