@@ -80,6 +80,20 @@ describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
     expect(await violations(page)).toEqual([]);
     await context.close();
   });
+
+  test("an empty room, and a message that is too long, have no violation", async () => {
+    const context = await browser.newContext({ colorScheme, viewport: { width: 390, height: 700 } });
+    const page = await context.newPage();
+    await page.goto(`${plain.url}/login`);
+    await page.fill("#name", `Dan ${colorScheme}`);
+    await page.keyboard.press("Enter");
+    await connected(page);
+    await page.waitForSelector(".invite");
+    await page.fill("#message", "x".repeat(2100));
+    await page.waitForSelector("#count.wrong");
+    expect(await violations(page)).toEqual([]);
+    await context.close();
+  });
 });
 
 test("the conversation is a live region, and the connection has a status", async () => {

@@ -1,4 +1,4 @@
-/** The page shows who its user is, and an empty room how to invite others. */
+/** The page shows who its user is, what can be clicked, and in an empty room how to invite others. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Person } from "../wire/person.js";
@@ -51,6 +51,30 @@ test("a browser with another user and no route to the server says only that", as
   await enter(tab, server.url, "Fay");
   await eli.getByText("You are logged in under another name.").waitFor();
   await eli.context().close();
+});
+
+test("a control changes under the pointer, and the list of people has an arrow instead of a triangle", async () => {
+  const ian = await join(browser, server.url, "Ian");
+  const controls = [
+    ["#composer button", "background-color"],
+    ["header form button", "background-color"],
+    ["summary", "background-color"],
+    ["#message", "border-top-color"],
+  ] as const;
+  for (const [selector, property] of controls) {
+    const read = () =>
+      ian.$eval(selector, (control, name) => getComputedStyle(control).getPropertyValue(name), property);
+    await ian.mouse.move(0, 0);
+    const before = await read();
+    await ian.hover(selector);
+    expect([selector, await read()]).not.toEqual([selector, before]);
+  }
+  const arrow = await ian.$eval("summary", (summary) => [
+    getComputedStyle(summary).listStyleType,
+    getComputedStyle(summary, "::after").borderBottomStyle,
+  ]);
+  expect(arrow).toEqual(["none", "solid"]);
+  await ian.context().close();
 });
 
 const INVITATION = "No messages yet.";
