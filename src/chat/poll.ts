@@ -20,7 +20,6 @@ import { nameKey } from "./text.js";
 const DEFAULT_WAIT_S = 10;
 const MAX_WAIT_S = 60;
 
-const BAD_QUERY = badRequest("The query is malformed.");
 const BAD_CURSOR = new HttpError(400, "bad_cursor", "`since` is not a cursor.");
 const BAD_WAIT = badRequest(`\`wait\` is a number of seconds from 0 to ${MAX_WAIT_S}.`);
 const BAD_CLIENT = badRequest("`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -.");
@@ -28,8 +27,7 @@ const BAD_CLIENT = badRequest("`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -.");
 /** Returns the handler of `/get_post/:user`. */
 export function longPoll(room: Room, auth: Auth): Handler {
   return withMember(auth, (request, session, form) => {
-    const fields = request.query()?.and(form);
-    if (!fields) throw BAD_QUERY;
+    const fields = request.query().and(form);
     const since = fields.get("since");
     if (since !== undefined) return batchPoll(room, request, session, since, fields);
     return request.isHead ? json(200, "") : plainPoll(room, request, session);

@@ -22,16 +22,10 @@ export function parseAccept(header: string): Preference[] {
     });
 }
 
-/** Returns the quality value of a media type, 0 to 1; of several ranges that match, the most specific one counts. */
-export function quality(accept: string, type: string): number {
-  const ranges = [type, `${type.split("/")[0]}/*`, "*/*"];
-  let best = ranges.length;
-  let wanted = 0;
-  for (const { value, q } of parseAccept(accept)) {
-    const specificity = ranges.indexOf(value);
-    if (specificity < 0 || specificity > best) continue;
-    best = specificity;
-    wanted = Number.isNaN(q) ? 0 : q;
-  }
-  return wanted;
+/** Returns the quality value of a media type or a coding, 0 to 1. Of several ranges, the most specific one counts. */
+export function quality(header: string, value: string): number {
+  const preferences = parseAccept(header);
+  const ranges = [value, `${value.split("/")[0]}/*`, "*/*"];
+  const [best] = ranges.flatMap((range) => preferences.filter((preference) => preference.value === range));
+  return best?.q || 0;
 }

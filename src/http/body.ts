@@ -1,113 +1,75 @@
-/** A request's body, read as fields: with a bound on its length, and strict about what it says it is. */
+/** Reads the body of a request as fields. Its length is bounded, and its type is checked strictly. */
+import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
-import { Fields, objectFields, parseForm, parseJsonFields } from "./form.js";
-import { pendingRequests } from "./memory.js";
+import { Fields, parseForm, parseJson, toFields } from "./form.js";
+import { memory } from "./memory.js";
 import { HttpError } from "./response.js";
 
-/** How much of a body that is too large is still read, so that its sender gets to see the 413. */
-const LINGER_BYTES = 1024 * 1024;
+/** How many bytes of a body that is too large are still read, so that its sender gets the 413 and no reset. */
+const MAX_DISCARDED_BYTES = 1024 * 1024;
 
-const NOTHING: Buffer = Buffer.alloc(0);
-
-const CUT_OFF = new HttpError(400, "bad_request", "The body did not arrive whole.");
-const BAD_TYPE = "Send application/x-www-form-urlencoded or application/json.";
-const MALFORMED = new HttpError(
-  400,
-  "bad_request",
-  "The body is not what its Content-Type says: a form, or an object whose values are all texts.",
+const EMPTY: Buffer = Buffer.alloc(0);
+const INCOMPLETE = new HttpError(400, "bad_request", "The body did not arrive completely.");
+const BAD_UTF8 = new HttpError(400, "bad_request", "The body is not UTF-8.");
+const BAD_TYPE = new HttpError(
+  415,
+  "unsupported_type",
+  "Send application/x-www-form-urlencoded or application/json, in UTF-8 and without a content coding.",
 );
-
-/**
- * As `Request.form` says.
- * @param limit the longest body, in bytes
- * @param numbers the names of the fields that may be numbers in JSON
- */
+/** See `Request.form`. @param numbers the names of the fields that may be numbers in JSON */
 export async function readForm(
   req: IncomingMessage,
   limit: number,
-  numbers: readonly string[] = [],
+  numbers: readonly string[],
 ): Promise<Fields> {
   const parsed = parsedByHost(req);
-  const isObject = typeof parsed === "object" && !Buffer.isBuffer(parsed);
-  if (isObject) return objectFields(parsed, numbers) ?? fail(MALFORMED);
+  if (typeof parsed === "object" && !Buffer.isBuffer(parsed)) return toFields(parsed, numbers);
   const body = parsed === undefined ? await readBytes(req, limit) : Buffer.from(parsed);
   if (body.length === 0) return new Fields();
-  const [type = "", ...parameters] = (req.headers["content-type"] ?? "").toLowerCase().split(";");
-  const isJson = type.trim() === "application/json";
-  if (!isJson && type.trim() !== "application/x-www-form-urlencoded") {
-    throw new HttpError(415, "unsupported_type", BAD_TYPE);
-  }
-  const foreign = parameters.find((p) => /^\s*charset=/.test(p) && !/^\s*charset="?utf-?8"?\s*$/.test(p));
-  if (foreign !== undefined || req.headers["content-encoding"] !== undefined) {
-    throw new HttpError(415, "unsupported_type", "Send UTF-8, without a content coding.");
-  }
-  const text = decodeUtf8(body);
-  const fields = text === undefined ? undefined : isJson ? parseJsonFields(text, numbers) : parseForm(text);
-  return fields ?? fail(MALFORMED);
+  const { "content-type": type = "", "content-encoding": coding } = req.headers;
+  const [, kind] = /^\s*application\/(json|x-www-form-urlencoded)\s*(?:;|$)/i.exec(type) ?? [];
+  const charset = /;\s*charset="?([^";\s]*)/i.exec(type)?.[1] ?? "utf-8";
+  if (kind === undefined || coding !== undefined || !/^utf-?8$/i.test(charset)) throw BAD_TYPE;
+  if (!isUtf8(body)) throw BAD_UTF8;
+  return kind.toLowerCase() === "json" ? parseJson(body.toString(), numbers) : parseForm(body.toString());
 }
 
-function fail(error: HttpError): never {
-  throw error;
-}
-
-/** What a parser of the host's made of a body that it has read; undefined when nobody has read it. */
+/** Returns what a body parser of the host has made of the body, or undefined if nobody has read it yet. */
 function parsedByHost(req: IncomingMessage): object | string | Buffer | null | undefined {
   if (!req.readableEnded) return undefined;
   const body: unknown = "body" in req ? req.body : undefined;
   if (typeof body === "object" || typeof body === "string") return body;
   const { "content-length": length = "0", "transfer-encoding": chunked } = req.headers;
   if (length === "0" && chunked === undefined) return {};
-  throw new Error("the body was read before it came to the chat, and req.body does not hold it");
+  throw new Error("the body was read before it came to the chat, and req.body does not contain it");
 }
 
 async function readBytes(req: IncomingMessage, limit: number): Promise<Buffer> {
-  const tooLarge = new HttpError(413, "too_large", `A body has at most ${limit} bytes.`, {
-    Connection: "close",
-  });
-  if (Number(req.headers["content-length"]) > LINGER_BYTES) throw tooLarge;
-  if (req.destroyed) throw CUT_OFF;
-  const { socket } = req;
+  const headers = { Connection: "close" };
+  const tooLarge = new HttpError(413, "too_large", `A body has at most ${limit} bytes.`, headers);
+  const length = Number(req.headers["content-length"] ?? limit);
+  if (length > MAX_DISCARDED_BYTES) throw tooLarge;
+  if (req.destroyed) throw INCOMPLETE;
+  // One buffer, because in a list of chunks a chunk of one byte would use two hundred.
+  let body = length > limit ? EMPTY : Buffer.allocUnsafe(length);
+  memory.add(req.socket, body.length);
   let bytes = 0;
-  let body = NOTHING;
-  const keep = (buffer: Buffer) => {
-    pendingRequests.add(socket, buffer.length - body.length);
-    body = buffer;
-  };
-  const isWhole = await new Promise<boolean>((resolve) => {
+  const isComplete = await new Promise<boolean>((resolve) => {
     req.on("data", (chunk: Buffer) => {
-      const start = bytes;
+      if (bytes + chunk.length <= body.length) chunk.copy(body, bytes);
       bytes += chunk.length;
-      if (bytes > LINGER_BYTES) resolve(true);
-      if (bytes > limit || start === 0) {
-        keep(bytes > limit ? NOTHING : chunk);
-        return;
-      }
-      // One buffer, because in a list of chunks a chunk of one byte takes two hundred.
-      if (bytes > body.length) {
-        const larger = Buffer.alloc(Math.min(limit, 2 * bytes));
-        body.copy(larger);
-        keep(larger);
-      }
-      chunk.copy(body, start);
+      if (bytes > MAX_DISCARDED_BYTES) resolve(true);
     });
     req.on("end", () => resolve(true));
-    // After "end" this changes nothing; before it, the client went away in the middle.
+    // Before "end", these mean that the client has gone away. After it, they change nothing.
     req.on("close", () => resolve(false));
     req.on("error", () => resolve(false));
   });
-  const whole = body.subarray(0, bytes);
-  // The listeners keep what they refer to for as long as the request lives, and it may be a poll that is held.
-  keep(NOTHING);
-  if (!isWhole) throw CUT_OFF;
+  memory.add(req.socket, -body.length);
+  const read = body.subarray(0, bytes);
+  // The listeners keep this variable for as long as the request lives, and it may be a poll that is held.
+  body = EMPTY;
+  if (!isComplete) throw INCOMPLETE;
   if (bytes > limit) throw tooLarge;
-  return whole;
-}
-
-function decodeUtf8(body: Buffer): string | undefined {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(body);
-  } catch {
-    // Its only error is that these are not UTF-8.
-    return undefined;
-  }
+  return read;
 }

@@ -1,4 +1,4 @@
-/** Signed cookies: a text, a dot, and its HMAC-SHA-256. The server stores nothing for them. Their holders can read them. */
+/** Signed cookies: a text, a dot, and its HMAC-SHA-256. The server stores nothing for them. Their owner can read them. */
 import { createHmac, timingSafeEqual } from "node:crypto";
 
 /** Signs a text for a cookie. */
@@ -10,22 +10,18 @@ export function sign(text: string, secret: string | Uint8Array): string {
 /** Returns the text that was signed, or undefined if none of the secrets signed it. */
 export function unsign(signed: string, secrets: readonly (string | Uint8Array)[]): string | undefined {
   const dot = signed.indexOf(".");
-  if (dot < 0) return undefined;
   const payload = signed.slice(0, dot);
-  // Compared as text: decoding would accept many spellings of one signature.
+  // Compared as text, because decoding accepts several spellings of one signature.
   const given = Buffer.from(signed.slice(dot + 1));
-  for (const secret of secrets) {
+  const isSigned = secrets.some((secret) => {
     const expected = Buffer.from(mac(payload, secret));
-    // In constant time. A wrong length tells no secret.
-    if (given.length === expected.length && timingSafeEqual(given, expected)) {
-      return Buffer.from(payload, "base64url").toString();
-    }
-  }
-  return undefined;
+    return given.length === expected.length && timingSafeEqual(given, expected);
+  });
+  return isSigned ? Buffer.from(payload, "base64url").toString() : undefined;
 }
 
 /**
- * Returns a `Set-Cookie` value. Without a path it belongs to the folder of the URL that set it, so it fits any mount.
+ * Returns a `Set-Cookie` value. Without a path, the cookie belongs to the folder of its URL, so it fits any mount.
  * @param options `maxAge` is in seconds; without it the cookie lasts until the browser is closed
  */
 export function setCookie(

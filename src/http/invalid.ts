@@ -1,5 +1,5 @@
-/** Rejects what is no HTTP request, or comes too slowly, or is too large. */
-import { type IncomingMessage, ServerResponse } from "node:http";
+/** Rejects bytes that are not an HTTP request, and requests that are too slow or too large. */
+import { ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
@@ -9,39 +9,34 @@ const STATUSES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Answers bytes that Node's parser does not accept, or a request that takes too long, with a bare status and closes. If the
- * client waits for the reply to an earlier request, it would take the status for that: then the connection only closes.
+ * Answers bytes that Node's parser rejects, or a request that takes too long, with a bare status, and closes. While the
+ * client waits for an earlier reply it only closes, because the client would take the status for that reply.
  */
-export function rejectInvalid(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // Bytes behind a request with `Connection: close`: its reply closes the connection, and nothing may stand before it.
-  if (error.code === "HPE_CLOSED_CONNECTION") return;
-  // It closes when what is buffered was sent.
+export function rejectInvalid({ code = "" }: NodeJS.ErrnoException, socket: Duplex): void {
+  // Bytes behind a request with `Connection: close`. The reply to that request closes the connection.
+  if (code === "HPE_CLOSED_CONNECTION") return;
+  // The connection closes once its buffer is sent.
   if (socket.writableEnded) return;
   // A browser connects in advance, and would take a status now for the reply to its next request.
-  if (!(socket instanceof Socket) || socket.bytesRead === 0 || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  if (!isReplyPending(socket)) {
-    const status = STATUSES[error.code ?? ""] ?? "400 Bad Request";
-    const headers = "X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: 0";
-    socket.write(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n`);
-  }
+  if (!(socket instanceof Socket) || socket.bytesRead === 0 || !socket.writable) socket.destroy();
+  else reject(socket, isReplyPending(socket) ? undefined : (STATUSES[code] ?? "400 Bad Request"));
+}
+
+/** Rejects a request whose head has too many fields. */
+export function rejectHead(res: ServerResponse): void {
+  // A response without a socket waits for an earlier reply.
+  if (res.socket) reject(res.socket, STATUSES.HPE_HEADER_OVERFLOW);
+  else res.req.socket.destroy();
+}
+
+function reject(socket: Socket, status: string | undefined): void {
+  const headers = "X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: 0";
+  if (status !== undefined) socket.write(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n`);
   socket.destroySoon();
 }
 
-/** Whether a complete request waits for its reply, or a reply has begun. Node keeps the current response with the socket. */
+/** Whether a complete request waits for its reply, or a reply has begun. Node stores the current response at the socket. */
 function isReplyPending(socket: Socket): boolean {
   const response = "_httpMessage" in socket ? socket._httpMessage : undefined;
   return response instanceof ServerResponse && (response.req.complete || response.headersSent);
-}
-
-/** Answers a head with too many fields with 431. Behind a pending reply, the connection only closes. */
-export function rejectHead(req: IncomingMessage, res: ServerResponse): void {
-  // Only the first response of a connection has its socket. To write to another one is never safe.
-  if (res.socket === null) req.socket.destroy();
-  else
-    res
-      .writeHead(431, { "X-Content-Type-Options": "nosniff", Connection: "close", "Content-Length": 0 })
-      .end();
 }

@@ -1,6 +1,6 @@
-/** The delay of the event loop: all requests of the process wait for what keeps it busy. */
+/** Measures the delay of the event loop, which delays every request of the process. */
 
-/** Calls `onDelay` every `ms` milliseconds with how many it was late. Keeps no process alive. Ends with `clearInterval`. */
+/** Calls `onDelay` every `ms` milliseconds with the delay in milliseconds, until `clearInterval`. Keeps no process alive. */
 export function watchLoop(ms: number, onDelay: (late: number) => void): NodeJS.Timeout {
   let due = performance.now() + ms;
   return setInterval(() => {

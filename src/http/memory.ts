@@ -1,81 +1,90 @@
-/**
- * Bounds on the memory that clients make the process use, over all connections: for requests that are not answered yet,
- * and for replies that are not read. At a bound, the connections that use most are closed.
- */
+/** Bounds the memory that clients make the process use: by requests that are not answered and replies that are not read. */
+import { IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-/** The most memory that requests use which are not answered yet, in bytes. */
-const MAX_PENDING_BYTES = 16 * 1024 * 1024;
+/** One bound for all servers of the process, because they share its memory. */
+export const memory = {
+  /** The bound over all connections, in bytes. */
+  max: 32 * 1024 * 1024,
+  /** Called with the number of connections that were closed at the bound. */
+  onClosed: (_count: number): void => {},
+  add,
+};
+
+/** The bytes of unanswered requests, for each connection that has had one, or a reply that was not read. */
+const requests = new Map<Socket, number>();
+// Never less than what is used. It is exact after a look at all connections; until the next one, replies only add to it.
+let used = 0;
 
 /**
- * Closes the connections that use most, until the others use no more than half of `max`. Half, so that the next look at
- * all connections comes only after as many bytes again.
+ * Counts memory of a connection. At the bound, the connections that use most are closed.
+ * @param request bytes of a request that is not answered yet; negative when they are free again
+ * @param reply bytes of a reply that the connection could not send at once
  */
-function closeLargest(
-  sizes: readonly (readonly [Socket, number])[],
-  max: number,
-): { closed: number; left: number } {
-  let left = 0;
-  for (const [, size] of sizes) left += size;
+function add(socket: Socket, request: number, reply = 0): void {
+  if (socket.destroyed) return;
+  const before = requests.get(socket);
+  if (before === undefined) socket.once("close", () => forget(socket));
+  requests.set(socket, (before ?? 0) + request);
+  used += request + reply;
+  if (used > memory.max) closeLargest();
+}
+
+function closeLargest(): void {
+  const sizes = Array.from(requests, ([socket, bytes]) => ({ socket, size: bytes + socket.writableLength }));
+  used = sizes.reduce((sum, { size }) => sum + size, 0);
   let closed = 0;
-  for (const [socket, size] of sizes.toSorted(([, a], [, b]) => b - a)) {
-    if (left <= max / 2) break;
+  for (const { socket, size } of sizes.sort((a, b) => b.size - a.size)) {
+    // Half of the bound, so that the next look at all connections comes only after as many bytes again.
+    if (used <= memory.max / 2) break;
+    used -= size;
+    requests.delete(socket);
     socket.destroy();
-    left -= size;
     closed++;
   }
-  return { closed, left };
+  if (closed > 0) memory.onClosed(closed);
 }
 
-/** Bounds the bytes of replies that are buffered, because their clients read too slowly. */
-export class BufferedReplies {
-  readonly #sockets: ReadonlySet<Socket>;
-  readonly #max: number;
-  // Not less than what is buffered: exact after a look at all sockets, then only added to.
-  #bytes = 0;
+function forget(socket: Socket): void {
+  used -= requests.get(socket) ?? 0;
+  requests.delete(socket);
+}
+
+/** The memory of a text in a head, beside its characters, in bytes. Measured on Node 20, with the lists that it is in. */
+const TEXT_BYTES = 64;
+/** A longer URL is freed with the head, in characters. */
+const LONG_URL = 256;
+
+/** A request to a server of `serve`. */
+export class ServedRequest extends IncomingMessage {
+  #counted = 0;
+
+  /** Counts the head until the reply is sent or the poll is held. */
+  count(res: ServerResponse): void {
+    if (this.#counted > 0 || this.rawHeaders.length === 0) return;
+    this.#counted = this.url?.length ?? 0;
+    for (const text of this.rawHeaders) this.#counted += text.length + TEXT_BYTES;
+    memory.add(this.socket, this.#counted);
+    res.once("close", () => this.#uncount());
+  }
 
   /**
-   * @param sockets all connections
-   * @param max the bound, in bytes
+   * Frees the head of a poll that is held: a browser's uses 4 KB, and there are 10,000 polls.
+   *
+   * Also reads a request without a body to its end (RFC 9112, section 6.3). Otherwise Node does it after the reply, with
+   * more work. Such a request emits neither "end" nor "close", but its response does.
    */
-  constructor(sockets: ReadonlySet<Socket>, max: number) {
-    this.#sockets = sockets;
-    this.#max = max;
+  hold(): void {
+    const { "content-length": length, "transfer-encoding": coding } = this.headers;
+    if (length === undefined && coding === undefined) this.read();
+    if (this.#counted > 0) this.#uncount();
+    this.headers = {};
+    this.rawHeaders = [];
+    if ((this.url ?? "").length > LONG_URL) this.url = "";
   }
 
-  /** Counts bytes that a socket could not send at once. Returns how many connections are closed because of them. */
-  add(bytes: number): number {
-    this.#bytes += bytes;
-    if (this.#bytes <= this.#max) return 0;
-    const sizes = [...this.#sockets].map((socket) => [socket, socket.writableLength] as const);
-    const { closed, left } = closeLargest(sizes, this.#max);
-    this.#bytes = left;
-    return closed;
-  }
-}
-
-/** Bounds the bytes of requests that are not answered yet. */
-class PendingRequests {
-  readonly #sizes = new Map<Socket, number>();
-  #bytes = 0;
-
-  /** Counts bytes that a connection's requests use, or, if negative, use no more. A closed connection uses none. */
-  add(socket: Socket, bytes: number): void {
-    if (socket.destroyed) return;
-    const size = this.#sizes.get(socket);
-    if (size === undefined) socket.once("close", () => this.#forget(socket));
-    this.#sizes.set(socket, (size ?? 0) + bytes);
-    this.#bytes += bytes;
-    if (this.#bytes <= MAX_PENDING_BYTES) return;
-    closeLargest([...this.#sizes], MAX_PENDING_BYTES);
-    for (const other of this.#sizes.keys()) if (other.destroyed) this.#forget(other);
-  }
-
-  #forget(socket: Socket): void {
-    this.#bytes -= this.#sizes.get(socket) ?? 0;
-    this.#sizes.delete(socket);
+  #uncount(): void {
+    memory.add(this.socket, -this.#counted);
+    this.#counted = 0;
   }
 }
-
-/** One for all chats of a process, since memory is the process's. */
-export const pendingRequests = new PendingRequests();

@@ -2,8 +2,9 @@
 import { type HttpResponse, text } from "./response.js";
 
 /**
- * A counter or a gauge, of one value or of one for each value of a label. Its name says the unit, in seconds or bytes; a
- * counter's ends in `_total`. `help` is one line.
+ * Returns a counter or a gauge: one value, or one for each value of a label.
+ * @param name with the unit, in seconds or bytes; the name of a counter ends in `_total`
+ * @param help one line
  */
 export function metric(
   type: "counter" | "gauge",
@@ -11,19 +12,18 @@ export function metric(
   help: string,
   value: number | { readonly [label: string]: Readonly<Record<string, number>> },
 ): string {
-  const samples =
-    typeof value === "number"
-      ? [`${name} ${value}`]
-      : Object.entries(value).flatMap(([label, values]) =>
-          Object.entries(values).map(([of, value]) => `${name}{${label}="${escaped(of)}"} ${value}`),
-        );
+  if (typeof value === "number") return page(type, name, help, [` ${value}`]);
+  const samples = Object.entries(value).flatMap(([label, values]) =>
+    // JSON escapes the same characters: backslash, quote and line end.
+    Object.entries(values).map(([of, value]) => `{${label}=${JSON.stringify(of)}} ${value}`),
+  );
   return page(type, name, help, samples);
 }
 
 /**
- * A histogram.
+ * Returns a histogram.
  * @param bounds the upper bounds of the classes, growing
- * @param counts how many were in each class, and in the one above all bounds
+ * @param counts how many values are in each class, and in the one above all bounds
  */
 export function histogram(
   name: string,
@@ -31,22 +31,19 @@ export function histogram(
   { bounds, counts, sum }: { bounds: readonly number[]; counts: readonly number[]; sum: number },
 ): string {
   let count = 0;
-  const buckets = counts.map((more, at) => {
+  const samples = counts.map((more, at) => {
     count += more;
-    return `${name}_bucket{le="${bounds[at] ?? "+Inf"}"} ${count}`;
+    return `_bucket{le="${bounds[at] ?? "+Inf"}"} ${count}`;
   });
-  return page("histogram", name, help, [...buckets, `${name}_sum ${sum}`, `${name}_count ${count}`]);
+  return page("histogram", name, help, [...samples, `_sum ${sum}`, `_count ${count}`]);
 }
 
-/** A page of metrics. */
+/** Returns a page of metrics. */
 export function exposition(metrics: readonly string[]): HttpResponse {
   return text(200, metrics.join(""), { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
 }
 
 function page(type: string, name: string, help: string, samples: readonly string[]): string {
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...samples, ""].join("\n");
-}
-
-function escaped(text: string): string {
-  return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+  const lines = samples.map((sample) => `${name}${sample}\n`).join("");
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines}`;
 }

@@ -1,60 +1,45 @@
-/** Bounds on how often a stranger may ask: token buckets, and by which part of an address strangers are told apart. */
+/** Limits how often a caller may do something, and finds the part of an address that identifies a caller. */
 import { isIP, SocketAddress } from "node:net";
 
-/** How many callers are remembered. Beyond that, the caller that was idle for longest is forgotten. */
-const CALLERS = 10_000;
+/** How many callers are remembered. Beyond that, the one that was quiet for longest is forgotten. */
+const MAX_CALLERS = 10_000;
 
-/** How many seconds' worth of a rate may come at once. */
-const BURST_S = 4;
-
-interface Bucket {
-  tokens: number;
-  at: number;
-}
-
-/**
- * Token buckets: each caller may do `rate` things a second, and `burst` seconds' worth at once after a rest.
- */
+/** A token bucket for each caller: `rate` tokens a second, at most `burst` seconds' worth. */
 export class RateLimiter {
-  readonly #rate: number;
-  readonly #size: number;
-  readonly #buckets = new Map<string, Bucket>();
+  /** When the bucket of a caller is full again, in milliseconds; the caller that was quiet for longest is first. */
+  readonly #fullAt = new Map<string, number>();
 
   /**
    * @param rate how often per second; 0: no limit
-   * @param burstS how many seconds' worth may come at once; default 4
+   * @param burst how many seconds' worth may come at once
    */
-  constructor(rate: number, burstS = BURST_S) {
-    this.#rate = rate;
-    this.#size = Math.max(1, rate * burstS);
-  }
+  constructor(
+    private readonly rate: number,
+    private readonly burst = 4,
+  ) {}
 
-  /** Takes one token. Gives 0 when there was one, else the milliseconds until there is. */
+  /** Takes a token. Returns 0 if there was one, else the milliseconds until there is one. */
   take(caller: string): number {
-    if (this.#rate === 0) return 0;
+    if (this.rate === 0) return 0;
     const now = performance.now();
-    const bucket = this.#buckets.get(caller) ?? { tokens: this.#size, at: now };
-    const tokens = Math.min(this.#size, bucket.tokens + ((now - bucket.at) / 1000) * this.#rate);
-    // To the end of the map, which so begins with who was quiet for longest.
-    this.#buckets.delete(caller);
-    this.#buckets.set(caller, { tokens: tokens < 1 ? tokens : tokens - 1, at: now });
-    this.#forget(now);
-    return tokens < 1 ? ((1 - tokens) / this.#rate) * 1000 : 0;
-  }
-
-  /** Lets go of those whose bucket is full again, and of the quietest when there are too many. */
-  #forget(now: number): void {
-    const full = (this.#size / this.#rate) * 1000;
-    for (const [caller, { at }] of this.#buckets) {
-      if (now - at < full && this.#buckets.size <= CALLERS) return;
-      this.#buckets.delete(caller);
+    const period = 1000 / this.rate;
+    const fullAt = Math.max(now, this.#fullAt.get(caller) ?? 0) + period;
+    const wait = fullAt - now - Math.max(period, this.burst * 1000);
+    // A millionth of a millisecond is the error of floating-point numbers.
+    if (wait > 1e-6) return wait;
+    this.#fullAt.delete(caller);
+    this.#fullAt.set(caller, fullAt);
+    for (const [other, at] of this.#fullAt) {
+      if (at > now && this.#fullAt.size <= MAX_CALLERS) break;
+      this.#fullAt.delete(other);
     }
+    return 0;
   }
 }
 
 /**
- * Returns the canonical form of an address: lower case, the longest run of zeros cut out, an IPv4-mapped address as IPv4,
- * without zone and port. Undefined for any other text. Ports are common in `X-Forwarded-For` (Azure).
+ * Returns the canonical form of an address: lower case, the longest run of zeros left out, an IPv4-mapped address as IPv4,
+ * without zone and port. Undefined for any other text. `X-Forwarded-For` may contain ports (Azure).
  */
 export function canonicalAddress(text: string): string | undefined {
   const [, bracketed, beforePort] = /^\[(.*)\](?::\d+)?$|^([^:]*):\d+$/.exec(text) ?? [];
@@ -64,8 +49,8 @@ export function canonicalAddress(text: string): string | undefined {
 }
 
 /**
- * The part of a canonical address that one household can be told by: of IPv6 the first 64 bits, since the rest is free to
- * choose (RFC 4291, 2.5.4), of IPv4 all.
+ * Returns the part of a canonical address that identifies one household: all of an IPv4 address, and the first 64 bits of
+ * an IPv6 address, because its owner chooses the rest (RFC 4291, section 2.5.4).
  */
 export function clientSubnet(address: string): string {
   if (!address.includes(":")) return address;

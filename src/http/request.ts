@@ -1,4 +1,4 @@
-/** A request as handlers see it. It is parsed strictly, and only as far as a handler asks. */
+/** A request as handlers see it. It is parsed strictly, and only when a handler asks. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { quality } from "./accept.js";
 import { readForm } from "./body.js";
@@ -8,7 +8,7 @@ import { canonicalAddress } from "./rate-limit.js";
 export interface RequestOptions {
   /** The longest body that `form` reads, in bytes. */
   readonly bodyLimit: number;
-  /** Whether the last hop of `X-Forwarded-*` is believed. The caller may have made up the hops before it. */
+  /** Whether the last hop of `X-Forwarded-*` is trusted. The caller may have invented the hops before it. */
   readonly trustProxy: boolean;
   /** The path in front of all routes, like `/chat`. Default: none. */
   readonly mount?: string;
@@ -17,8 +17,6 @@ export interface RequestOptions {
 }
 
 export class Request {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse<IncomingMessage>;
   /** The path below the mount with its percent-encoding, without the query; `""` if it is not below. */
   readonly path: string;
   /** The parameters of the route's pattern, decoded. */
@@ -26,14 +24,14 @@ export class Request {
   /** Whether the request was pipelined and had to wait for the reply to an earlier one. */
   wasQueued = false;
   readonly #search: string;
-  readonly #options: RequestOptions;
 
-  constructor(req: IncomingMessage, res: ServerResponse<IncomingMessage>, options: RequestOptions) {
-    this.req = req;
-    this.res = res;
-    this.#options = options;
-    const target = originForm(req.url ?? "/");
+  constructor(
+    readonly req: IncomingMessage,
+    readonly res: ServerResponse,
+    private readonly options: RequestOptions,
+  ) {
     // `new URL` costs microseconds, and a poll has one request for each message.
+    const target = originForm(req.url ?? "/");
     const mark = target.indexOf("?");
     const path = mark < 0 ? target : target.slice(0, mark);
     this.path = options.mount ? below(options.mount, path) : path;
@@ -61,18 +59,18 @@ export class Request {
   get base(): string {
     const { path, req } = this;
     if (path !== "/" && path !== "") return up(path);
-    // Express keeps the part here that it has removed from `url`.
+    // Express stores the complete URL here, because it removes the mount path from `url`.
     const asked = "originalUrl" in req && typeof req.originalUrl === "string" ? req.originalUrl : req.url;
     const [outer = ""] = originForm(asked ?? "/").split("?");
-    if (path === "") return `${up(outer)}${(this.#options.mount ?? "").slice(1)}/`;
-    // From `/chat`, without its last slash, a relative link leads to its siblings.
+    if (path === "") return `${up(outer)}${(this.options.mount ?? "").slice(1)}/`;
+    // Without a last slash, as in `/chat`, a relative link leads to siblings of the chat.
     const last = outer.slice(outer.lastIndexOf("/") + 1);
     return last === "" ? "./" : `./${last}/`;
   }
 
   /**
-   * Whether a page of another origin made the browser send this. `Sec-Fetch-Site` says so in today's browsers, `Origin`
-   * against `Host` in older ones; a caller with neither is no browser, and nobody can make it send what it will not.
+   * Returns whether a page of another origin made the browser send this. Today's browsers send `Sec-Fetch-Site`. In older
+   * ones, `Origin` is compared with `Host`. A caller with neither is no browser, so no page can misuse it.
    */
   isForeign(): boolean {
     const site = this.req.headers["sec-fetch-site"];
@@ -81,69 +79,63 @@ export class Request {
     return origin !== undefined && !isOriginOf(origin, this.#host);
   }
 
-  /** Returns the query's fields, or undefined if it is malformed. */
-  query(): Fields | undefined {
+  /** Returns the fields of the query. Throws a 400 if it is malformed. */
+  query(): Fields {
     return parseForm(this.#search);
   }
 
   /**
-   * The name of a cookie of ours. It contains the port that the caller asked for, unless that is a default port, since a
-   * browser sends the cookies of a host to all its ports (RFC 6265, 8.5).
+   * Returns the name of a cookie of this server. It contains the port that the caller asked for, unless that is a default
+   * port, because a browser sends the cookies of a host to all its ports (RFC 6265, section 8.5).
    */
   cookieName(name: string): string {
     const [, port = "80"] = /:(\d{1,5})$/.exec(this.#host) ?? [];
     return port === "80" || port === "443" ? name : `${name}_${port}`;
   }
 
-  /** The values of all cookies of ours with a name: those of the most specific path first (RFC 6265, 5.4). */
+  /** Returns the values of all cookies with a name: those of the most specific path first (RFC 6265, section 5.4). */
   cookies(name: string): string[] {
-    const full = this.cookieName(name);
-    return (this.req.headers.cookie?.split(";") ?? []).flatMap((pair) => {
-      const equals = pair.indexOf("=");
-      return equals >= 0 && pair.slice(0, equals).trim() === full ? [pair.slice(equals + 1).trim()] : [];
-    });
+    const prefix = `${this.cookieName(name)}=`;
+    const pairs = this.req.headers.cookie?.split(";").map((pair) => pair.trim()) ?? [];
+    return pairs.filter((pair) => pair.startsWith(prefix)).map((pair) => pair.slice(prefix.length).trim());
   }
 
-  /** Whether the caller prefers a page to JSON: a browser that navigates, not a script or `curl`. */
+  /** Returns whether the caller prefers a page to JSON: a browser that navigates, not a script or `curl`. */
   prefersHtml(): boolean {
-    // The forms in our pages say so, because some browsers send `Accept: */*`.
+    // The forms in our pages contain this, because some browsers send `Accept: */*`.
     if (/(^|&)page(&|$)/.test(this.#search)) return true;
     const accept = this.req.headers.accept ?? "*/*";
     const [html, json] = [quality(accept, "text/html"), quality(accept, "application/json")];
-    // w3m accepts text/html and application/* alike, but it can show only what it names.
-    const named = /\btext\/html\b/i.test(accept) && !/\bapplication\/json\b/i.test(accept);
-    return html > json || (html === json && html > 0 && named);
+    // w3m accepts text/html and application/* alike, but it can show only the types that it names.
+    const isNamed = /\btext\/html\b/i.test(accept) && !/\bapplication\/json\b/i.test(accept);
+    return html > json || (html === json && html > 0 && isNamed);
   }
 
   /**
-   * Reads the body as fields; what a parser of the host has read is taken from `req.body`. Rejects with an `HttpError`:
+   * Reads the body as fields. If a parser of the host has read it, they come from `req.body`. Rejects with an `HttpError`:
    * 413 `too_large`, 415 `unsupported_type`, 400 `bad_request`.
    */
   form(): Promise<Fields> {
-    return readForm(this.req, this.#options.bodyLimit, this.#options.numberFields);
+    return readForm(this.req, this.options.bodyLimit, this.options.numberFields ?? []);
   }
 
-  /** The host that the caller asked for, and its port; empty if the caller does not say. */
+  /** The host that the caller asked for, and its port; empty if the request names none. */
   get #host(): string {
     return this.#forwarded("host") ?? this.req.headers.host ?? "";
   }
 
-  #forwarded(what: "for" | "proto" | "host"): string | undefined {
-    if (!this.#options.trustProxy) return undefined;
-    const header = this.req.headers[`x-forwarded-${what}`];
+  #forwarded(field: "for" | "proto" | "host"): string | undefined {
+    const header = this.options.trustProxy ? this.req.headers[`x-forwarded-${field}`] : undefined;
     return header === undefined ? undefined : String(header).split(",").at(-1)?.trim();
   }
 }
 
-/** Returns the path and query of a target; of `http://host/a?b` what follows the host (RFC 9112, section 3.2.2). */
+/** Returns the path and query of a target, also of an absolute one like `http://host/a?b` (RFC 9112, section 3.2.2). */
 function originForm(target: string): string {
-  if (target.startsWith("/")) return target;
-  const absolute = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1];
-  if (absolute === undefined) return target;
-  return absolute.startsWith("/") ? absolute : `/${absolute}`;
+  return target.startsWith("/") ? target : target.replace(/^https?:\/\/[^/?]*\/?/i, "/");
 }
 
-/** Whether an origin is that of a host, whose default port may be written out. */
+/** Returns whether an origin is that of a host. A default port may be missing in one of them. */
 function isOriginOf(origin: string, host: string): boolean {
   const [scheme = ""] = /^https?:/.exec(origin) ?? [];
   const url = `${scheme}//${host}`;
@@ -156,6 +148,7 @@ function below(mount: string, path: string): string {
   return path.startsWith(`${mount}/`) ? path.slice(mount.length) : "";
 }
 
+/** Returns the relative link from a path to the root. */
 function up(path: string): string {
   return "../".repeat(Math.max(0, path.split("/").length - 2)) || "./";
 }

@@ -1,154 +1,89 @@
-/** What a handler sees of a request, over real sockets. */
-import { describe, expect, test } from "vitest";
+/** A request as handlers see it, over real sockets. */
+import { expect, test } from "vitest";
 import type { Request } from "../../src/http/request.js";
 import { json } from "../../src/http/response.js";
-import { type Ask, ask, listenRequest } from "./listen.js";
+import { ask, listenRequest } from "./listen.js";
 
-/** What `look` sees of one request. */
-async function seen(look: (request: Request) => unknown, path = "/", asked: Ask = {}, trustProxy = false) {
+/** Returns what `look` finds in one request. */
+async function seen(look: (request: Request) => unknown, path = "/", headers = {}, trustProxy = false) {
   const port = await listenRequest((request) => json(200, { seen: look(request) ?? null }), { trustProxy });
-  const { body } = await ask(port, path, asked);
-  return JSON.parse(`${body}`).seen;
+  return JSON.parse(`${(await ask(port, path, { headers: { Host: "chat.test", ...headers } })).body}`).seen;
 }
 
-describe("the target", () => {
-  test("is a path and a query, split at the first question mark", async () => {
-    const parts = (request: Request) => [request.path, [...(request.query() ?? [])]];
-    expect(await seen(parts, "/a/b?c=d?e&f=%2F")).toEqual([
-      "/a/b",
-      [
-        ["c", "d?e"],
-        ["f", "/"],
-      ],
-    ]);
-    expect(await seen(parts, "/a?")).toEqual(["/a", []]);
-  });
-
-  test("keeps its percent-encoding, and is not tidied up", async () => {
-    for (const path of ["/a/../b", "/a%2fb", "//a", "/./", "/%"]) {
-      expect(await seen(({ path }) => path, path)).toBe(path);
-    }
-  });
-
-  test("may be absolute, as for a proxy", async () => {
-    expect(await seen(({ path }) => path, "http://example.test/a?b=c")).toBe("/a");
-    expect(await seen(({ path }) => path, "HTTPS://example.test?b=c")).toBe("/");
-    expect(await seen((request) => request.query()?.get("b"), "http://example.test?b=c")).toBe("c");
-  });
-
-  test("with a malformed query says so", async () => {
-    expect(await seen((request) => request.query() === undefined, "/?a=%")).toBe(true);
-  });
+test.each([
+  ["/a/b?c=d?e&f=%2F", "/a/b", "c=d?e,f=/"],
+  ["/a?", "/a", ""],
+  ["http://example.test/a?b=c", "/a", "b=c"],
+  ["HTTPS://example.test?b=c", "/", "b=c"],
+  ["http://example.test", "/", ""],
+  ...["/a/../b", "/a%2fb", "//a", "/./", "/%", "*"].map((path) => [path, path, ""] as const),
+])("the target %s is split into the path %s and the query %s", async (target, path, query) => {
+  const fields = (request: Request) =>
+    request
+      .query()
+      .pairs.map(([name, value]) => `${name}=${value}`)
+      .join();
+  expect(await seen((request) => [request.path, fields(request)], target)).toEqual([path, query]);
 });
 
-describe("a cookie", () => {
-  const cookie = (header: string) =>
-    seen((request) => request.cookies("holdline"), "/", { headers: { Host: "a", Cookie: header } });
-
-  test("is found among others, blanks or not, and keeps what comes after the first =", async () => {
-    expect(await cookie("a=1; holdline=x=y; b=2")).toEqual(["x=y"]);
-    expect(await cookie("a=1;holdline= x ;b=2")).toEqual(["x"]);
-  });
-
-  test("has the port of the host in its name", async () => {
-    const headers = { Host: "a:81", Cookie: "holdline=1; holdline_81=2; holdline_80=3" };
-    expect(await seen((request) => request.cookies("holdline"), "/", { headers })).toEqual(["2"]);
-  });
-
-  test("of several with one name comes in their order", async () => {
-    expect(await cookie("holdline=first; holdline=second")).toEqual(["first", "second"]);
-  });
-
-  test("of a longer, a shorter or no name is not taken for it", async () => {
-    expect(await cookie("xholdline=1; holdlin=2; HOLDLINE=3; __proto__=4; =5;;;")).toEqual([]);
-    expect(await seen((request) => request.cookies("holdline"))).toEqual([]);
-  });
-
-  test("without = is not taken for it, and does not stand before it", async () => {
-    expect(await cookie("holdlinex")).toEqual([]);
-    expect(await cookie("holdlinex; holdline=mine")).toEqual(["mine"]);
-  });
+test.each([
+  ["a=1; holdline=x=y; b=2", ["x=y"]],
+  ["a=1;holdline= x ;b=2", ["x"]],
+  ["holdline=first; holdline=second", ["first", "second"]],
+  ["xholdline=1; holdlin=2; HOLDLINE=3; __proto__=4; =5;;;", []],
+  ["holdlinex; holdline=mine", ["mine"]],
+  ["", []],
+])("the cookies %j have the values %j", async (Cookie, values) => {
+  expect(await seen((request) => request.cookies("holdline"), "/", { Cookie })).toEqual(values);
 });
 
-describe("a caller prefers HTML", () => {
-  const html = (accept: string) =>
-    seen((request) => request.prefersHtml(), "/", { headers: { Accept: accept } });
-
-  test("when it says so, as browsers that navigate do", async () => {
-    expect(await html("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")).toBe(true);
-    expect(await html("TEXT/HTML")).toBe(true);
-    expect(await html("application/json;q=0.5, text/*")).toBe(true);
-  });
-
-  test("but not when it takes anything, as curl and scripts do, or likes JSON as much", async () => {
-    for (const accept of [
-      "*/*",
-      "application/json, text/javascript, */*; q=0.01",
-      "text/html, application/json",
-    ]) {
-      expect(await html(accept), accept).toBe(false);
-    }
-    expect(await seen((request) => request.prefersHtml())).toBe(false);
-  });
-
-  test("nor when it says that it does not want any", async () => {
-    for (const accept of [
-      "text/html;q=0",
-      "text/html;q=0, */*",
-      "text/html; q=0.1, */*; q=0.2",
-      "text/html;q=x",
-      "",
-    ]) {
-      expect(await html(accept), accept).toBe(false);
-    }
-  });
+test("the name of a cookie contains the port of the host", async () => {
+  const headers = { Host: "a:81", Cookie: "holdline=1; holdline_81=2; holdline_80=3" };
+  expect(await seen((request) => request.cookies("holdline"), "/", headers)).toEqual(["2"]);
 });
 
-describe("a request comes from another site", () => {
-  const foreign = (headers: Record<string, string>, trustProxy = false) =>
-    seen((request) => request.isForeign(), "/", { headers: { Host: "chat.test", ...headers } }, trustProxy);
-
-  test("when the browser says so", async () => {
-    expect(await foreign({ "Sec-Fetch-Site": "cross-site" })).toBe(true);
-    expect(await foreign({ "Sec-Fetch-Site": "same-site" })).toBe(true);
-    expect(await foreign({ "Sec-Fetch-Site": "cross-site", Origin: "http://chat.test" })).toBe(true);
-    expect(await foreign({ "Sec-Fetch-Site": "same-origin" })).toBe(false);
-    expect(await foreign({ "Sec-Fetch-Site": "none" })).toBe(false);
-  });
-
-  test("when an older browser's Origin is not our host", async () => {
-    for (const origin of [
-      "http://evil.test",
-      "null",
-      "http://chat.test:81",
-      "http://chat.test.evil.test",
-      "file://",
-    ]) {
-      expect(await foreign({ Origin: origin }), origin).toBe(true);
-    }
-    expect(await foreign({ Origin: "https://chat.test" })).toBe(false);
-  });
-
-  test("but not when there is no browser", async () => {
-    expect(await foreign({})).toBe(false);
-  });
-
-  test("behind a trusted proxy our host is the one the browser asked for; from strangers that is not believed", async () => {
-    const headers = { Origin: "https://public.test", "X-Forwarded-Host": "public.test" };
-    expect(await foreign(headers, true)).toBe(false);
-    expect(await foreign(headers, false)).toBe(true);
-  });
+test.each([
+  ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true],
+  ["TEXT/HTML", true],
+  ["application/json;q=0.5, text/*", true],
+  ["*/*", false],
+  ["application/json, text/javascript, */*; q=0.01", false],
+  ["text/html, application/json", false],
+  ["text/html;q=0", false],
+  ["text/html;q=0, */*", false],
+  ["text/html; q=0.1, */*; q=0.2", false],
+  ["text/html;q=x", false],
+  ["", false],
+  [`${"a/b,".repeat(100)}text/html`, true],
+  [`${"a/b,".repeat(300)}text/html`, false],
+])("a caller with Accept %.60s prefers HTML: %s", async (Accept, expected) => {
+  expect(await seen((request) => request.prefersHtml(), "/", { Accept })).toBe(expected);
 });
 
-describe("behind a proxy", () => {
-  const headers = { "X-Forwarded-For": "6.6.6.6, 10.0.0.1", "X-Forwarded-Proto": "http, https" };
-  const caller = (request: Request) => [request.address, request.isSecure];
+test.each([
+  [{}, false],
+  [{ "Sec-Fetch-Site": "cross-site" }, true],
+  [{ "Sec-Fetch-Site": "same-site" }, true],
+  [{ "Sec-Fetch-Site": "cross-site", Origin: "http://chat.test" }, true],
+  [{ "Sec-Fetch-Site": "same-origin" }, false],
+  [{ "Sec-Fetch-Site": "none" }, false],
+  ...["http://evil.test", "null", "http://chat.test:81", "http://chat.test.evil.test", "file://"].map(
+    (Origin) => [{ Origin }, true] as const,
+  ),
+  [{ Origin: "https://chat.test" }, false],
+  [{ Origin: "http://chat.test", Host: "chat.test:80" }, false],
+])("a request with %j comes from another site: %s", async (headers, expected) => {
+  expect(await seen((request) => request.isForeign(), "/", headers)).toBe(expected);
+});
 
-  test("that is trusted, the last hop is believed, since what came before may be made up", async () => {
-    expect(await seen(caller, "/", { headers }, true)).toEqual(["10.0.0.1", true]);
-  });
-
-  test("that is not, nothing is", async () => {
-    expect(await seen(caller, "/", { headers })).toEqual(["127.0.0.1", false]);
-  });
+test("the last hop of X-Forwarded-* is used behind a trusted proxy, and nothing of it otherwise", async () => {
+  const look = (request: Request) => [request.address, request.isSecure, request.isForeign()];
+  const headers = {
+    Origin: "https://public.test",
+    "X-Forwarded-For": "6.6.6.6, 10.0.0.1",
+    "X-Forwarded-Proto": "http, https",
+    "X-Forwarded-Host": "public.test",
+  };
+  expect(await seen(look, "/", headers, true)).toEqual(["10.0.0.1", true, false]);
+  expect(await seen(look, "/", headers)).toEqual(["127.0.0.1", false, true]);
 });

@@ -1,4 +1,4 @@
-/** The bound on replies that clients do not read: enforced when a reply is written, against those with most bytes. */
+/** The bound on the memory of replies that clients do not read. It is enforced when a reply is written. */
 import { once } from "node:events";
 import type { RequestListener } from "node:http";
 import { connect, type Socket } from "node:net";
@@ -28,7 +28,7 @@ async function start(handler: RequestListener, maxBufferedBytes: number) {
   return { ...serving, ask, log };
 }
 
-test("a client that reads nothing is closed when too much is buffered, and a client with less is not", async () => {
+test("a client that reads nothing is closed at the bound, and a client with fewer bytes stays connected", async () => {
   const large = Buffer.alloc(64 * MIB);
   const { server, ask, log } = await start(
     ({ url }, res) => void res.end(url === "/large" ? large : "small"),
@@ -38,12 +38,12 @@ test("a client that reads nothing is closed when too much is buffered, and a cli
   await once(modest, "data");
   const [[serverSide]] = await Promise.all([once(server, "connection"), ask("/large").pause()]);
   await once(serverSide, "close");
-  expect(log).toEqual(["too many bytes are buffered: 1 slow readers are closed"]);
+  expect(log).toEqual(["too many bytes are buffered: 1 connections are closed"]);
   modest.write("GET /small HTTP/1.1\r\nHost: x\r\n\r\n");
   expect(String(await once(modest, "data"))).toContain("small");
 });
 
-test.each(["text", "bytes"])("no reply of %s can take what is buffered above the bound", async (kind) => {
+test.each(["text", "bytes"])("replies of %s that clients do not read stay below the bound", async (kind) => {
   const [bound, size, count] = [32 * MIB, 8 * MIB, 40];
   const open = new Set<Socket>();
   let most = 0;
