@@ -31,7 +31,7 @@ export abstract class Waiter<E> {
   slot: Slot<E> | undefined = undefined;
 
   /**
-   * Answers the poll. Called at most once, and never if the poll is `"full"` or the reason is `"disconnected"`.
+   * Answers the poll. Called at most once for each `Feed.poll`, and never if the poll is `"full"` or the reason is `"disconnected"`.
    * @param body the batch as JSON: text, or bytes in UTF-8 if it is long. Waiters at one cursor share it
    */
   abstract answer(batch: Batch<E>, body: string | Buffer, reason: FinishReason): void;

@@ -1,17 +1,14 @@
 /** `Accept` and similar headers (RFC 9110, section 12.5), parsed leniently. */
 
-export interface Preference {
-  /** A type, a language or a coding, in lower case. */
-  readonly value: string;
-  /** The quality value, 1 to 0. 0: not acceptable. NaN: malformed. */
-  readonly q: number;
-}
-
 /** How many characters of a header are read. Browsers send less than 200. */
 const MAX_HEADER_LENGTH = 1_000;
 
-/** Returns the preferences in a header, in its order. */
-export function parseAccept(header: string): Preference[] {
+/**
+ * Returns the preferences in a header, in its order.
+ * - `value`: a type, a language or a coding, in lower case.
+ * - `q`: the quality value, 1 to 0. 0: not acceptable. NaN: malformed.
+ */
+export function parseAccept(header: string): { readonly value: string; readonly q: number }[] {
   return header
     .slice(0, MAX_HEADER_LENGTH)
     .toLowerCase()

@@ -64,12 +64,11 @@ export function parseJson(text: string, numbers: readonly string[]): Fields {
  */
 export function toFields(value: unknown, numbers: readonly string[]): Fields {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw BAD_JSON;
-  const members: [string, unknown][] = Object.entries(value);
-  return new Fields(
-    members.map(([name, member]) => {
-      const isField = typeof member === "string" || (typeof member === "number" && numbers.includes(name));
-      if (!isField) throw BAD_JSON;
-      return [name, `${member}`];
-    }),
-  );
+  const pairs: Pair[] = [];
+  for (const [name, member] of Object.entries(value)) {
+    const isField = typeof member === "string" || (typeof member === "number" && numbers.includes(name));
+    if (!isField) throw BAD_JSON;
+    pairs.push([name, `${member}`]);
+  }
+  return new Fields(pairs);
 }

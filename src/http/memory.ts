@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 /** One bound for all servers of the process, because they share its memory. */
 export const memory = {
   /** The bound over all connections, in bytes. */
-  max: 32 * 1024 * 1024,
+  max: 24 * 1024 * 1024,
   /** Called with the number of connections that were closed at the bound. */
   onClosed: (_count: number): void => {},
   add,

@@ -13,7 +13,7 @@ export type Handler = (request: Request) => Result | Promise<Result>;
 
 interface Route {
   readonly methods: readonly string[];
-  readonly segments: readonly string[];
+  readonly pattern: readonly string[];
   readonly handler: Handler;
 }
 
@@ -50,7 +50,7 @@ export class Router {
   /** Routes requests of `method` (`GET` includes `HEAD`) for paths that match `pattern` to `handler`. */
   on(method: "GET" | "POST", pattern: string, handler: Handler): void {
     const methods = method === "GET" ? ["GET", "HEAD"] : [method];
-    this.#routes.push({ methods, segments: pattern.split("/"), handler });
+    this.#routes.push({ methods, pattern: pattern.split("/"), handler });
   }
 
   /**
@@ -135,14 +135,16 @@ export class Router {
   #find(request: Request): Handler | HttpError {
     const segments = decodeSegments(request.path);
     if (!segments) return request.path === "" ? NOT_FOUND : BAD_PATH;
-    const routes = this.#routes.filter((route) => matches(route.segments, segments));
-    const route = routes.find(({ methods }) => methods.includes(request.req.method ?? ""));
-    if (route) {
-      request.params = parameters(route.segments, segments);
-      return route.handler;
+    const allowed: string[] = [];
+    for (const { methods, pattern, handler } of this.#routes) {
+      const params = match(pattern, segments);
+      if (!params) continue;
+      request.params = params;
+      if (methods.includes(request.req.method ?? "")) return handler;
+      allowed.push(...methods);
     }
-    if (routes.length === 0) return NOT_FOUND;
-    const allow = routes.flatMap(({ methods }) => methods).join(", ");
+    if (allowed.length === 0) return NOT_FOUND;
+    const allow = allowed.join(", ");
     return new HttpError(405, "method_not_allowed", `Use one of these methods: ${allow}.`, { Allow: allow });
   }
 }
@@ -167,16 +169,14 @@ function decodeSegments(path: string): string[] | undefined {
   }
 }
 
-function matches(pattern: readonly string[], segments: readonly string[]): boolean {
-  const fits = (expected: string, at: number) =>
-    expected === segments[at] || (expected.startsWith(":") && segments[at] !== "");
-  return pattern.length === segments.length && pattern.every(fits);
-}
-
-function parameters(pattern: readonly string[], segments: readonly string[]): Record<string, string> {
+/** Returns the parameters of a path that matches a pattern, else undefined. */
+function match(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
+  if (pattern.length !== segments.length) return undefined;
   const params: Record<string, string> = {};
-  for (const [at, name] of pattern.entries()) {
-    if (name.startsWith(":")) params[name.slice(1)] = segments[at] ?? "";
+  for (const [at, expected] of pattern.entries()) {
+    const segment = segments[at] ?? "";
+    if (expected.startsWith(":") && segment !== "") params[expected.slice(1)] = segment;
+    else if (expected !== segment) return undefined;
   }
   return params;
 }

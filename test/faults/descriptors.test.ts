@@ -1,4 +1,4 @@
-/** A process that may open few files: when strangers take them all, it says so, serves the connections it has, and heals. */
+/** A process that may open few files, and clients that take all of them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -8,7 +8,7 @@ import { ask, Person } from "../wire/person.js";
 
 const PROGRAM = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
 
-test("a server that is out of file descriptors says so, serves the connections that it has, and takes new ones when it can", async () => {
+test("a server without file descriptors logs it, serves its open connections, and later accepts new ones", async () => {
   const flags = ["--port", "0", "--data", "none", "--post-rate", "0"];
   const child = spawn("sh", ["-c", 'ulimit -n 100; exec "$@"', "sh", process.execPath, PROGRAM, ...flags]);
   let stderr = "";
@@ -16,7 +16,7 @@ test("a server that is out of file descriptors says so, serves the connections t
     stderr += text;
   });
   const [line] = await once(child.stdout.setEncoding("utf8"), "data");
-  const url = `${line}`.trim().split(" ").at(-1) ?? "";
+  const [url = ""] = /http:\S+/.exec(`${line}`) ?? [];
   const port = Number(new URL(url).port);
   const ann = await Person.login(url, "ann");
   await ann.post("before");
@@ -50,6 +50,6 @@ test("a server that is out of file descriptors says so, serves the connections t
   bob.close();
   child.kill("SIGTERM");
   expect(await once(child, "exit")).toEqual([0, null]);
-  // At most once a minute, and nothing else.
+  // Once a minute, and nothing else.
   expect(stderr).toMatch(/^holdline: out of file descriptors: .*ulimit -n.*\n$/);
 });

@@ -27,12 +27,12 @@ test("ids are compared as two integers", () => {
   }
 });
 
-test("an id of 64-bit integers is after all exact ones", () => {
+test("an id of 64-bit integers is after all exact ids", () => {
   expect(compareIds("18446744073709551615-0", `${Number.MAX_SAFE_INTEGER}-0`)).toBeGreaterThan(0);
   expect(compareIds("5-18446744073709551615", `5-${Number.MAX_SAFE_INTEGER}`)).toBeGreaterThan(0);
 });
 
-test("the next id is after the last one, whatever the clock says", () => {
+test("the next id is after the last one, with any clock", () => {
   fc.assert(
     fc.property(id, integer, (last, now) => {
       fc.pre(parseId(last)[1] < Number.MAX_SAFE_INTEGER);
@@ -43,7 +43,7 @@ test("the next id is after the last one, whatever the clock says", () => {
   );
 });
 
-test("the next id has the time if the clock has moved on, and else a greater counter", () => {
+test("the next id has the time, or a greater counter if the clock has not moved on", () => {
   expect(nextId("1000-7", 1001)).toBe("1001-0");
   expect(nextId("1000-7", 1000)).toBe("1000-8");
   expect(nextId("1000-7", 3)).toBe("1000-8");

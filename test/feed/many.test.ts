@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 
 const MANY = 10_000;
 
-test("10,000 held polls are answered by one push, and a push meanwhile reaches everybody too", async () => {
+test("10,000 held polls get one event, and another one that is pushed during its delivery", async () => {
   const server = fork(fileURLToPath(new URL("many-server.mjs", import.meta.url)));
   onTestFinished(() => void server.kill());
   const [port] = (await once(server, "message")) as [number];

@@ -20,7 +20,7 @@ async function start(authorize?: (req: IncomingMessage) => boolean | Promise<boo
   return { feed, read: () => read, ...listening };
 }
 
-test("a request is not executed before its turn, and then held like any other", async () => {
+test("a pipelined poll waits for the replies before it, and is then held", async () => {
   const { feed, port, read } = await start();
   const raw = new Raw(port);
   raw.send(line("since=now&wait=60"), line("since=now&wait=60"), line("since=0&wait=60"));
@@ -36,7 +36,7 @@ test("a request is not executed before its turn, and then held like any other", 
   await until(() => raw.statuses.length === 4);
 });
 
-test("authorize is not asked before the request's turn, and refusals wait for theirs", async () => {
+test("authorize is called after the replies before the request, and errors are sent in order", async () => {
   const asked: string[] = [];
   const { feed, port, read } = await start((req) => {
     asked.push(req.url ?? "");
@@ -51,7 +51,7 @@ test("authorize is not asked before the request's turn, and refusals wait for th
   expect([raw.statuses, asked.length]).toEqual([[200, 401, 400, 200], 4]);
 });
 
-test("a queued request whose connection closes is never executed and leaves nothing", async () => {
+test("a queued poll whose connection closes is not executed and leaves no waiter", async () => {
   const { feed, port, read } = await start();
   const older = json(`http://127.0.0.1:${port}/?since=now&wait=60&client=page`);
   await until(() => feed.waiting === 1);
@@ -65,7 +65,7 @@ test("a queued request whose connection closes is never executed and leaves noth
   expect(await older).toMatchObject({ events: [1] });
 });
 
-test("a request behind a reply that closes the connection is dropped, and nothing is written for it", async () => {
+test("a request behind a reply that closes the connection is dropped", async () => {
   const { feed, port, read } = await start();
   const raw = new Raw(port);
   raw.send(
@@ -80,7 +80,7 @@ test("a request behind a reply that closes the connection is dropped, and nothin
   expect([raw.statuses, raw.events, feed.waiting]).toEqual([[200], [1], 0]);
 });
 
-test("a request that Node reads after the reply that closes its connection is not executed", async () => {
+test("a request that Node reads after a closing reply is not executed", async () => {
   const { feed, port, read } = await start();
   feed.push(1);
   const older = json(`http://127.0.0.1:${port}/?since=now&wait=60&client=page`);
@@ -101,7 +101,7 @@ test("a request that Node reads after the reply that closes its connection is no
   expect(await older).toMatchObject({ events: [2] });
 });
 
-test("a drain answers the held poll, closes its connection, and drops what is queued behind it", async () => {
+test("a drain answers the held poll, closes its connection, and drops the requests behind it", async () => {
   const { feed, port, read } = await start();
   const raw = new Raw(port);
   raw.send(...Array.from({ length: 5 }, () => line("since=now&wait=60")));
@@ -111,7 +111,7 @@ test("a drain answers the held poll, closes its connection, and drops what is qu
   expect([raw.statuses, feed.waiting]).toEqual([[200], 0]);
 });
 
-test("16 requests may be queued behind one, and one more closes the connection", async () => {
+test("16 requests are queued behind one, and one more closes the connection", async () => {
   const { feed, port } = await start();
   feed.push(1);
   const held = line("since=now&wait=60&client=page");
@@ -133,7 +133,7 @@ test("16 requests may be queued behind one, and one more closes the connection",
   await until(() => feed.waiting === 0);
 });
 
-test("thousands of pipelined requests close their connection and leave nothing", async () => {
+test("thousands of pipelined requests close their connection and leave no waiter", async () => {
   const { feed, port, server } = await start();
   const raw = new Raw(port);
   const accepted = once(server, "connection");
@@ -143,7 +143,7 @@ test("thousands of pipelined requests close their connection and leave nothing",
   await until(() => feed.waiting === 0);
 });
 
-test("a request with a body is answered, and its body is not taken for the next request", async () => {
+test("a poll with a body is answered, and its body is not read as the next request", async () => {
   const { feed, port } = await start();
   feed.push(1);
   const body = line("since=0&wait=0&smuggled");
@@ -161,7 +161,7 @@ test("a request with a body is answered, and its body is not taken for the next 
   expect(raw.events).toEqual([1, 1, 1, 2]);
 });
 
-test("random pipelines, with closing replies, bodies and sudden ends, never harm the process", async () => {
+test("random pipelines with closing replies, bodies and resets leave no waiter", async () => {
   const { feed, port } = await start((req) => (req.url?.includes("a=1") ? Promise.resolve(true) : true));
   let seed = 7;
   const random = (below: number) => {

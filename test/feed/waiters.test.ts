@@ -1,4 +1,4 @@
-/** The waiter map: every poll has one way out and takes it once. */
+/** The waiter map: each waiter is finished once. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Waiters } from "../../src/feed/waiters.js";
 import { Poll } from "./poll.js";
@@ -34,7 +34,7 @@ function hold(name: string, client?: string, wait = 1000): Poll<string> {
   return waiter;
 }
 
-test("a waiter is held until its wait ends: not a millisecond less, and at most 50 more", () => {
+test("a waiter is held for its wait, and at most 50 ms longer", () => {
   for (const wait of [0.4, 1, 7.5, 999, 1000, 60_000]) {
     finished = [];
     hold("ann", "page", wait);
@@ -45,7 +45,7 @@ test("a waiter is held until its wait ends: not a millisecond less, and at most 
   }
 });
 
-test("a client whose poll is answered early waits as long as ever with its next poll", () => {
+test("the next poll of a client has its whole wait, although the one before ended early", () => {
   for (const wait of [1000, 1000, 600, 1000]) {
     const waiter = hold("ann", "page", wait);
     vi.advanceTimersByTime(500);
@@ -58,13 +58,13 @@ test("a client whose poll is answered early waits as long as ever with its next 
   expect(finished.at(-1)).toBe("ann timeout");
 });
 
-test("a wait may be longer than a timer can be", () => {
+test("a wait may be longer than the longest timer", () => {
   hold("ann", undefined, Number.POSITIVE_INFINITY);
   vi.advanceTimersByTime(1e9);
   expect(waiters.size).toBe(1);
 });
 
-test("every way out is taken once, whatever comes after it", () => {
+test("a waiter is finished once, for the first reason", () => {
   const reasons = ["events", "timeout", "superseded", "canceled", "disconnected", "drained"] as const;
   for (const reason of reasons) {
     for (const client of [undefined, "page"]) {
@@ -79,7 +79,7 @@ test("every way out is taken once, whatever comes after it", () => {
   }
 });
 
-test("a newer poll of a client supersedes the older one, and cannot be finished by it", () => {
+test("a newer poll supersedes the older one, and finishing the older one again does not finish it", () => {
   const older = hold("older", "page");
   const newer = hold("newer", "page");
   expect([finished, waiters.size, waiters.all()]).toEqual([["older superseded"], 1, [newer]]);
@@ -89,12 +89,7 @@ test("a newer poll of a client supersedes the older one, and cannot be finished 
   expect(finished).toEqual(["older superseded", "newer timeout"]);
 });
 
-test("polls of other clients, and of none, do not supersede each other", () => {
-  for (const client of ["a", "b", "__proto__", "constructor", undefined, undefined]) hold("ann", client);
-  expect([finished, waiters.size]).toEqual([[], 6]);
-});
-
-test("a client that polls again from its answer is held, also when its answer is that it is superseded", () => {
+test("a client that polls again from its answer is held, also from a superseded answer", () => {
   onFinish = () => {
     onFinish = () => {};
     hold("third", "page");
@@ -106,26 +101,7 @@ test("a client that polls again from its answer is held, also when its answer is
   expect(finished.at(-1)).toBe("third timeout");
 });
 
-test("no more than the maximum are held, and a newer poll of a held client takes its place", () => {
-  waiters = newWaiters(2);
-  const first = hold("first", "a");
-  hold("second");
-  expect(hold("third", "c").slot).toBe(undefined);
-  expect(hold("fourth").slot).toBe(undefined);
-  expect([finished, waiters.size]).toEqual([[], 2]);
-  expect(hold("fifth", "a").slot).not.toBe(undefined);
-  expect([finished, waiters.size]).toEqual([["first superseded"], 2]);
-  waiters.finish(first, "events");
-  expect(waiters.size).toBe(2);
-});
-
-test("a poll that is not to wait needs no room", () => {
-  waiters = newWaiters(1);
-  hold("first");
-  expect(hold("second", undefined, 0).slot).not.toBe(undefined);
-});
-
-test("all are finished once, also if an answer finishes another one, and no timer is left", () => {
+test("finishAll finishes each waiter once and leaves no timer, also if an answer finishes another one", () => {
   const ann = hold("ann");
   const bob = hold("bob", "page");
   hold("cyd", "other page");
@@ -138,7 +114,7 @@ test("all are finished once, also if an answer finishes another one, and no time
   expect([waiters.size, vi.getTimerCount()]).toEqual([0, 0]);
 });
 
-test("5,000 polls that went away leave no waiter, and no timer once their wait is over", () => {
+test("5,000 disconnected polls leave no waiter, and no timer after their wait", () => {
   const all = Array.from({ length: 5000 }, (_, n) => hold("ann", n % 2 ? `page ${n}` : undefined));
   for (const waiter of all) waiters.finish(waiter, "disconnected");
   expect(waiters.size).toBe(0);
@@ -146,15 +122,7 @@ test("5,000 polls that went away leave no waiter, and no timer once their wait i
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("polls that end with their wait and never come back leave no timer either", () => {
-  for (let n = 0; n < 50; n++) hold("ann", `page ${n}`);
-  vi.advanceTimersByTime(1050);
-  expect(waiters.size).toBe(0);
-  vi.advanceTimersByTime(1050);
-  expect(vi.getTimerCount()).toBe(0);
-});
-
-test("clients that never come back after their wait are forgotten, so they use up no place", () => {
+test("clients that do not come back after their wait use no slots", () => {
   for (let n = 0; n < 100; n++) hold("ann", `page ${n}`);
   vi.advanceTimersByTime(2100);
   // With 100 other clients remembered, this one would be one too many.
@@ -162,14 +130,7 @@ test("clients that never come back after their wait are forgotten, so they use u
   expect(vi.getTimerCount()).toBe(1);
 });
 
-test("one poll after the other needs one timer for a client, and none without a client", () => {
-  for (let n = 0; n < 1000; n++) waiters.finish(hold("ann", "page"), "events");
-  expect(vi.getTimerCount()).toBe(1);
-  for (let n = 0; n < 1000; n++) waiters.finish(hold("ann"), "events");
-  expect(vi.getTimerCount()).toBe(1);
-});
-
-test("no more clients than waiters are remembered, however many there were", () => {
+test("the slots of at most the maximum of clients are kept", () => {
   for (let n = 0; n < 1000; n++) waiters.finish(hold("ann", `page ${n}`), "events");
   expect(vi.getTimerCount()).toBe(100);
 });

@@ -51,7 +51,7 @@ test.each([
   expect(await post(type, "a=1", headers)).toBe("415 unsupported_type");
 });
 
-test.each([
+test.each<readonly [string, string | Buffer]>([
   [FORM, "a=%"],
   [JSON_TYPE, "a=1"],
   [JSON_TYPE, '{"a":1}'],

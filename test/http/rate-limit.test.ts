@@ -112,7 +112,7 @@ test("all addresses of a /64 have one subnet, and its neighbours have others", (
   );
 });
 
-test.each([
+test.each<readonly [string, string | undefined]>([
   ["203.0.113.7", "203.0.113.7"],
   ["203.0.113.7:40001", "203.0.113.7"],
   ["[203.0.113.7]:1", "203.0.113.7"],

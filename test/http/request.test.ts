@@ -10,7 +10,7 @@ async function seen(look: (request: Request) => unknown, path = "/", headers = {
   return JSON.parse(`${(await ask(port, path, { headers: { Host: "chat.test", ...headers } })).body}`).seen;
 }
 
-test.each([
+test.each<readonly [string, string, string]>([
   ["/a/b?c=d?e&f=%2F", "/a/b", "c=d?e,f=/"],
   ["/a?", "/a", ""],
   ["http://example.test/a?b=c", "/a", "b=c"],
