@@ -60,7 +60,7 @@ test.each([
   expect(await seen((request) => request.prefersHtml(), "/", { Accept })).toBe(expected);
 });
 
-test.each([
+test.each<readonly [Record<string, string>, boolean]>([
   [{}, false],
   [{ "Sec-Fetch-Site": "cross-site" }, true],
   [{ "Sec-Fetch-Site": "same-site" }, true],
