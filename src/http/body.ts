@@ -34,7 +34,7 @@ export async function readForm(
   return kind.toLowerCase() === "json" ? parseJson(body.toString(), numbers) : parseForm(body.toString());
 }
 
-/** Returns what a body parser of the host has made of the body, or undefined if nobody has read it yet. */
+/** Returns what a body parser of the host has made of the body, or undefined if it is not read yet. */
 function parsedByHost(req: IncomingMessage): object | string | Buffer | null | undefined {
   if (!req.readableEnded) return undefined;
   const body: unknown = "body" in req ? req.body : undefined;

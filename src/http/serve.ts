@@ -26,8 +26,8 @@ export interface ServeOptions {
   readonly idleTimeout?: number;
   /**
    * How many bytes clients may make the process keep, over all its connections: requests that are not answered, and
-   * replies that are not read. Beyond that, the connections with most bytes are closed, until half of it is left. The
-   * process has one such bound: that of its last server. Default 24 MiB.
+   * replies that are not read. Beyond that, the connections with most bytes are closed, until half of it is left. A
+   * process has one such bound, and the last server with this option sets it. Default 24 MiB.
    */
   readonly maxBufferedBytes?: number;
   /** Called with one line about trouble, each kind at most once a minute. Default: `console.error`. */

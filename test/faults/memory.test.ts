@@ -1,6 +1,6 @@
 /**
- * What a stranger sends is not to stay: each server here has a heap of 150 MB, and is sent what would take several
- * times that if it were kept. One that keeps it ends with "heap out of memory".
+ * Requests leave nothing in memory. Each server here has a heap of 150 MB and gets several times as many bytes. A server
+ * that keeps them ends with "heap out of memory".
  */
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -40,7 +40,7 @@ async function seen(): Promise<void> {
   for (let n = 0; n < 20; n++) expect((await ask(`${server.url}/healthz`)).status).toBe(200);
 }
 
-test("bodies in chunks of one byte, left unfinished, cost what their bytes are", async () => {
+test("unfinished bodies in chunks of one byte use the memory of their bytes only", async () => {
   const ann = await Person.login(server.url, "ann");
   const head = `POST /get_post/ann HTTP/1.1\r\nHost: x\r\nCookie: ${ann.cookie}\r\nTransfer-Encoding: chunked\r\n\r\n`;
   const sockets: Socket[] = [];
@@ -49,7 +49,7 @@ test("bodies in chunks of one byte, left unfinished, cost what their bytes are",
   for (const socket of sockets) socket.destroy();
 });
 
-test("polls for the whole backlog, hundreds ahead on one connection and each from another cursor, are not all answered", async () => {
+test("hundreds of pipelined polls for the whole backlog do not exhaust the memory", async () => {
   const ann = await Person.login(server.url, "ann");
   // One character of four bytes makes each a string of two bytes a character.
   for (let n = 0; n < 1000; n++) await ann.post(`${"x".repeat(1999)}😀`);
@@ -67,7 +67,7 @@ test("polls for the whole backlog, hundreds ahead on one connection and each fro
   for (const socket of sockets) socket.destroy();
 });
 
-test("a name does not keep the body that it came in", async () => {
+test("a name does not keep the body of its request in memory", async () => {
   const padding = "y".repeat(60_000);
   const come = async (_: unknown, worker: number) => {
     for (let n = 0; n < 500; n++) {
@@ -78,7 +78,7 @@ test("a name does not keep the body that it came in", async () => {
   await Promise.all(Array.from({ length: 8 }, come));
 });
 
-test("nor does anything keep the address that was asked for", async () => {
+test("a request does not keep its URL in memory", async () => {
   const padding = "y".repeat(7_000);
   const come = async (_: unknown, worker: number) => {
     for (let n = 0; n < 2_000; n++) {
@@ -89,7 +89,7 @@ test("nor does anything keep the address that was asked for", async () => {
   await Promise.all(Array.from({ length: 8 }, come));
 });
 
-test("nor does a message keep what was sent beside it", async () => {
+test("a message does not keep the rest of its request in memory", async () => {
   const ann = await Person.login(server.url, "ann");
   const padding = "y".repeat(63_000);
   for (let n = 0; n < 1000; n++) {

@@ -4,7 +4,7 @@
  *
  *     node test/faults/mix.mjs [name of a mix]...
  *
- * The attackers are a process of their own. They open a connection anew that is closed, three seconds later.
+ * The attackers are a process of their own. They open a closed connection again, three seconds later.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -17,7 +17,7 @@ import { ask, login, post, sleep, start, stop } from "./people.mjs";
 const CONNECTIONS = 12_000;
 /** Connections whose large replies are not read. What the kernel buffers for each of them is the machine's memory, too. */
 const UNREAD = 1_000;
-/** A mix is held until the peak has not moved for so many seconds, and for so many in all. */
+/** A mix is held until the peak has not moved for `STILL_S` seconds, and for `MOST_S` seconds at most. */
 const STILL_S = 6;
 const MOST_S = 40;
 const LIMIT_MB = 300;
@@ -66,7 +66,7 @@ for (const most of ["poll, 60 fields", "head of 8 KB, not ended"]) {
 }
 MIXES["all together"] = Object.keys(KINDS);
 
-/** Opens the connections of a mix, and opens those anew that are closed, until it is told to end. */
+/** Opens the connections of a mix, and opens closed ones again, until its parent ends it. */
 async function attack(port, cookie, kinds) {
   const get = (method, path) => `${method} ${path} HTTP/1.1\r\nHost: x\r\nCookie: ${cookie}\r\n`;
   const form = (path, length) => `${get("POST", path)}${FORM}Content-Length: ${length}\r\n\r\n`;

@@ -145,7 +145,7 @@ class World {
     expect(this.feed.waiting).toBe(this.readers.filter(({ held }) => held).length);
   }
 
-  /** Lets everybody poll on. Afterwards nobody who waits has news. */
+  /** Lets all readers poll until no waiter has news. */
   async settle(): Promise<void> {
     for (const reader of this.readers) reader.losesReply = false;
     // Enough for flushes and cooldowns, and less than a wait.
@@ -209,7 +209,7 @@ test("every reader gets everything that is kept after the store has lost its new
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(2, 1000), withLoss, (limit, steps) =>
       play(limit, steps, ({ model, readers }) => {
-        // What nobody has pruned is still there for a reader that was told of a gap; the others have read it.
+        // A reader with a gap gets the events that are not pruned; the others have read them.
         for (const { read } of readers) expect(model.kept.every((id) => read.includes(id))).toBe(true);
       }),
     ),

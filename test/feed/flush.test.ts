@@ -1,4 +1,4 @@
-/** The flush: fake timers, and a clock that an answer moves on, so that a flush costs what the test says. */
+/** The flush, with fake timers. Each answer moves the clock, so the test chooses the cost of a flush. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createFlush } from "../../src/feed/flush.js";
 

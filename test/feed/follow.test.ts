@@ -4,7 +4,7 @@ import { type Batch, Feed } from "../../src/feed/index.js";
 
 const over = { done: true, value: undefined };
 
-/** Reads until so many events have come. */
+/** Reads until `count` events have come. */
 async function take(batches: AsyncIterable<Batch<number>>, count: number): Promise<number[]> {
   const found: number[] = [];
   for await (const { events } of batches) {

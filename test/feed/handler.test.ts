@@ -251,7 +251,7 @@ test("a reply that throws closes its connection and goes to onError, and all oth
     "fulfilled",
   ]);
   expect(errors).toEqual([new Error("from writeHead"), new Error("from write")]);
-  // A refusal that cannot be sent is no different.
+  // An error that cannot be sent is handled alike.
   await expect(request(`${url}?since=x&broken`)).rejects.toThrow();
   expect(errors).toHaveLength(3);
   expect((await json(`${url}?since=0&wait=0`)).events).toEqual([1]);
@@ -333,7 +333,7 @@ test.each([
   const { status, headers, body } = await request(`${url}?since=0&client=bob`);
   expect([status, JSON.parse(body).error.code]).toEqual([401, "unauthorized"]);
   expect(headers["cache-control"]).toBe("no-store");
-  // Nobody learns anything before that, not even that the request is malformed.
+  // The check comes before everything else, so a malformed request is 401 too.
   expect((await request(`${url}?since=x&client=bob`)).status).toBe(401);
   expect(feed.waiting).toBe(0);
 });

@@ -44,7 +44,7 @@ export async function json(url: string): Promise<Record<string, unknown>> {
   return JSON.parse((await request(url)).body);
 }
 
-/** A connection that says nothing by itself. */
+/** A connection that sends only given bytes. */
 export class Raw {
   readonly socket: Socket;
   /** Everything that came back. */

@@ -21,7 +21,7 @@ test("10,000 held polls get one event, and another one that is pushed during its
         resolve(JSON.parse(body));
       }).on("error", reject);
     });
-  /** Resolves when so many polls are held. */
+  /** Resolves when `count` polls are held. */
   const held = async (count: number) => {
     server.send({ held: count });
     await once(server, "message");

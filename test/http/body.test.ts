@@ -93,7 +93,7 @@ test("a huge Content-Length is 413 before the body is sent", async () => {
 });
 
 test.each(["before", "after"])(
-  "a body whose sender goes away is 400, if it is asked for %s that",
+  "a body whose sender disconnects is 400 for a handler that reads it %s that",
   async (when) => {
     const form = awaited<unknown>();
     const arrived = awaited();

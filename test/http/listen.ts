@@ -1,4 +1,4 @@
-/** A bare `node:http` server on a free port for a handler, and callers that send what they are told to, byte for byte. */
+/** A bare `node:http` server on a free port for a handler, and clients that send given bytes. */
 import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";

@@ -11,7 +11,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Tries so many times, and returns how often there was a token. */
+/** Tries to take tokens, and returns how many there were. */
 function take(rate: RateLimiter, caller: string, tries: number): number {
   return Array.from({ length: tries }, () => rate.take(caller)).filter((wait) => wait === 0).length;
 }

@@ -147,7 +147,7 @@ test("a handler that throws after the head of its reply closes the connection", 
   expect(failures).toHaveLength(2);
 });
 
-test("a client that goes away before its reply harms nobody", async () => {
+test("a client that disconnects before its reply harms no other client", async () => {
   const arrived = awaited();
   const { port, failures } = await listenRouter({
     "GET /": async ({ res }) => {
