@@ -1,6 +1,6 @@
 /**
- * `make cluster`: Redis, three processes and an nginx in front, on free ports, until Ctrl-C. What is needed is what would
- * be on several machines: deploy/nginx.conf, and `holdline --redis URL --trust-proxy` for each process.
+ * `make cluster`: runs Redis, three processes and nginx in front of them, on free ports, until Ctrl-C. On several machines
+ * the same is deploy/nginx.conf, and `holdline --redis URL --trust-proxy` for each process.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -17,9 +17,9 @@ const folder = mkdtempSync(join(tmpdir(), "holdline-cluster-"));
 const children = [];
 let stopping = false;
 
-/** Starts a program. When it ends, all do, unless the others can do without it. */
+/** Starts a program. When it ends, all others are ended, unless `ended` does something else. */
 function start(name, program, args, { stdio = ["ignore", "ignore", "inherit"], ended = end } = {}) {
-  // In a group of its own, or Ctrl-C would reach all at once: Redis must outlast the processes.
+  // In a group of its own, because Ctrl-C must not reach Redis before the processes have ended.
   const child = spawn(program, args, { stdio, detached: true });
   children.unshift(child);
   child.on("error", (error) => end(`cannot start ${name}: ${error.message}`));
@@ -27,7 +27,7 @@ function start(name, program, args, { stdio = ["ignore", "ignore", "inherit"], e
   return child;
 }
 
-/** Ends all, the last one first, and then this program: who waits for it waits on. */
+/** Ends all programs, the last one first, and then this one. Its promise never resolves. */
 async function end(why) {
   if (stopping) return new Promise(() => {});
   stopping = true;
@@ -40,7 +40,7 @@ async function end(why) {
   rmSync(folder, { recursive: true, force: true });
   process.exit(why ? 1 : 0);
 }
-// The last is a terminal that was closed.
+// A terminal that is closed sends SIGHUP.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => end());
 
 async function freePort() {
@@ -60,7 +60,7 @@ function listens(port) {
 
 async function startProcess(redis) {
   const args = [here("../dist/server.js"), "--port", "0", "--redis", redis, "--trust-proxy"];
-  const ended = (why) => stopping || console.log(`${why}; the others go on`);
+  const ended = (why) => stopping || console.log(`${why}; the others continue`);
   const child = start("a process", process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], ended });
   const [line] = await Promise.race([once(child.stdout.setEncoding("utf8"), "data"), once(child, "exit")]);
   const [, url, port] = /(http:\S+:(\d+))/.exec(line) ?? [];

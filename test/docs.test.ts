@@ -73,6 +73,12 @@ test("a block that does not run installs, starts or changes something on the mac
   expect(still).toHaveLength(21);
 });
 
+test("make help lists every target", async () => {
+  const [, targets = ""] = /^\.PHONY: (.*)$/m.exec(await readFile(join(ROOT, "Makefile"), "utf8")) ?? [];
+  const listed = [...makeHelp.matchAll(/^([a-z]+) +\S/gm)].map(([, name]) => name);
+  expect(listed.sort()).toEqual(targets.split(" ").sort());
+});
+
 test.each(select("sh"))("the commands in %s are right for bash and zsh", async (_, { code }) => {
   // zsh runs a comment as a command when it is pasted.
   expect(code).not.toMatch(/(^|\s)#/m);
@@ -101,6 +107,7 @@ test.concurrent.each(
   const output = await runIn(at, shell, [...args, script]);
   await server.stop();
   expect(output).not.toBe("");
+  if (code.includes("npx holdline --help")) expect(output).toContain("Usage: holdline [flags]");
   if (!code.includes("get_post")) return;
   // The replies of the post and of the poll arrive in any order.
   expect(output).toMatch(/^\{"id":"\d+-\d+"\}$/m);

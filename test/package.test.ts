@@ -22,7 +22,7 @@ afterAll(() => packed.remove());
 
 const run = (file: string, args: string[]) => runIn(project, file, args);
 
-test("holds what is needed and brings nothing along", async () => {
+test("the package contains what it needs and brings no other package", async () => {
   expect(await readdir(join(project, "node_modules"))).toEqual([".bin", ".package-lock.json", "holdline"]);
   const all = await readdir(join(project, "node_modules/holdline"), { recursive: true });
   const rest = all.filter((file) => !/^(dist|static|docs)\b/.test(file)).sort();
@@ -46,9 +46,8 @@ test("holds what is needed and brings nothing along", async () => {
   );
 });
 
-test("npx holdline serves its pages and scripts, and stops", async () => {
-  expect(await run("npx", ["--no", "holdline", "--version"])).toMatch(/^\d+\.\d+\.\d+\n$/);
-  // npx passes a signal on to a shell, which may end before its child. So the program itself gets it here.
+test("npx holdline serves its pages and scripts and stops at a signal", async () => {
+  expect(await run("npx", ["holdline", "--help"])).toContain("Usage: holdline [flags]");
   const child = spawn(join(project, "node_modules/.bin/holdline"), ["--port", "0", "--data", "none"], {
     cwd: project,
     stdio: ["ignore", "pipe", "inherit"],
@@ -62,7 +61,7 @@ test("npx holdline serves its pages and scripts, and stops", async () => {
   expect(await once(child, "close")).toEqual([0, null]);
 });
 
-test("can be imported from an empty project, and leaves nothing that keeps the process", async () => {
+test("every entry can be imported, and the process ends after close", async () => {
   await writeFile(
     join(project, "use.js"),
     `import { createChat } from "holdline";
@@ -82,7 +81,7 @@ test("can be imported from an empty project, and leaves nothing that keeps the p
   expect(await run(process.execPath, ["use.js"])).toBe("hello function\n[ { progress: 0.5 } ] function\n");
 });
 
-/** What an embedder writes, with types. */
+/** The code of an embedder, with every public type. */
 const USE = `
 import { createServer, type IncomingMessage } from "node:http";
 import express, { type Request } from "express";
@@ -154,7 +153,7 @@ test.each([
   ["node16", "node16"],
   ["nodenext", "nodenext"],
   ["bundler", "esnext"],
-])("type-checks, strictly, under %s resolution", async (moduleResolution, module) => {
+])("an embedder's code passes a strict type check with %s resolution", async (moduleResolution, module) => {
   await packed.link("@types/express", "@types/node");
   await writeFile(join(project, "use.ts"), USE);
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
@@ -170,7 +169,7 @@ test.each([
   ]);
 });
 
-test("the client is bundled for a browser, with nothing of Node in it", async () => {
+test("the client bundled for a browser contains nothing of Node", async () => {
   const contents = 'import { longPoll } from "holdline/client"; globalThis.longPoll = longPoll;';
   const { outputFiles, warnings } = await build({
     stdin: { contents, resolveDir: project },
@@ -182,7 +181,7 @@ test("the client is bundled for a browser, with nothing of Node in it", async ()
   expect(code).not.toMatch(/node:|require\(|process\b|Buffer\b/);
 });
 
-test("publint and attw find nothing", async () => {
+test("publint and attw report no fault of the package", async () => {
   const { messages } = await publint({
     pkgDir: join(project, "node_modules/holdline"),
     strict: true,
