@@ -3,8 +3,8 @@ import type { Server } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-/** How long idle connections are left open, in milliseconds: the next request may be on its way. */
-const IDLE_MS = 1_000;
+/** Idle connections are closed after so long without a request, in milliseconds. The next one may be on its way. */
+const QUIET_MS = 1_000;
 /** How long queued connections are accepted at most, in milliseconds. */
 const ACCEPT_MS = 2_000;
 
@@ -14,8 +14,17 @@ const ACCEPT_MS = 2_000;
  */
 export async function stopServer(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
   await acceptQueued(server);
+  let isQuiet = true;
+  server.on("request", () => {
+    isQuiet = false;
+  });
+  const closeIfQuiet = () => {
+    // In a busy process, the next request of any connection may wait to be read.
+    if (isQuiet) closeIdle(server, sockets);
+    isQuiet = true;
+  };
   // A turn later, when the requests that have arrived by then are read.
-  const timer = setInterval(() => setImmediate(closeIdle, server, sockets), IDLE_MS).unref();
+  const timer = setInterval(() => setImmediate(closeIfQuiet), QUIET_MS).unref();
   // Not `server.close()`, which closes idle connections at once.
   await new Promise((resolve) => NetServer.prototype.close.call(server, resolve));
   clearInterval(timer);
