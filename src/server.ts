@@ -47,7 +47,7 @@ function readVersion(): string {
 /** Returns the store, and where it keeps messages, in words. */
 function storeOf({ data, redis, options: { backlog: keep } }: Command): { store: Store; place: string } {
   if (redis === undefined) {
-    if (data === "none") return { store: new MemoryStore(keep), place: "in memory" };
+    if (data === "none") return { store: new MemoryStore(), place: "in memory" };
     return { store: new FileStore({ folder: data, keep, warn: log }), place: `in ${data}` };
   }
   try {

@@ -91,7 +91,7 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
   const backlog = number("backlog", options.backlog, 1, 1_000_000, 1000);
   const { path = "", title = "holdline", identify, metrics = false, trustProxy = false } = options;
   const { secrets, log = console.error } = options;
-  const store: Store = options.store === undefined ? new MemoryStore(backlog) : options.store;
+  const store: Store = options.store === undefined ? new MemoryStore() : options.store;
   check(
     "path",
     typeof path === "string" && MOUNT.test(path),

@@ -45,6 +45,7 @@ export class Room {
     const snapshot = await options.store.open(
       (message) => apply((room) => room.#receive(message)),
       (snapshot) => apply((room) => room.feed.reset(toFeed(snapshot))),
+      options.backlog,
     );
     const room = new Room(options, snapshot, onError);
     apply = (change) => {

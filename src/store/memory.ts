@@ -1,35 +1,20 @@
-/** A store in memory: after a restart the room is empty, and old cursors are told of a gap. */
-import { type Id, nextId } from "../feed/id.js";
-import { IdempotencyKeys } from "./idempotency.js";
-import type { Message, NewMessage, Snapshot, Store } from "./store.js";
+/** A store in memory: after a restart the room is empty, and the first poll with an old cursor reports a gap. */
+import { Appender } from "./appender.js";
+import type { Message, NewMessage, Receive, Snapshot, Store } from "./store.js";
 
+/** Keeps messages until the process ends. */
 export class MemoryStore implements Store {
   readonly writable = true;
-  readonly #keys: IdempotencyKeys;
-  #lastId: Id = "0-0";
-  #receive: (message: Message) => void = () => {};
+  readonly #appender = new Appender();
 
-  /** @param keep how many idempotency keys are remembered: as many as the room keeps messages, at least 1 */
-  constructor(keep: number) {
-    this.#keys = new IdempotencyKeys(keep);
-  }
-
-  async open(receive: (message: Message) => void): Promise<Snapshot> {
-    this.#receive = receive;
-    this.#lastId = `${Date.now()}-0`;
-    return { lastPrunedId: this.#lastId, messages: [] };
+  async open(receive: Receive, _reset?: unknown, backlog = 1000): Promise<Snapshot> {
+    const lastPrunedId = `${Date.now()}-0` as const;
+    this.#appender.start(receive, backlog, lastPrunedId);
+    return { lastPrunedId, messages: [] };
   }
 
   append(newMessage: NewMessage): Promise<Message> {
-    return this.#keys.once(newMessage, async () => {
-      const at = Date.now();
-      this.#lastId = nextId(this.#lastId, at);
-      const { user, text, kind, key } = newMessage;
-      const message: Message = { id: this.#lastId, user, text, at, ...(kind && { kind }) };
-      this.#keys.keep(message, key);
-      this.#receive(message);
-      return message;
-    });
+    return this.#appender.append(newMessage, async (stored) => this.#appender.kept(stored));
   }
 
   async close(): Promise<void> {}

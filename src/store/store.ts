@@ -1,6 +1,6 @@
 /**
- * Where messages are kept. The room knows only this interface; what a store hands to `receive` is what happened,
- * in the order in which it happened, and a message is shown to nobody before the store has kept it.
+ * Where messages are kept. The room knows only this interface. A store calls `receive` with each message that it keeps, in
+ * order, and nobody sees a message before it is kept.
  */
 import type { Id } from "../feed/id.js";
 import type { Cluster } from "./cluster.js";
@@ -8,13 +8,13 @@ import type { Cluster } from "./cluster.js";
 /** One message as everybody sees it. */
 export interface Message {
   readonly id: Id;
-  /** The name of who said it, or of who came or went. */
+  /** The name of the author, or of the member who joined or left. */
   readonly user: string;
-  /** What was said; empty for a notice. */
+  /** The text; empty for a notice. */
   readonly text: string;
   /** Milliseconds since the Unix epoch, by the clock of the process that kept it. */
   readonly at: number;
-  /** Absent for what a person said. */
+  /** Whether it is a notice. Absent for a text. */
   readonly kind?: "join" | "leave";
 }
 
@@ -23,48 +23,49 @@ export interface NewMessage {
   readonly user: string;
   readonly text: string;
   readonly kind?: "join" | "leave";
-  /** An idempotency key: a second draft of the same user and key is the first one again. */
+  /** An idempotency key: a second message of the same user and key is not kept, the first one counts. */
   readonly key?: string;
 }
 
 /** What a store holds when it is opened. */
 export interface Snapshot {
-  /** The id before the oldest kept message: a cursor below it has missed something. */
+  /** The id before the oldest kept message: a cursor before it has missed messages. */
   readonly lastPrunedId: Id;
-  /** The kept messages, in order; at most as many as the store was told to keep. */
+  /** The kept messages, oldest first. */
   readonly messages: readonly Message[];
 }
 
 /** Called with each newly kept message, in order. Must not throw. */
 export type Receive = (message: Message) => void;
 
-/** Called if messages were lost or missed: what is kept now replaces everything before. Must not throw. */
+/** Called if messages were lost or missed: the snapshot replaces everything before. Must not throw. */
 export type Reset = (snapshot: Snapshot) => void;
 
 /** A store of messages. */
 export interface Store {
-  /** Whether the last attempt to write went well, or none was made yet. */
+  /** Whether the last attempt to write succeeded, or there was none yet. */
   readonly writable: boolean;
-  /** Secrets for session cookies that outlive the process, the first to sign with; good after `open`. Absent: none are kept. */
-  readonly secrets?: readonly [Uint8Array, ...Uint8Array[]];
+  /** Secrets for session cookies that outlive the process; the first one signs. Valid after `open`. Absent: none are kept. */
+  readonly secrets?: readonly [Uint8Array, ...Uint8Array[]] | undefined;
   /** The other processes that share the store. Absent: there is one process. */
   readonly cluster?: Cluster;
   /**
    * Opens the store, once. From then on `receive` is called for each newly kept message, in order.
    * Rejects with an `Error` whose message tells a person what to do.
+   * @param backlog how many messages the chat needs after a restart
    */
-  open(receive: Receive, reset: Reset): Promise<Snapshot>;
+  open(receive: Receive, reset: Reset, backlog: number): Promise<Snapshot>;
   /**
-   * Keeps a message and gives it back once it is kept and was received. A draft whose user and key are those of a
-   * kept message gives that one back instead, also while the first is still on its way.
+   * Keeps a message. Resolves with it when it is kept and was received. If a message of the same user and key is kept or
+   * under way, resolves with that one.
    * Rejects with `StoreUnavailable`; then nothing was kept and nobody has seen it.
    */
   append(message: NewMessage): Promise<Message>;
-  /** Waits for appends under way, then lets go of what the store holds open. */
+  /** Waits for appends under way, then frees what the store holds open. */
   close(): Promise<void>;
 }
 
-/** A store could not keep a message (disk full, connection lost). The cause is in `cause`; it is not for clients. */
+/** A store cannot keep messages now: the disk is full, or the connection is lost. `cause` says why; it is not for clients. */
 export class StoreUnavailable extends Error {
   constructor(cause: unknown) {
     super("the store cannot keep messages now", { cause });
@@ -72,7 +73,7 @@ export class StoreUnavailable extends Error {
   }
 }
 
-/** Whether an error says that a store cannot keep messages now. */
+/** Returns whether an error says that a store cannot keep messages now. */
 export function isStoreUnavailable(error: unknown): boolean {
   return error instanceof StoreUnavailable;
 }

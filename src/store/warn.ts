@@ -6,3 +6,8 @@ export function safely(warn: (line: string) => unknown): (line: string) => void 
   const attempt = async (line: string): Promise<void> => void (await warn(line));
   return (line) => void attempt(line).catch(() => console.error(line));
 }
+
+/** Returns the message of an error. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -208,7 +208,7 @@ test("present is in order, and what is done to it changes nothing", async () => 
 });
 
 test("close can be asked for twice, and closes the store once", async () => {
-  const store = new MemoryStore(10);
+  const store = new MemoryStore();
   const close = vi.spyOn(store, "close");
   const { chat } = await start({ store });
   await Promise.all([chat.close(), chat.close()]);

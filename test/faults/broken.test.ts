@@ -19,7 +19,7 @@ let running: Running;
 afterEach(() => running.close());
 
 test("what breaks in a handler is a 500 without detail, and is logged once a minute, in one line", async () => {
-  running = await startChat({ store: new BrokenStore(100) });
+  running = await startChat({ store: new BrokenStore() });
   const [ann, bob] = [await Person.login(running.url, "ann"), await Person.login(running.url, "bob")];
   await bob.batch("since=now&wait=0");
   const html = { Accept: "text/html" };
@@ -40,7 +40,7 @@ test("what breaks in a handler is a 500 without detail, and is logged once a min
 });
 
 test("a store that cannot keep a message is a 503 that says so, and nothing is logged per request", async () => {
-  running = await startChat({ store: new BrokenStore(100) });
+  running = await startChat({ store: new BrokenStore() });
   const ann = await Person.login(running.url, "ann");
   for (let n = 0; n < 20; n++) {
     const reply = await ann.say("unavailable");

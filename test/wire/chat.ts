@@ -63,7 +63,7 @@ export async function startChat(options: ChatOptions = {}): Promise<Running> {
 /** Returns an empty store for one chat. */
 function storeOf(folder: string, keep: number, warn: (line: string) => void): Store {
   if (process.env.STORE === "file") return new FileStore({ folder, keep, warn });
-  if (process.env.STORE !== "redis") return new MemoryStore(keep);
+  if (process.env.STORE !== "redis") return new MemoryStore();
   return new RedisStore({ url: inject("redis"), prefix: basename(folder), keep, warn });
 }
 

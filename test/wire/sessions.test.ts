@@ -224,7 +224,7 @@ describe("secrets", () => {
 
 test("after a restart a valid cookie claims its name again, and the newer of two log-ins wins", async () => {
   const secrets: ChatOptions["secrets"] = ["kept"];
-  const before = await start({ secrets, grace: 1, store: new MemoryStore(10) });
+  const before = await start({ secrets, grace: 1, store: new MemoryStore() });
   const older = await Person.login(before.url, "ann");
   await older.ask("leave/ann", { method: "POST" });
   const newer = await Person.login(before.url, "ann");

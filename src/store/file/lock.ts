@@ -9,59 +9,50 @@ import { connect, createServer } from "node:net";
 import { platform } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ifExists } from "./folder.js";
+import { tolerate } from "./folder.js";
 
-/** Enough for several processes that start at once on a busy machine. */
-const ATTEMPTS = 20;
-const PAUSE_STEP_MS = 20;
-const IN_USE = "another process uses it; stop that one, or take another folder";
+/** The longest pause before a process that gave way tries again. */
+const MAX_PAUSE_MS = 100;
 
-export interface Lock {
-  /** Returns whether the lock is still in its folder: it goes when the folder is deleted. */
-  isHeld(): Promise<boolean>;
-  release(): Promise<void>;
-}
-
-/** Locks a folder. Rejects if another process has locked it. */
-export async function lock(folder: string, warn: (line: string) => void): Promise<Lock> {
-  // Fails with an error that names the folder instead of a socket.
-  await access(`${folder}/.`, constants.W_OK);
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const taken = await tryLock(folder, warn);
-    if (taken) return taken;
-    await sleep(Math.random() * attempt * PAUSE_STEP_MS);
-  }
-  throw new Error(IN_USE);
-}
+export type Lock = Awaited<ReturnType<typeof lock>>;
 
 /**
- * Listens on `lock-<random>.new`, looks for others, and renames the file then. So of two processes at least one sees the
- * other, and withdraws. A file on which nobody listens is deleted; whoever loses it before it listens cannot rename it.
+ * Locks a folder. Rejects if another process has locked it, even one that is stopped.
+ *
+ * A process looks for others, makes its file, and looks again, so of two processes at least one sees the other. If another
+ * one is there at the first look, it owns the folder or is about to. If it came later, both may give way and try again.
+ * `isHeld` of the lock says whether it is still in its folder: it goes when the folder is deleted.
  */
-async function tryLock(folder: string, warn: (line: string) => void): Promise<Lock | undefined> {
-  const name = `lock-${randomBytes(6).toString("hex")}`;
-  const path = join(folder, name);
-  const server = createServer((socket) => socket.destroy()).unref();
-  const release = async () => {
-    await new Promise((resolve) => server.close(resolve));
-    // If the file stays, the next process deletes it.
-    await rm(path, { force: true }).catch(() => undefined);
-  };
+export async function lock(folder: string, warn: (line: string) => void) {
+  // Fails with an error that names the folder instead of a socket.
+  await access(`${folder}/.`, constants.W_OK);
   const handle = await open(folder, "r");
   // A socket's path has at most 107 bytes. On Linux, a folder of any depth has a short name while it is open.
   const short = platform() === "linux" ? `/proc/self/fd/${handle.fd}` : folder;
+  let release = async () => {};
   try {
-    await once(server.listen(join(short, `${name}.new`)), "listening");
-    const isAlone = !(await seesAnother(folder, short, name));
-    if (isAlone && (await ifExists(rename(`${path}.new`, path).then(() => true)))) {
-      return { isHeld: async () => (await ifExists(stat(path))) !== undefined, release };
+    while (!(await isUsed(short))) {
+      const name = `lock-${randomBytes(6).toString("hex")}`;
+      const path = join(folder, name);
+      const server = createServer((socket) => socket.destroy()).unref();
+      release = async () => {
+        server.close();
+        // If the file stays, the next process deletes it.
+        await rm(path, { force: true }).catch(() => undefined);
+      };
+      await once(server.listen(join(short, `${name}.new`)), "listening");
+      // A file on which nobody listens yet can be taken for a dead one and deleted. Then this fails.
+      await rename(`${path}.new`, path);
+      const isHeld = async () => (await tolerate("ENOENT", stat(path))) !== undefined;
+      if (!(await isUsed(short, name))) return { isHeld, release };
+      await release();
+      await sleep(Math.random() * MAX_PAUSE_MS);
     }
-    await release();
-    return undefined;
+    throw new Error("another process uses it; stop that one, or take another folder");
   } catch (error) {
     await release();
     if (!/^Error: listen (EOPNOTSUPP|ENOTSUP|EPERM|EINVAL)/.test(`${error}`)) throw error;
-    warn(`${folder}: no lock is possible here (${error}); make sure that only one process uses it`);
+    warn(`no lock is possible here (${error}); make sure that only one process uses the folder`);
     return { isHeld: async () => true, release: async () => undefined };
   } finally {
     // It was only read from.
@@ -69,17 +60,16 @@ async function tryLock(folder: string, warn: (line: string) => void): Promise<Lo
   }
 }
 
-/** Returns whether another process is about to lock the folder. Rejects if one has locked it, even one that is stopped. */
-async function seesAnother(folder: string, short: string, mine: string): Promise<boolean> {
+/** Returns whether another process has a lock file, and deletes those of processes that have ended. */
+async function isUsed(folder: string, mine?: string): Promise<boolean> {
   for (const name of await readdir(folder)) {
-    if (!/^lock-[0-9a-f]+(\.new)?$/.test(name) || name === `${mine}.new`) continue;
-    const socket = connect(join(short, name));
+    if (!/^lock-[0-9a-f]+(\.new)?$/.test(name) || name === mine) continue;
+    const socket = connect(join(folder, name));
     const answer = await once(socket, "connect").catch(({ code }) => code);
     socket.destroy();
     if (answer === "ECONNREFUSED") await rm(join(folder, name), { force: true });
     // A file that has gone was just renamed or released.
-    else if (name.endsWith(".new") || answer === "ENOENT") return true;
-    else throw new Error(IN_USE);
+    else if (answer !== "ENOENT" && !name.endsWith(".new")) return true;
   }
   return false;
 }

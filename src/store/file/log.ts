@@ -1,196 +1,179 @@
 /**
- * An append-only log in segments, `segment-<sequence>.jsonl`. Nothing is rewritten: after a failure a new segment begins,
+ * An append-only log in segments, `segment-<number>.jsonl`. Nothing is rewritten: after a failure a new segment begins,
  * whose header says what was acknowledged; what older segments hold beyond that is ignored when they are read.
  */
 import { type FileHandle, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { compareIds, type Id } from "../../feed/id.js";
+import type { Stored } from "../appender.js";
 import { idBefore } from "../id.js";
-import { ifExists, keepSecrets, makeFolder, type Secrets, sync } from "./folder.js";
+import { keepSecrets, makeFolder, type Secrets, sync } from "./folder.js";
 import { type Lock, lock } from "./lock.js";
-import { decodeSegment, encode, type Stored } from "./record.js";
+import { decodeSegment, encode } from "./record.js";
 
-export interface SegmentLogOptions {
-  readonly folder: string;
-  /** The number of newest messages to keep. */
-  readonly keep: number;
-  readonly warn: (line: string) => void;
-}
+/** A longer segment is not appended to, so that each fits into one string when it is read. */
+const MAX_SEGMENT_BYTES = 64 * 1024 * 1024;
+
+/** The name of a segment, with its number. The one file of format version 1 is number 0. */
+const SEGMENT = /^(?:segment-([1-9]\d{0,14})|messages)\.jsonl$/;
 
 interface Segment {
-  readonly path: string;
+  readonly number: number;
   readonly isDamaged: boolean;
-  /** The number of acknowledged messages in it. */
-  count: number;
+  /** The number of acknowledged messages in the segments before it. */
+  readonly start: number;
 }
 
 export class SegmentLog {
-  readonly #options: SegmentLogOptions;
+  /** The secrets of session cookies. Undefined before `open`. */
+  secrets: Secrets | undefined;
+  readonly #folder: string;
+  readonly #warn: (line: string) => void;
+  #keep = 0;
   #lock: Lock | undefined;
-  #secrets: Secrets | undefined;
   /** Oldest first. */
   #segments: Segment[] = [];
-  /** The file of the last segment, as long as no call on it has failed. */
-  #file: FileHandle | undefined;
-  #inode = 0;
-  #size = 0;
-  #sequence = 0;
+  /** The number of acknowledged messages in all segments. */
+  #count = 0;
   /** The id that was acknowledged last. */
-  #lastId: Id = `${Date.now()}-0`;
+  #lastId: Id = "0-0";
+  /** The file of the last segment. Undefined after a failure: then the next segment is begun. */
+  #file: FileHandle | undefined;
+  /** The acknowledged bytes in the file. */
+  #size = 0;
 
-  constructor(options: SegmentLogOptions) {
-    this.#options = options;
+  constructor(folder: string, warn: (line: string) => void) {
+    this.#folder = folder;
+    this.#warn = warn;
   }
 
-  /** Opens the folder, once. What it returns is on the disk. */
-  async open(): Promise<{ secrets: Secrets; lastPrunedId: Id; stored: Stored[] }> {
-    await makeFolder(this.#options.folder);
-    const secrets = await this.#claim();
-    const all = (await this.#read()).sort((a, b) => compareIds(a.message.id, b.message.id));
-    const stored = all.filter(({ message }, i) => message.id !== all[i - 1]?.message.id);
-    const [first] = stored;
-    if (first && compareIds(this.#lastId, first.message.id) >= 0) this.#lastId = idBefore(first.message.id);
-    const pruned = Math.max(0, stored.length - this.#options.keep);
-    const lastPrunedId = stored[pruned - 1]?.message.id ?? this.#lastId;
-    this.#lastId = stored.at(-1)?.message.id ?? lastPrunedId;
-    await this.openNext();
-    return { secrets, lastPrunedId, stored: stored.slice(pruned) };
-  }
-
-  /** Reads what was acknowledged, and sets `#lastId` to what the oldest header says. */
-  async #read(): Promise<Stored[]> {
-    const { folder, warn } = this.#options;
-    const sequences = await findSegments(folder);
-    this.#sequence = sequences.at(-1) ?? 0;
-    const version1 = join(folder, "messages.jsonl");
-    if (await ifExists(stat(version1))) {
-      sequences.push(++this.#sequence);
-      await rename(version1, pathOf(folder, this.#sequence));
-    }
-    let all: Stored[] = [];
-    let limit: Id | undefined;
-    for (const sequence of sequences.reverse()) {
-      const path = pathOf(folder, sequence);
-      const isNewest = sequence === this.#sequence;
-      // What a killed process wrote last may be in memory only.
-      if (isNewest) await sync(path);
-      const { header, stored, damaged, truncated } = decodeSegment(await readFile(path));
-      const unreadable = damaged + (isNewest ? truncated : 0);
-      if (unreadable > 0) warn(`${path}: ${unreadable} bytes are damaged or incomplete, and are skipped`);
-      const last = limit;
-      const acknowledged = last ? stored.filter(({ message }) => compareIds(message.id, last) <= 0) : stored;
-      this.#segments.unshift({ path, isDamaged: damaged > 0, count: acknowledged.length });
-      all = acknowledged.concat(all);
-      this.#lastId = header?.after ?? this.#lastId;
+  /**
+   * Opens the folder, once. Returns the newest messages, which are on the disk, and the id before them.
+   * @param keep the number of newest messages to keep
+   */
+  async open(keep: number): Promise<{ lastPrunedId: Id; stored: Stored[] }> {
+    this.#keep = keep;
+    await makeFolder(this.#folder);
+    await this.#claim();
+    const stored: Stored[] = [];
+    let lastPrunedId: Id | undefined;
+    for (const number of await findSegments(this.#folder)) {
+      const path = pathOf(this.#folder, number);
+      // What a killed process wrote may be in memory only.
+      await sync(path);
+      const { header, records, damaged } = decodeSegment(await readFile(path));
+      if (damaged > 0) this.#warn(`${damaged} lines of ${path} are damaged, and are skipped`);
       // The header of version 1, or of a copied segment, does not speak of the segment before it.
-      if (header?.sequence === sequence) limit = header.after;
+      const isNext = header?.sequence === number;
+      while (isNext && compareIds(stored.at(-1)?.message.id ?? "0-0", header.after) > 0) stored.pop();
+      if (stored.length === 0) lastPrunedId = header?.after ?? lastPrunedId;
+      this.#segments.push({ number, isDamaged: damaged > 0, start: stored.length });
+      for (const record of records) {
+        const lastId = stored.at(-1)?.message.id ?? lastPrunedId ?? "0-0";
+        // A copied segment repeats records.
+        if (compareIds(record.message.id, lastId) > 0) stored.push(record);
+      }
     }
-    return all;
+    lastPrunedId ??= stored[0] ? idBefore(stored[0].message.id) : `${Date.now()}-0`;
+    this.#lastId = stored.at(-1)?.message.id ?? lastPrunedId;
+    this.#count = stored.length;
+    await this.append([]);
+    const pruned = stored.splice(0, Math.max(0, stored.length - keep)).at(-1);
+    return { lastPrunedId: pruned?.message.id ?? lastPrunedId, stored };
   }
 
   /**
    * Appends messages. Resolves when they are on the disk, which acknowledges them. When it rejects, none of them is
-   * read again once the next segment is open.
+   * read again once the next segment is begun. Without messages it only makes sure that the disk works.
    * @param isWanted says, when they are on the disk, whether to acknowledge them
    */
-  async append(messages: readonly Stored[], isWanted: () => boolean): Promise<void> {
-    let segment = this.#segments.at(-1);
-    if (!this.#file || !segment || segment.count >= this.#options.keep) segment = await this.openNext();
-    const lines = messages.map(({ message, key }) => encode({ ...message, key }));
-    await this.#write(segment.path, lines.join(""), isWanted);
-    segment.count += messages.length;
-    this.#lastId = messages.at(-1)?.message.id ?? this.#lastId;
-  }
-
-  /** Begins a new segment and deletes those that are no longer needed. When it resolves, the disk works. */
-  async openNext(): Promise<Segment> {
-    const { folder } = this.#options;
-    await this.#closeFile();
-    await this.#claim();
-    const sequence = this.#sequence + 1;
-    const path = pathOf(folder, sequence);
-    // After an attempt that failed, its file is used again.
-    this.#file = await open(path, "w", 0o600);
-    this.#inode = (await this.#file.stat()).ino;
-    this.#size = 0;
-    await sync(folder);
-    await this.#write(path, encode({ holdline: 2, sequence, after: this.#lastId }));
-    this.#sequence = sequence;
-    const segment = { path, isDamaged: false, count: 0 };
-    this.#segments.push(segment);
-    await this.#prune();
-    return segment;
-  }
-
-  /** Writes text to the end of the file and syncs it. After a failure, the file is not written to again. */
-  async #write(path: string, text: string, isWanted = () => true): Promise<void> {
-    const bytes = Buffer.from(text);
+  async append(messages: readonly Stored[], isWanted = () => true): Promise<void> {
     try {
+      const last = this.#segments.at(-1);
+      const isFull = last && this.#count - last.start >= this.#keep;
+      const isUsable = this.#file && !isFull && this.#size <= MAX_SEGMENT_BYTES;
+      const segment = isUsable && last ? last : await this.#openNext();
+      const header = { holdline: 2, sequence: segment.number, after: this.#lastId };
+      const lines = messages.map(({ message, key }) => encode({ ...message, key }));
+      const bytes = Buffer.from((segment === last ? "" : encode(header)) + lines.join(""));
       await this.#file?.appendFile(bytes);
       await this.#file?.datasync();
-      const { ino, size } = await stat(path);
-      const isOurs = ino === this.#inode && size === this.#size + bytes.length;
+      const path = pathOf(this.#folder, segment.number);
+      const [ours, named] = [await this.#file?.stat(), await stat(path)];
+      const isOurs = named.ino === ours?.ino && named.size === this.#size + bytes.length;
       if (!isOurs) throw new Error(`${path} was replaced, or written to by another program`);
       if (!isWanted()) throw new Error("the messages were refused meanwhile");
+      this.#size += bytes.length;
+      if (segment !== last) await this.#use(segment);
     } catch (error) {
       // If this fails too, the header of the next segment is enough.
       await this.#file?.truncate(this.#size).catch(() => undefined);
       await this.#closeFile();
       throw error;
     }
-    this.#size += bytes.length;
+    this.#count += messages.length;
+    this.#lastId = messages.at(-1)?.message.id ?? this.#lastId;
   }
 
-  /** Lets go of the folder. */
+  /** Frees the folder. */
   async close(): Promise<void> {
     await this.#closeFile();
     await this.#lock?.release();
   }
 
   async #closeFile(): Promise<void> {
-    const file = this.#file;
-    this.#file = undefined;
     // What was acknowledged is synced, so a failure changes nothing.
-    await file?.close().catch(() => undefined);
+    await this.#file?.close().catch(() => undefined);
+    this.#file = undefined;
   }
 
-  /** Makes sure that the folder is this process's, also after it was deleted and made again. */
-  async #claim(): Promise<Secrets> {
-    const { folder, warn } = this.#options;
-    if (this.#secrets && (await this.#lock?.isHeld())) return this.#secrets;
-    const taken = await lock(folder, warn);
-    // Not before: the old lock is needed if the folder was only moved away.
+  /** Opens the file of a new segment. After an attempt that failed, its number and file are used again. */
+  async #openNext(): Promise<Segment> {
+    await this.#closeFile();
+    await this.#claim();
+    const number = 1 + (this.#segments.at(-1)?.number ?? 0);
+    this.#file = await open(pathOf(this.#folder, number), "w", 0o600);
+    this.#size = 0;
+    await sync(this.#folder);
+    return { number, isDamaged: false, start: this.#count };
+  }
+
+  /** Locks the folder, again if it was deleted and made again. Rejects if another process may have used it meanwhile. */
+  async #claim(): Promise<void> {
+    if (await this.#lock?.isHeld()) return;
+    const taken = await lock(this.#folder, this.#warn);
+    // Not before: the lost lock is needed if the folder was only moved away.
     await this.#lock?.release();
     this.#lock = taken;
-    if (this.#secrets && (await findSegments(folder)).length > 0) {
+    if (this.secrets && (await findSegments(this.#folder)).length > 0) {
       await taken.release();
       throw new Error("its lock was deleted, and another process may have used it; restart this one");
     }
-    this.#secrets = await keepSecrets(join(folder, "secret"), this.#secrets);
-    return this.#secrets;
+    this.secrets = await keepSecrets(join(this.#folder, "secret"), this.secrets);
   }
 
-  /** Deletes the segments that are no longer needed, and sets the damaged ones aside. */
-  async #prune(): Promise<void> {
-    const { keep, warn } = this.#options;
-    let surplus = this.#segments.reduce((sum, { count }) => sum + count, -keep);
-    for (const segment of this.#segments.slice(0, -1)) {
-      const { path, isDamaged, count } = segment;
-      surplus -= count;
-      if (surplus < 0 && count > 0) continue;
-      this.#segments = this.#segments.filter((other) => other !== segment);
-      const gone = isDamaged ? rename(path, `${path}.damaged`) : rm(path);
-      await ifExists(gone).catch((error) => warn(`${path} stays, although it is not needed: ${error}`));
+  /** Adds a segment that is on the disk, deletes those that are no longer needed, and sets the damaged ones aside. */
+  async #use(segment: Segment): Promise<void> {
+    const all = [...this.#segments, segment];
+    const isNeeded = ({ start }: Segment, i: number) => {
+      const end = all[i + 1]?.start ?? Infinity;
+      return end > start && end > this.#count - this.#keep;
+    };
+    this.#segments = all.filter(isNeeded);
+    for (const { number, isDamaged } of all.filter((one) => !this.#segments.includes(one))) {
+      const path = pathOf(this.#folder, number);
+      const gone = isDamaged ? rename(path, `${path}.damaged`) : rm(path, { force: true });
+      await gone.catch((error) => this.#warn(`${path} stays, although it is not needed: ${error}`));
     }
   }
 }
 
-/** Returns the sequence numbers of the segments in a folder, in order. */
+/** Returns the numbers of the segments in a folder, in order. */
 async function findSegments(folder: string): Promise<number[]> {
-  const names = (await readdir(folder)).map((name) => /^segment-([1-9]\d{0,14})\.jsonl$/.exec(name)?.[1]);
-  return names.flatMap((sequence) => (sequence ? Number(sequence) : [])).sort((a, b) => a - b);
+  const matches = (await readdir(folder)).map((name) => SEGMENT.exec(name));
+  return matches.flatMap((match) => (match ? Number(match[1] ?? 0) : [])).sort((a, b) => a - b);
 }
 
-function pathOf(folder: string, sequence: number): string {
-  return join(folder, `segment-${sequence}.jsonl`);
+function pathOf(folder: string, number: number): string {
+  return join(folder, number === 0 ? "messages.jsonl" : `segment-${number}.jsonl`);
 }

@@ -2,7 +2,7 @@
 import { createChat, MemoryStore } from "../../../dist/index.js";
 import { listen } from "./listen.mjs";
 
-const chat = await createChat({ postRate: 0, loginRate: 0, store: new MemoryStore(1000) });
+const chat = await createChat({ postRate: 0, loginRate: 0, store: new MemoryStore() });
 
 listen(
   (req, res) => {

@@ -5,7 +5,7 @@
 import { createChat, MemoryStore } from "../../../dist/index.js";
 import { listen, readPoll } from "./listen.mjs";
 
-const chat = await createChat({ postRate: 0, loginRate: 0, store: new MemoryStore(1000) });
+const chat = await createChat({ postRate: 0, loginRate: 0, store: new MemoryStore() });
 
 /** @type {Map<string, string>} the cursor of each user's queue, by the user's path segment */
 const taken = new Map();
