@@ -80,7 +80,7 @@ test("post rejects with StoreUnavailable when the store cannot keep it, and with
       throw new StoreUnavailable(new Error("full"));
     }
   }
-  const { chat } = await start({ store: new FullStore(10) });
+  const { chat } = await start({ store: new FullStore() });
   await expect(chat.post({ user: "bot", text: "x" })).rejects.toBeInstanceOf(StoreUnavailable);
   await chat.close();
   await expect(chat.post({ user: "bot", text: "x" })).rejects.toThrow("closed");

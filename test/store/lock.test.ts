@@ -24,7 +24,7 @@ async function take(at = folder): Promise<Lock> {
   return held;
 }
 
-test("a folder is one process's at a time", async () => {
+test("a locked folder refuses a second lock until the first one is released", async () => {
   const first = await take();
   await expect(take()).rejects.toThrow("another process uses it; stop that one, or take another folder");
   expect(await first.isHeld()).toBe(true);
@@ -34,7 +34,7 @@ test("a folder is one process's at a time", async () => {
   await take();
 });
 
-test("of five that lock a folder at once, one gets it", async () => {
+test("of five locks that are taken at once, one succeeds", async () => {
   for (let round = 0; round < 10; round++) {
     const outcomes = await Promise.allSettled([1, 2, 3, 4, 5].map(() => take()));
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
@@ -43,7 +43,7 @@ test("of five that lock a folder at once, one gets it", async () => {
   }
 });
 
-test("a process that listens and says nothing, being stopped or very busy, has the folder", async () => {
+test("a process that listens and does not answer, because it is stopped or busy, keeps the folder", async () => {
   const silent = createServer({ pauseOnConnect: true });
   await new Promise<void>((resolve) => silent.listen(join(folder, "lock-0123456789ab"), resolve));
   await expect(take()).rejects.toThrow("another process uses it");
@@ -51,17 +51,19 @@ test("a process that listens and says nothing, being stopped or very busy, has t
   silent.close();
 });
 
-test("what dead processes left is deleted, and nothing else", async () => {
+test("a lock deletes the lock files of dead processes, and nothing else", async () => {
   // Nobody listens on a plain file either.
   writeFileSync(join(folder, "lock-0123456789ab"), "");
   writeFileSync(join(folder, "lock-0123456789cd.new"), "");
-  writeFileSync(join(folder, "lock-of-the-door"), "");
+  writeFileSync(join(folder, "lock-other"), "");
   await take();
-  expect(readdirSync(folder)).toEqual([expect.stringMatching(/^lock-[0-9a-f]{12}$/), "lock-of-the-door"]);
-  expect(readdirSync(folder)).not.toContain("lock-0123456789ab");
+  const [own, other, ...rest] = readdirSync(folder).toSorted();
+  expect([other, rest]).toEqual(["lock-other", []]);
+  expect(own).toMatch(/^lock-[0-9a-f]{12}$/);
+  expect(own).not.toBe("lock-0123456789ab");
 });
 
-test("a lock goes with its folder and can be taken again when that is back", async () => {
+test("a lock is lost with its folder and can be taken again when the folder is back", async () => {
   const first = await take();
   rmSync(folder, { recursive: true });
   expect(await first.isHeld()).toBe(false);
@@ -73,14 +75,14 @@ test("a lock goes with its folder and can be taken again when that is back", asy
   await expect(take()).rejects.toThrow("another process uses it");
 });
 
-test("a folder with a path far longer than a socket's may be is locked as well", async () => {
+test("a folder whose path is too long for a socket is locked too", async () => {
   const deep = join(folder, "deep".repeat(20), "down".repeat(20));
   mkdirSync(deep, { recursive: true });
   await take(deep);
   await expect(take(deep)).rejects.toThrow("another process uses it");
 });
 
-test("two ways to one folder are one folder", async () => {
+test("a folder is locked under each of its paths", async () => {
   mkdirSync(join(folder, "a"));
   await take(join(folder, "a"));
   await expect(take(`${folder}/a/../a`)).rejects.toThrow("another process uses it");

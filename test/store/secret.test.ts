@@ -32,14 +32,14 @@ test("a secret is made once, 32 random bytes, readable for its owner only", asyn
   expect(await keepSecrets(join(folder, "another"))).not.toEqual(secrets);
 });
 
-test("what a crash left of an earlier attempt is in nobody's way", async () => {
+test("a secret is made also after a crash left a part of one", async () => {
   writeFileSync(`${path}.new`, "half a sec", { mode: 0o644 });
   await keepSecrets(path);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(readdirSync(folder)).toEqual(["secret"]);
 });
 
-test("a secret that others could read, as after a restored backup, is theirs to read no longer", async () => {
+test("a secret that others can read, as after a restored backup, becomes readable for its owner only", async () => {
   const secret = await keepSecrets(path);
   chmodSync(path, 0o644);
   expect(await keepSecrets(path)).toEqual(secret);
@@ -58,16 +58,14 @@ test.each([
   ["too short", "ab".repeat(31)],
   ["too long", "ab".repeat(33)],
   ["not hexadecimal", "xy".repeat(32)],
-  ["whole in its first line only", `${"ab".repeat(32)}\n${"ab".repeat(31)}\n`],
+  ["right in its first line only", `${"ab".repeat(32)}\n${"ab".repeat(31)}\n`],
 ])("a secret file that is %s is an error that says what to do, and stays as it is", async (_, text) => {
   writeFileSync(path, text);
-  await expect(keepSecrets(path)).rejects.toThrow(
-    "holds no secret (64 hexadecimal digits a line); delete it",
-  );
+  await expect(keepSecrets(path)).rejects.toThrow("must hold 64 hexadecimal digits a line; delete it");
   expect(readFileSync(path, "utf8")).toBe(text);
 });
 
-test("of several lines the first signs, and the others are good as well", async () => {
+test("several lines are several secrets, the first one first", async () => {
   writeFileSync(path, `${"ab".repeat(32)}\n${"cd".repeat(32)}\n`);
   expect((await keepSecrets(path)).map((secret) => secret.toString("hex"))).toEqual([
     "ab".repeat(32),

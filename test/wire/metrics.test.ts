@@ -94,7 +94,7 @@ test("a post that the store refuses is counted separately", async () => {
       throw new StoreUnavailable(new Error("full"));
     }
   }
-  const { url } = await start({ metrics: true, store: new FullStore(10) });
+  const { url } = await start({ metrics: true, store: new FullStore() });
   const ann = await Person.login(url, "ann");
   expect((await ann.say("x")).status).toBe(503);
   expect(await read(url)).toMatchObject({

@@ -166,7 +166,7 @@ test.each(["memory", "file"] as const)(
   async (kind) => {
     const folder = await mkdtemp(join(tmpdir(), "holdline-"));
     const options = { folder, keep: 100, warn: () => {} };
-    const store = kind === "memory" ? new twice.memory(100) : new twice.file(options);
+    const store = kind === "memory" ? new twice.memory() : new twice.file(options);
     const { url, chat, log } = await start({ store });
     const ann = await Person.login(url, "ann");
     await ann.batch("since=now&wait=0");
@@ -191,7 +191,7 @@ test("a store that throws at a notice does not affect joins, polls and leaves", 
       return super.append(draft);
     }
   }
-  const { url, chat } = await start({ store: new NoNotices(100), grace: 50 });
+  const { url, chat } = await start({ store: new NoNotices(), grace: 50 });
   const people = await Promise.all(["ann", "bob", "cat"].map((name) => Person.login(url, name)));
   for (const person of people) {
     expect((await person.poll("since=now&wait=0")).status).toBe(200);
@@ -216,7 +216,7 @@ describe("a log function that", () => {
         if (draft.text === "throw") throw new Error("the store");
         return super.append(draft);
       }
-    })(100);
+    })();
     const { url } = await start({ store, log });
     const ann = await Person.login(url, "ann");
     expect((await ann.say("throw")).status).toBe(500);

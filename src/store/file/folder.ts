@@ -31,7 +31,7 @@ export async function keepSecrets(path: string, secrets: Secrets = [randomBytes(
   const lines = (await readFile(path, "latin1")).trim().split(/\r?\n/);
   const [first, ...others] = lines.map((line) => Buffer.from(line, "hex"));
   if (first && lines.every((line) => /^[0-9a-f]{64}$/.test(line))) return [first, ...others];
-  throw new Error(`${path} is not 64 hexadecimal digits a line; delete it, and everybody logs in again`);
+  throw new Error(`${path} must hold 64 hexadecimal digits a line; delete it, and everybody logs in again`);
 }
 
 /** Writes a file, or the names in a folder, from memory to the disk. */

@@ -62,7 +62,7 @@ export class SegmentLog {
       // What a killed process wrote may be in memory only.
       await sync(path);
       const { header, records, damaged } = decodeSegment(await readFile(path));
-      if (damaged > 0) this.#warn(`${damaged} lines of ${path} are damaged, and are skipped`);
+      if (damaged > 0) this.#warn(`damaged lines in ${path} are skipped: ${damaged}`);
       // The header of version 1, or of a copied segment, does not speak of the segment before it.
       const isNext = header?.sequence === number;
       while (isNext && compareIds(stored.at(-1)?.message.id ?? "0-0", header.after) > 0) stored.pop();
