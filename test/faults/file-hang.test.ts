@@ -1,44 +1,56 @@
-/** The whole server on a disk that hangs or is slow. The shim delays every sync. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
+/** The whole server on a disk that hangs or is slow. The tests mostly wait, so they run at the same time. */
+import { setImmediate } from "node:timers/promises";
+import { type TestContext, test } from "vitest";
 import { code, Person, texts } from "../wire/person.js";
-import { runWith, type Server, startServerWith } from "../wire/server.js";
+import { type Run, runWith, type Server, startServerWith } from "../wire/server.js";
 import { Shim } from "./shim.js";
 
 const AN_HOUR = { syncMs: 3_600_000 };
 
-let folder = "";
-let shim: Shim;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "holdline-hang-"));
-  shim = new Shim(folder);
-});
-afterEach(() => {
-  shim.remove();
-  rmSync(folder, { recursive: true });
-});
+class Disk extends Shim {
+  readonly #context: TestContext;
 
-async function start(...flags: string[]): Promise<Server> {
-  const server = await startServerWith(shim.env, "--data", folder, ...flags);
-  onTestFinished(() => server.stop("SIGKILL").then(() => undefined));
-  return server;
+  constructor(context: TestContext) {
+    super();
+    this.#context = context;
+    context.onTestFinished(() => this.remove());
+  }
+
+  async start(...flags: string[]): Promise<Server> {
+    const server = await startServerWith(this.env, "--data", this.folder, ...flags);
+    this.#context.onTestFinished(() => server.stop("SIGKILL").then(() => undefined));
+    return server;
+  }
+
+  /** Runs the program without waiting for its start. */
+  run(): Run {
+    const run = runWith(this.env, "--port", "0", "--data", this.folder);
+    this.#context.onTestFinished(() => void run.child.kill("SIGKILL"));
+    return run;
+  }
+
+  async login(server: Server, name: string): Promise<Person> {
+    const person = await Person.login(server.url, name);
+    this.#context.onTestFinished(() => person.close());
+    return person;
+  }
+
+  /** Waits until a call hangs. */
+  async untilBusy(): Promise<void> {
+    while (this.get("running") === 0) await setImmediate();
+  }
 }
 
-async function login(server: Server, name: string): Promise<Person> {
-  const person = await Person.login(server.url, name);
-  onTestFinished(() => person.close());
-  return person;
-}
-
-test("posts on a hung disk get 503, the health check too, and nothing of them appears", async () => {
-  const server = await start();
-  const [ann, bob] = [await login(server, "ann"), await login(server, "bob")];
+test.concurrent("posts and health checks on a hung disk get 503, and nothing of the posts appears", async (context) => {
+  const { expect } = context;
+  const disk = new Disk(context);
+  const server = await disk.start();
+  const [ann, bob] = [await disk.login(server, "ann"), await disk.login(server, "bob")];
   await ann.post("before");
   const held = bob.batch("since=now&wait=60");
-  shim.set(AN_HOUR);
-  const together = await Promise.all([ann.say("hung 1"), bob.say("hung 2")]);
+  disk.set(AN_HOUR);
+  const once = { "Idempotency-Key": "k" };
+  const together = await Promise.all([ann.say("once", once), bob.say("hung 2")]);
   for (const reply of [...together, await ann.say("hung 3")]) {
     expect(code(reply)).toEqual([503, "store_unavailable"]);
     expect(reply.headers["retry-after"]).toMatch(/^\d+$/);
@@ -47,84 +59,78 @@ test("posts on a hung disk get 503, the health check too, and nothing of them ap
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before"]);
   // Refused at once: many posts are answered while the one call to the disk does not return.
   for (let n = 0; n < 100; n++) expect((await bob.say(`refused ${n}`)).status).toBe(503);
-  expect(shim.get("running")).toBe(1);
-  expect(shim.get("mostRunning")).toBe(1);
+  expect([disk.get("running"), disk.get("mostRunning")]).toEqual([1, 1]);
   expect(server.stderr().trim().split("\n")).toEqual([expect.stringContaining("messages cannot be kept")]);
-  shim.heal();
+  disk.heal();
   while ((await ann.ask("healthz")).status !== 200);
-  await ann.post("after");
-  expect(texts(await held)).toEqual(["after"]);
+  // A refused post can be posted again with its key, and is there once.
+  for (let n = 0; n < 2; n++) expect((await ann.say("once", once)).status).toBe(200);
+  expect(texts(await held)).toEqual(["once"]);
   expect(server.stderr().trim().split("\n").slice(1)).toEqual([
     expect.stringContaining("messages are kept again"),
   ]);
   await server.stop("SIGKILL");
-  await start("--port", `${server.port}`);
-  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before", "after"]);
+  await disk.start("--port", `${server.port}`);
+  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before", "once"]);
 });
 
-test("a post that was refused on a hung disk can be posted again with its key, and is there once", async () => {
-  const server = await start();
-  const ann = await login(server, "ann");
-  shim.set(AN_HOUR);
-  expect((await ann.say("once", { "Idempotency-Key": "k" })).status).toBe(503);
-  shim.heal();
-  while ((await ann.say("once", { "Idempotency-Key": "k" })).status !== 200);
-  await server.stop("SIGKILL");
-  await start("--port", `${server.port}`);
-  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["once"]);
-});
-
-test("a signal ends a process whose disk hangs, and its last line says why", async () => {
-  const server = await start();
-  const ann = await login(server, "ann");
-  shim.set(AN_HOUR);
+test.concurrent("a process whose disk hangs ends after a signal, and its last line says why", async (context) => {
+  const { expect } = context;
+  const disk = new Disk(context);
+  const server = await disk.start();
+  const ann = await disk.login(server, "ann");
+  disk.set(AN_HOUR);
   const refused = ann.say("hung");
-  while (shim.get("running") === 0) await ann.ask("healthz");
+  await disk.untilBusy();
   expect(await server.stop()).toBe("SIGKILL");
   expect(code(await refused)).toEqual([503, "store_unavailable"]);
   expect(server.stderr()).toMatch(/the disk does not answer.*SIGKILL\n$/);
 });
 
-test("a second signal ends a process whose disk hangs", async () => {
-  const server = await start();
-  const ann = await login(server, "ann");
-  shim.set(AN_HOUR);
+test.concurrent("a process whose disk hangs ends at a second signal", async (context) => {
+  const disk = new Disk(context);
+  const server = await disk.start();
+  const ann = await disk.login(server, "ann");
+  disk.set(AN_HOUR);
   const cutOff = ann.say("hung").catch(() => undefined);
-  while (shim.get("running") === 0) await ann.ask("healthz");
+  await disk.untilBusy();
   void server.stop();
   await server.stop();
   await cutOff;
 });
 
-test("a signal ends a process that waits for the disk at its start", async () => {
-  shim.set(AN_HOUR);
-  const { child, exited } = runWith(shim.env, "--port", "0", "--data", folder);
-  onTestFinished(() => void child.kill("SIGKILL"));
-  while (shim.get("running") === 0) await new Promise((resolve) => setImmediate(resolve));
+test.concurrent("a process that waits for the disk at its start ends after a signal", async (context) => {
+  const disk = new Disk(context);
+  disk.set(AN_HOUR);
+  const { child, exited } = disk.run();
+  await disk.untilBusy();
   child.kill("SIGTERM");
   await exited;
 });
 
-test("a signal while a process starts on a slow disk ends it with 0", async () => {
-  shim.set({ syncMs: 300 });
-  const { child, exited, out } = runWith(shim.env, "--port", "0", "--data", folder);
-  onTestFinished(() => void child.kill("SIGKILL"));
-  while (shim.get("running") === 0) await new Promise((resolve) => setImmediate(resolve));
+test.concurrent("a process that starts on a slow disk ends with status 0 after a signal", async (context) => {
+  const { expect } = context;
+  const disk = new Disk(context);
+  disk.set({ syncMs: 300 });
+  const { child, exited, out } = disk.run();
+  await disk.untilBusy();
   child.kill("SIGTERM");
   expect(await exited).toBe(0);
   expect(out).toEqual({ stdout: "", stderr: "" });
 });
 
-test("on a slow disk a signal waits for the posts under way, which are kept", async () => {
-  const server = await start();
-  const ann = await login(server, "ann");
-  shim.set({ syncMs: 700 });
+test.concurrent("a process on a slow disk keeps the posts under way after a signal", async (context) => {
+  const { expect } = context;
+  const disk = new Disk(context);
+  const server = await disk.start();
+  const ann = await disk.login(server, "ann");
+  disk.set({ syncMs: 700 });
   const post = ann.post("slow");
-  while (shim.get("running") === 0) await ann.ask("healthz");
+  await disk.untilBusy();
   expect(await server.stop()).toBe(0);
   await post;
   expect(server.stderr()).toBe("");
-  shim.heal();
-  await start("--port", `${server.port}`);
+  disk.heal();
+  await disk.start("--port", `${server.port}`);
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["slow"]);
 });

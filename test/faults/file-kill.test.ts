@@ -14,13 +14,13 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const idsOf = (list: string) => list.split(",").filter((id) => id !== "");
 
-test("a store that is killed again and again under eight posters has all that it kept or showed, once, in order", async () => {
+test("a store that is killed again and again under eight posters has every kept or shown message once, in order", async () => {
   // Few, so that it is often killed when it begins a segment.
   const keep = 30;
   let kept: string[] = [];
   let shown: string[] = [];
   let lastFloor: string = "0-0";
-  for (let life = 0; life <= 20; life++) {
+  for (let life = 0; life <= 8; life++) {
     const poster = startPoster(folder, keep);
     const [, lastPrunedId, list = ""] = (await poster.tells("open")).split(" ") as [string, string, string];
     const found = idsOf(list);
@@ -37,14 +37,14 @@ test("a store that is killed again and again under eight posters has all that it
     kept = rests(poster.told, "kept ");
     shown = rests(poster.told, "shown ");
     expect(new Set(shown)).toEqual(new Set([...shown, ...kept]));
-    for (const said of rests(poster.told, "said ")) expect(said).toMatch(/bytes are damaged or incomplete/);
+    expect(rests(poster.told, "said ")).toEqual([]);
   }
   expect(readdirSync(folder).filter((name) => name.endsWith(".damaged"))).toEqual([]);
   // One for each life, and many that were full.
-  expect(Number(/(\d+)\.jsonl$/.exec(newestOf(folder))?.[1])).toBeGreaterThan(30);
+  expect(Number(/(\d+)\.jsonl$/.exec(newestOf(folder))?.[1])).toBeGreaterThan(10);
 });
 
-test("of three stores that start at once in the folder of a killed one, one opens it and the others say why not", async () => {
+test("of three stores that start at once in the folder of a killed one, one opens it and two are refused", async () => {
   for (let round = 0; round < 3; round++) {
     const posters = [1, 2, 3].map(() => startPoster(folder, 10));
     const outcomes = await Promise.all(

@@ -1,29 +1,22 @@
 /** The whole server on a disk on which calls fail at random, and on a file system without sockets. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { constants, tmpdir } from "node:os";
-import { join } from "node:path";
+import { constants } from "node:os";
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { Person } from "../wire/person.js";
 import { type Server, startServerWith } from "../wire/server.js";
 import { compareIds } from "./file-store.js";
 import { type Field, Shim } from "./shim.js";
 
-let folder = "";
 let shim: Shim;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "holdline-storm-"));
-  shim = new Shim(folder);
+  shim = new Shim();
 });
-afterEach(() => {
-  shim.remove();
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => shim.remove());
 
 // So few that segments begin and end in the storm; a reader would miss what is pruned, so it follows.
 const BACKLOG = 200;
 
 async function start(...flags: string[]): Promise<Server> {
-  const server = await startServerWith(shim.env, "--data", folder, "--backlog", `${BACKLOG}`, ...flags);
+  const server = await startServerWith(shim.env, "--data", shim.folder, "--backlog", `${BACKLOG}`, ...flags);
   onTestFinished(() => server.stop("SIGKILL").then(() => undefined));
   return server;
 }
@@ -39,46 +32,49 @@ const EVERY_CALL: readonly Field[] = ["write", "sync", "truncate", "rename", "op
 test.each([
   ["EIO in every call, and short writes", EVERY_CALL, constants.errno.EIO, 30],
   ["ENOSPC in every write, and short writes", ["write", "short"] as const, constants.errno.ENOSPC, 100],
-])("in a storm of %s no kept message is lost and no refused one appears", async (_, calls, error, chance) => {
-  let server = await start();
-  const people = await Promise.all([..."abcdefgh"].map((name) => login(server, name)));
-  const reader = await login(server, "reader");
-  const kept = new Map<string, string>();
-  const refused = new Set<string>();
-  const storm = () => shim.set({ error, ...Object.fromEntries(calls.map((call) => [call, chance])) });
-  for (let round = 0; round < 3; round++) {
-    const before = kept.size;
-    storm();
-    const post = async (person: Person) => {
-      for (let n = 0; kept.size < before + 150 || shim.get("failed") < 10 * (round + 1); n++) {
-        const text = `${person.name} ${round} ${n}`;
-        const { status, body } = await person.say(text);
-        if (status === 200) kept.set(JSON.parse(body).id, text);
-        else refused.add(`${status} ${text}`);
-      }
-    };
-    await Promise.all(people.map(post));
-    shim.heal();
-    while ((await reader.ask("healthz")).status !== 200);
-    kept.set(await reader.post(`round ${round} is over`), `round ${round} is over`);
-    const expected = [...kept].sort(([a], [b]) => compareIds(a, b)).slice(-100);
-    const newest = async () => {
-      const { messages } = await reader.batch("since=0&wait=0");
-      const said = messages.filter(({ kind }) => kind === undefined);
-      return said.slice(-100).map(({ id, text }) => [id, text]);
-    };
-    expect(await newest()).toEqual(expected);
-    await server.stop(round % 2 ? "SIGKILL" : "SIGTERM");
-    // Connections to the old process.
-    for (const person of [reader, ...people]) person.close();
-    server = await start("--port", `${server.port}`);
-    expect(await newest()).toEqual(expected);
-  }
-  expect([...refused].filter((line) => !line.startsWith("503 "))).toEqual([]);
-  expect(refused.size).toBeGreaterThan(0);
-});
+])(
+  "a server in a storm of %s loses no kept message and shows no refused one",
+  async (_, calls, error, chance) => {
+    let server = await start();
+    const people = await Promise.all([..."abcdefgh"].map((name) => login(server, name)));
+    const reader = await login(server, "reader");
+    const kept = new Map<string, string>();
+    const refused = new Set<string>();
+    const storm = () => shim.set({ error, ...Object.fromEntries(calls.map((call) => [call, chance])) });
+    for (let round = 0; round < 2; round++) {
+      const before = kept.size;
+      storm();
+      const post = async (person: Person) => {
+        for (let n = 0; kept.size < before + 150 || shim.get("failed") < 10 * (round + 1); n++) {
+          const text = `${person.name} ${round} ${n}`;
+          const { status, body } = await person.say(text);
+          if (status === 200) kept.set(JSON.parse(body).id, text);
+          else refused.add(`${status} ${text}`);
+        }
+      };
+      await Promise.all(people.map(post));
+      shim.heal();
+      while ((await reader.ask("healthz")).status !== 200);
+      kept.set(await reader.post(`round ${round} is over`), `round ${round} is over`);
+      const expected = [...kept].sort(([a], [b]) => compareIds(a, b)).slice(-100);
+      const newest = async () => {
+        const { messages } = await reader.batch("since=0&wait=0");
+        const said = messages.filter(({ kind }) => kind === undefined);
+        return said.slice(-100).map(({ id, text }) => [id, text]);
+      };
+      expect(await newest()).toEqual(expected);
+      await server.stop(round % 2 ? "SIGKILL" : "SIGTERM");
+      // Connections to the old process.
+      for (const person of [reader, ...people]) person.close();
+      server = await start("--port", `${server.port}`);
+      expect(await newest()).toEqual(expected);
+    }
+    expect([...refused].filter((line) => !line.startsWith("503 "))).toEqual([]);
+    expect(refused.size).toBeGreaterThan(0);
+  },
+);
 
-test("where sockets cannot be used, a server runs and says that there is no lock", async () => {
+test("a server on a file system without sockets runs and warns that there is no lock", async () => {
   shim.set({ bind: 1000, error: constants.errno.EPERM });
   const server = await start();
   const ann = await login(server, "ann");

@@ -35,7 +35,9 @@ test("a server whose folder was deleted stays refused when another server's mess
   for (const text of ["B1", "B2", "B3"]) await bob.post(text);
   expect((await ann.say("A while B runs")).status).toBe(503);
   await b.stop();
-  const before = readdirSync(folder);
+  // Each attempt of the first server makes a lock for a moment.
+  const files = () => readdirSync(folder).filter((name) => !name.startsWith("lock-"));
+  const before = files();
   const attempts = watch(folder);
   for (let n = 0; n < 3; n++) {
     // Each attempt of the first server to get its folder back begins with a lock.
@@ -44,7 +46,7 @@ test("a server whose folder was deleted stays refused when another server's mess
     expect((await ann.ask("healthz")).status).toBe(503);
   }
   attempts.close();
-  expect(readdirSync(folder).filter((name) => !name.startsWith("lock-"))).toEqual(before);
+  expect(files()).toEqual(before);
   // The folder is not locked by the server that lost it.
   await start("--port", `${b.port}`);
   expect(texts(await bob.batch("since=0&wait=0"))).toEqual(["B1", "B2", "B3"]);
@@ -83,8 +85,8 @@ test("a server whose folder was deleted goes on when an empty one is there again
   expect(texts(await ann.batch("since=0&wait=0")).at(-1)).toBe("kept");
 });
 
-test("of two servers that start on one folder at once, fifty times, one runs and the other says why not", async () => {
-  for (let round = 0; round < 50; round++) {
+test("of two servers that start on one folder at once, one runs and the other is refused", async () => {
+  for (let round = 0; round < 12; round++) {
     const servers = [1, 2].map(() => run("--port", "0", "--data", folder));
     const ends = servers.map(async ({ child, exited, out }) => {
       const listens = new Promise<string>((resolve) => {
@@ -99,5 +101,4 @@ test("of two servers that start on one folder at once, fifty times, one runs and
     for (const { child } of servers) child.kill(round % 2 ? "SIGKILL" : "SIGTERM");
     await Promise.all(servers.map(({ exited }) => exited));
   }
-  // A hundred starts of a process, with others at work.
-}, 300_000);
+});

@@ -1,4 +1,4 @@
-/** Folders with absurd content: right checksums and wrong values, and much of what only looks like a record. */
+/** Folders with absurd content: right checksums and wrong values, and large amounts of parts of records. */
 import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,7 +33,7 @@ function newest(): string {
   return paths.toSorted((a, b) => statSync(a).mtimeMs - statSync(b).mtimeMs).at(-1) ?? "";
 }
 
-const HEAD = line('{"holdline":1,"lastPrunedId":"1718000000000-0"}');
+const HEAD = line('{"holdline":1,"floor":"1718000000000-0"}');
 const GOOD = line('{"id":"1718000000001-0","user":"ann","text":"good","at":1718000000001}');
 
 const absurd = [
@@ -59,34 +59,26 @@ async function works(server: Server, expected: readonly string[]): Promise<void>
   expect(texts(await person.batch("since=0&wait=0"))).toEqual(expected);
 }
 
-test.each(absurd)(
-  "a line of the old format with a right checksum and absurd values is skipped: %s",
-  async (json) => {
-    writeFileSync(join(folder, "messages.jsonl"), HEAD + GOOD + line(json));
-    const server = await start();
-    await works(server, ["good", "after"]);
-    expect(server.stderr()).toContain(folder);
-  },
-);
+test("lines of the old format with absurd values and right checksums are skipped", async () => {
+  writeFileSync(join(folder, "messages.jsonl"), HEAD + GOOD + absurd.map(line).join(""));
+  const server = await start();
+  await works(server, ["good", "after"]);
+  expect(server.stderr()).toContain(`are skipped: ${absurd.length}\n`);
+});
 
-test.each(absurd)("a record with a right checksum and absurd values is skipped: %s", async (json) => {
+test("records with absurd values and right checksums are skipped", async () => {
   const first = await start();
   await works(first, ["after"]);
   await first.stop();
-  appendFileSync(newest(), line(json));
+  appendFileSync(newest(), absurd.map(line).join(""));
   const server = await start("--port", `${first.port}`);
   await works(server, ["after", "after"]);
-  expect(server.stderr()).toContain(folder);
+  expect(server.stderr()).toContain(`are skipped: ${absurd.length}\n`);
 });
 
-test.each([
-  ["starts of objects", '{"'],
-  ["starts of records", '{"id":"'],
-  ["ends of records", ',"crc":"00000000"}'],
-  ["starts and ends", '{"id":"1-0","crc":"00000000"}'],
-  ["starts and ends on lines of their own", '{"id":"1-0"\n,"crc":"00000000"}\n'],
-  ["brackets", "[["],
-])("twenty megabytes of %s cost a start little, and no message", async (_, junk) => {
-  writeFileSync(join(folder, "messages.jsonl"), HEAD + GOOD + junk.repeat(20_000_000 / junk.length));
+test("twenty megabytes of parts of records cost no message", async () => {
+  const junk = ['{"', '{"id":"', ',"crc":"00000000"}', '{"id":"1-0","crc":"00000000"}', "[[", "\n\n"];
+  const lines = junk.map((part) => `${part.repeat(4_000_000 / part.length)}\n`);
+  writeFileSync(join(folder, "messages.jsonl"), HEAD + lines.join("") + GOOD);
   await works(await start(), ["good", "after"]);
 });

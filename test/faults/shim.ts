@@ -12,31 +12,38 @@ const FIELDS = [
 ];
 export type Field = (typeof FIELDS)[number];
 
-export class Shim {
-  readonly #work = mkdtempSync(join(tmpdir(), "holdline-shim-"));
-  readonly #library = join(this.#work, "shim.so");
-  readonly #control = join(this.#work, "control");
-  readonly #file: number;
-  readonly #folder: string;
+/** Compiles the library, once for each test file. */
+function compile(): string {
+  const work = mkdtempSync(join(tmpdir(), "holdline-shim-"));
+  process.once("exit", () => rmSync(work, { recursive: true }));
+  const library = join(work, "shim.so");
+  const source = fileURLToPath(new URL("shim.c", import.meta.url));
+  try {
+    execFileSync("cc", ["-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], { stdio: "pipe" });
+  } catch (error) {
+    throw new Error("this test needs a C compiler named cc (apt-get install gcc libc6-dev)", {
+      cause: error,
+    });
+  }
+  return library;
+}
+let library = "";
 
-  /** @param folder everything below it is on the disk that fails */
-  constructor(folder: string) {
-    this.#folder = folder;
-    this.#file = openSync(this.#control, "w+");
+/** A disk under real servers: everything below a folder of its own. */
+export class Shim {
+  readonly #work = mkdtempSync(join(tmpdir(), "holdline-disk-"));
+  readonly #control = join(this.#work, "control");
+  readonly #file = openSync(this.#control, "w+");
+  readonly folder = join(this.#work, "data");
+
+  constructor() {
+    library ||= compile();
     writeSync(this.#file, Buffer.alloc(4 * FIELDS.length));
-    const source = fileURLToPath(new URL("shim.c", import.meta.url));
-    try {
-      execFileSync("cc", ["-shared", "-fPIC", "-O2", "-o", this.#library, source, "-ldl"], { stdio: "pipe" });
-    } catch (error) {
-      throw new Error("this test needs a C compiler named cc (apt-get install gcc libc6-dev)", {
-        cause: error,
-      });
-    }
   }
 
   /** The environment of a process that uses the disk. */
   get env(): Record<string, string> {
-    return { LD_PRELOAD: this.#library, FAULT_DIR: this.#folder, FAULT_CTL: this.#control };
+    return { LD_PRELOAD: library, FAULT_DIR: this.folder, FAULT_CTL: this.#control };
   }
 
   /** Sets numbers; a `syncMs` of an hour is a disk that hangs. */
@@ -53,7 +60,7 @@ export class Shim {
     return number[0] ?? 0;
   }
 
-  /** The disk works again; what hangs goes on. */
+  /** Lets the disk work again; calls that hang go on. */
   heal(): void {
     this.set({ syncMs: 0, write: 0, sync: 0, truncate: 0, rename: 0, open: 0, unlink: 0, short: 0, bind: 0 });
   }
