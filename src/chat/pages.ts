@@ -1,6 +1,6 @@
 /** The pages: templates from `static/`. All values are escaped. The pages work without the script, by forms and links. */
 import { readFileSync } from "node:fs";
-import { linkify } from "../client/linkify.js";
+import { markup, nameClass } from "../client/markup.js";
 import type { Request } from "../http/request.js";
 import { type HttpError, type HttpResponse, html, json } from "../http/response.js";
 import type { Message } from "../store/store.js";
@@ -86,7 +86,8 @@ export class Pages {
   }
 
   /** Returns the room. */
-  chatroom(request: Request, { user, key, messages, cursor, names, isStill }: RoomView): string {
+  chatroom(request: Request, view: RoomView): string {
+    const { user, key, messages, cursor, names, isStill, before } = view;
     const { lang, page, script, errors } = stringsOf(request);
     // In a script element, only "<" can end the element.
     const strings = JSON.stringify({ ...script, errors }).replaceAll("<", "\\u003c");
@@ -101,8 +102,10 @@ export class Pages {
       here: page.here.replace("{n}", `${names.length}`),
       strings: { html: strings },
       exit: { html: this.#hosted ? "" : exit(page.logOut) },
-      refresh: { html: isStill ? "" : REFRESH },
-      note: isStill ? page.still : page.renewing,
+      refresh: { html: isStill || before ? "" : REFRESH },
+      note: before ? page.past : isStill ? page.still : page.renewing,
+      renew: before ? page.newest : page.renew,
+      history: { html: earlierLink(view, script) },
       names: {
         html: names
           .slice(0, PAGE_NAMES)
@@ -133,6 +136,12 @@ function exit(words: string): string {
   return `<form method="post" action="../../logout?page"><button class="quiet">${words}</button></form>`;
 }
 
+/** Returns the link to the messages before the first one, or a note that none are kept. */
+function earlierLink({ messages, more }: RoomView, { earlier, noEarlier }: Strings["script"]): string {
+  const [first] = messages;
+  return more && first ? `<a href="?before=${first.id}">${earlier}</a>` : noEarlier;
+}
+
 /** Returns a note for a caller who is logged in and opens the log-in form. */
 function welcome(name: string, { inside, back }: Strings["page"]): string {
   const [before = "", after = ""] = inside.split("{name}");
@@ -140,18 +149,20 @@ function welcome(name: string, { inside, back }: Strings["page"]): string {
   return `<p>${before}<bdi>${escapeHtml(name)}</bdi>${after} ${link}</p>`;
 }
 
-/** Returns one message; `client/log.ts` makes the same in the browser. */
+/** Returns one message; `client/items.ts` makes the same in the browser. */
 function item(message: Message, self: string, words: Strings["script"]): string {
   const { id, user, at, kind } = message;
   const iso = new Date(at).toISOString();
-  const time = `<time datetime="${iso}">${iso.slice(11, 16)}</time>`;
-  const name = `<bdi class="user">${escapeHtml(user)}</bdi>`;
+  const clock = iso.slice(11, 16);
+  const title = `${iso.slice(0, 10)} ${clock} UTC`;
+  const time = `<time datetime="${iso}" title="${title}">${clock.replace(/^0/, "")}</time>`;
+  const name = `<bdi class="${nameClass(user)}">${escapeHtml(user)}</bdi>`;
   if (kind) {
     const [before = "", after = ""] = words[kind === "join" ? "joined" : "left"].split("{name}");
     return `<li class="notice" data-id="${id}"><p>${before}${name}${after}</p> ${time}</li>`;
   }
   const own = user === self ? ' class="own"' : "";
-  return `<li${own} data-id="${id}">${name} ${time}<p dir="auto">${linked(message)}</p></li>`;
+  return `<li${own} data-id="${id}">${name} ${time}<p dir="auto">${rendered(message)}</p></li>`;
 }
 
 /** Returns one name of the list of people; `client/people.ts` makes the same. */
@@ -163,11 +174,12 @@ function nameItem(name: string, self: string, { you }: Strings["script"]): strin
 /** Pages show the same messages many times. */
 const cache = new WeakMap<Message, string>();
 
-function linked(message: Message): string {
+function rendered(message: Message): string {
   const known = cache.get(message);
   if (known !== undefined) return known;
-  const pieces = linkify(message.text).map(({ text, href }) => {
+  const pieces = markup(message.text).map(({ text, href, code }) => {
     const words = escapeHtml(text);
+    if (code) return `<code class="${code}">${words}</code>`;
     if (href === undefined) return words;
     return `<a href="${escapeHtml(href)}" target="_blank" rel="noopener noreferrer nofollow">${words}</a>`;
   });

@@ -76,14 +76,16 @@ function decoder(): Decode<Omit<Batch, keyof Position>> {
 /** A message of any kind; a later version may have kinds that this one does not know. */
 type AnyMessage = Omit<Message, "kind"> & { readonly kind?: string };
 
-function isMessage(value: unknown): value is AnyMessage {
+/** Whether a value is a message of any kind. */
+export function isMessage(value: unknown): value is AnyMessage {
   if (!isObject<Message>(value)) return false;
   const { id, user, text, at, kind = "" } = value;
   const isText = [user, text, kind].every((field) => typeof field === "string");
   return isText && typeof at === "number" && typeof id === "string" && /^\d+-\d+$/.test(id);
 }
 
-function isKnown(message: AnyMessage): message is Message {
+/** Whether this version of the client knows the kind of a message. */
+export function isKnown(message: AnyMessage): message is Message {
   return [undefined, "join", "leave"].includes(message.kind);
 }
 

@@ -1,6 +1,6 @@
 /** What every part of the page does with the document. Text goes in as text, never as HTML. */
 import type { Strings } from "../chat/strings.js";
-import { linkify } from "./linkify.js";
+import { markup } from "./markup.js";
 
 /** The script's texts in the page's language. The server puts them into the page. */
 export type Words = Strings["script"] & { readonly errors: Strings["errors"] };
@@ -30,20 +30,20 @@ export function fill(element: Element, ...children: (Node | string)[]): void {
   element.append(...children);
 }
 
-/** Returns a message's text with its links. Each line takes its direction from its own first letter. */
+/** Returns a message's text with its links and code. Each line takes its direction from its own first letter. */
 export function paragraph(text: string): HTMLParagraphElement {
   const p = make("p", "");
   p.dir = "auto";
-  for (const { text: piece, href } of linkify(text)) {
-    if (href === undefined) {
-      p.append(piece);
-      continue;
+  for (const { text: piece, href, code } of markup(text)) {
+    if (code) p.append(make("code", code, piece));
+    else if (href === undefined) p.append(piece);
+    else {
+      const link = make("a", "", piece);
+      link.href = href;
+      link.target = "_blank";
+      link.rel = "noopener noreferrer nofollow";
+      p.append(link);
     }
-    const link = make("a", "", piece);
-    link.href = href;
-    link.target = "_blank";
-    link.rel = "noopener noreferrer nofollow";
-    p.append(link);
   }
   return p;
 }

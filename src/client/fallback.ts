@@ -10,7 +10,8 @@
     for (const noscript of document.querySelectorAll("noscript"))
       noscript.outerHTML = noscript.textContent || "";
     // The note in the footer says that times are UTC.
-    for (const time of document.querySelectorAll("time")) time.textContent = time.dateTime.slice(11, 16);
+    for (const time of document.querySelectorAll("time"))
+      time.textContent = time.dateTime.slice(11, 16).replace(/^0/, "");
     // The copy has none of the script's listeners: the browser itself submits it.
     const form = document.getElementById("composer");
     if (form) form.replaceWith(form.cloneNode(true));

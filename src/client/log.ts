@@ -5,53 +5,57 @@
  */
 import type { Message } from "./chat.js";
 import { byId, make, paragraph, type Words } from "./dom.js";
+import { Items, Tail } from "./items.js";
 
 /** Number of messages on the page; the oldest are removed. */
 const MAX_SHOWN = 5000;
 /** Distance from the end within which new messages are followed. */
 const NEAR_PX = 48;
-/** Messages of one user within this time share a name and a time. */
-const GROUP_MS = 180_000;
 
 export class Log {
   readonly #scroller = byId("scroller", HTMLElement);
   readonly #list = byId("messages", HTMLOListElement);
+  /** Earlier messages have a list of their own: screen readers read aloud what is added to the other one. */
+  readonly #earlier = byId("earlier", HTMLOListElement);
   readonly #newer = make("button", "newer");
+  /** The line above the messages that arrived while nobody looked at the end. */
+  readonly #divider: HTMLLIElement;
   readonly #ids = new Set<string>();
   readonly #user: string;
   readonly #words: Words;
-  readonly #timeFormat: Intl.DateTimeFormat;
-  readonly #dateFormat: Intl.DateTimeFormat;
-  #day = new Date().toDateString();
-  /** Author and time of the first message of the last group; undefined after anything else. */
-  #group: { readonly user: string; readonly at: number } | undefined;
+  readonly #items: Items;
+  readonly #tail = new Tail();
   #unread = 0;
+  #oldestId: string | undefined;
 
   /** @param user the user of this page */
   constructor(user: string, words: Words) {
     this.#user = user;
     this.#words = words;
-    // The browser's locale decides how a time is written; a date has words, which must be in the page's language.
-    const { lang } = document.documentElement;
-    const locale = browserLocale() ?? lang;
-    const dateLocale = locale.split("-")[0] === lang.split("-")[0] ? locale : lang;
-    this.#timeFormat = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
-    this.#dateFormat = new Intl.DateTimeFormat(dateLocale, {
-      weekday: "long",
-      day: "numeric",
-      month: "long",
-    });
-    for (const li of this.#list.querySelectorAll("li")) this.#adopt(li);
+    this.#items = new Items(user, words);
+    this.#divider = make("li", "new", words.newHere);
+    for (const li of this.#list.querySelectorAll("li")) {
+      this.#ids.add(li.dataset.id ?? "");
+      this.#items.adopt(li);
+      const day = this.#items.place(li, this.#tail);
+      if (day) li.before(day);
+    }
+    this.#oldestId = this.#first()?.dataset.id;
     skipUnseen([...this.#list.children]);
     this.#newer.hidden = true;
     byId("foot", HTMLElement).prepend(this.#newer);
-    this.#scroller.addEventListener("scroll", () => this.#isAtEnd() && this.#showUnread(0), {
+    this.#scroller.addEventListener("scroll", () => this.#isSeen() && this.#showUnread(0), {
       passive: true,
     });
     this.#newer.addEventListener("click", () => {
       this.toEnd();
       // The button disappears and must not take the focus with it; in the box, the focus would open a phone's keyboard.
       this.#scroller.focus();
+    });
+    document.addEventListener("visibilitychange", () => {
+      if (this.#isSeen()) this.#showUnread(0);
+      // The messages below the line were seen before the tab was hidden.
+      else if (this.#unread === 0) this.removeDivider();
     });
   }
 
@@ -63,27 +67,80 @@ export class Log {
   /** Whether one of the user's last messages has this text. */
   hasOwn(text: string): boolean {
     const own = [...this.#list.querySelectorAll("li.own > p")].slice(-20);
-    return own.some((p) => p.textContent === text);
+    const { textContent } = paragraph(text);
+    return own.some((p) => p.textContent === textContent);
   }
 
   /** Appends the messages that are not on the page and returns them. @param gap whether messages before are missing */
   add(messages: readonly Message[], gap: boolean): Message[] {
     const fresh = messages.filter(({ id }) => !this.#ids.has(id));
+    const others = fresh.filter(({ user, kind }) => user !== this.#user && kind === undefined);
+    const isUnseen = others.length > 0 && !this.#isSeen();
+    const dividedAt = isUnseen && this.#unread === 0 ? others[0]?.id : undefined;
+    if (dividedAt) this.removeDivider();
     const items = document.createDocumentFragment();
     if (gap) {
       items.append(make("li", "gap", this.#words.gap));
-      this.#group = undefined;
+      this.#tail.group = undefined;
     }
-    for (const message of fresh) {
-      this.#ids.add(message.id);
-      const day = this.#dayLine(message.at);
-      if (day) items.append(day);
-      items.append(this.#item(message));
-    }
+    items.append(this.#render(fresh, this.#tail, dividedAt));
     if (items.childNodes.length > 0) this.#append(items);
-    const others = fresh.filter(({ user, kind }) => user !== this.#user && kind === undefined).length;
-    if (others > 0 && !this.#isAtEnd()) this.#showUnread(this.#unread + others);
+    if (isUnseen) this.#showUnread(this.#unread + others.length);
     return fresh;
+  }
+
+  /** The id of the oldest message on the page: earlier ones are before it. Undefined if there is none. */
+  get oldestId(): string | undefined {
+    return this.#oldestId;
+  }
+
+  /**
+   * Inserts earlier messages above all others. The position counts from the end, so the view does not move.
+   * @param oldestId the id from which on all messages are on the page now
+   */
+  prepend(messages: readonly Message[], oldestId: string): void {
+    const tail = new Tail();
+    const items = this.#render(
+      messages.filter(({ id }) => !this.#ids.has(id)),
+      tail,
+    );
+    this.#oldestId = oldestId;
+    const first = this.#first();
+    if (first) {
+      // It was the first of its day and its group on the page.
+      const { previousElementSibling: day } = first;
+      if (day?.className === "day") day.remove();
+      const newDay = this.#items.place(first, tail);
+      if (newDay) items.append(newDay);
+    }
+    skipUnseen([...items.children]);
+    this.#earlier.prepend(items);
+  }
+
+  /** Returns an item for a message that is not kept yet. */
+  pendingItem(text: string): HTMLLIElement {
+    return this.#items.item({ id: "0-0", user: this.#user, text, at: Date.now() });
+  }
+
+  /** Groups the items of a list as if they followed the newest message. */
+  group(list: HTMLOListElement): void {
+    const tail = Object.assign(new Tail(), this.#tail);
+    for (const li of list.querySelectorAll("li")) if (!li.hidden) this.#items.place(li, tail);
+  }
+
+  /** Makes a change at the end. Whoever reads further up sees nothing move. */
+  steady(change: () => void): void {
+    const height = this.#isAtEnd() ? undefined : this.#scroller.scrollHeight;
+    change();
+    if (height !== undefined) this.#scroller.scrollTop -= this.#scroller.scrollHeight - height;
+  }
+
+  /** Removes the line above the new messages. Whoever reads below or above it sees nothing move. */
+  removeDivider(): void {
+    const isAbove = this.#divider.getBoundingClientRect().top < this.#scroller.getBoundingClientRect().top;
+    // The position counts from the end, so a change above the view does not move it.
+    if (isAbove) this.#divider.remove();
+    else this.steady(() => this.#divider.remove());
   }
 
   /** Scrolls to the end. */
@@ -93,83 +150,53 @@ export class Log {
   }
 
   #append(items: DocumentFragment): void {
-    const height = this.#scroller.scrollHeight;
-    const isReading = !this.#isAtEnd();
-    const added = [...items.children];
-    this.#list.append(items);
-    skipUnseen(added);
-    if (isReading) this.#scroller.scrollTop -= this.#scroller.scrollHeight - height;
-    for (const li of [...this.#list.children].slice(0, -MAX_SHOWN)) {
+    skipUnseen([...items.children]);
+    this.steady(() => this.#list.append(items));
+    this.#oldestId ??= this.#first()?.dataset.id;
+    const surplus = [...this.#earlier.children, ...this.#list.children].slice(0, -MAX_SHOWN);
+    if (surplus.length === 0) return;
+    for (const li of surplus) {
       if (li instanceof HTMLElement) this.#ids.delete(li.dataset.id ?? "");
       li.remove();
     }
+    const first = this.#first();
+    this.#oldestId = first?.dataset.id;
+    first?.classList.remove("more");
   }
 
-  /** Returns the line of a new day, if the message before was on another day. */
-  #dayLine(at: number): HTMLLIElement | undefined {
-    const date = new Date(at);
-    const day = date.toDateString();
-    if (day === this.#day) return undefined;
-    this.#day = day;
-    this.#group = undefined;
-    return make("li", "day", this.#dateFormat.format(date));
+  /** Returns the items of messages with the lines of new days. @param dividedAt the id of the first new message, if any */
+  #render(messages: readonly Message[], tail: Tail, dividedAt?: string): DocumentFragment {
+    const items = document.createDocumentFragment();
+    for (const message of messages) {
+      this.#ids.add(message.id);
+      if (message.id === dividedAt) tail.group = undefined;
+      const li = this.#items.item(message);
+      const day = this.#items.place(li, tail);
+      if (day) items.append(day);
+      if (message.id === dividedAt) items.append(this.#divider);
+      items.append(li);
+    }
+    return items;
   }
 
-  #item({ id, user, text, at, kind }: Message): HTMLLIElement {
-    const name = make("bdi", "user", user);
-    const time = make("time", "", this.#timeFormat.format(at));
-    time.dateTime = new Date(at).toISOString();
-    const li = make("li", kind ? "notice" : user === this.#user ? "own" : "");
-    li.dataset.id = id;
-    if (kind) {
-      const [before = "", after = ""] = this.#words[kind === "join" ? "joined" : "left"].split("{name}");
-      li.append(make("p", "", before, name, after), " ", time);
-    } else li.append(name, " ", time, paragraph(text));
-    this.#addToGroup(li, kind ? undefined : { user, at });
-    return li;
-  }
-
-  /** Completes an item of the server's HTML: the server does not know the user's time zone. */
-  #adopt(li: HTMLLIElement): void {
-    this.#ids.add(li.dataset.id ?? "");
-    const time = li.querySelector("time");
-    if (!time) return;
-    const at = Date.parse(time.dateTime);
-    time.textContent = this.#timeFormat.format(at);
-    const day = this.#dayLine(at);
-    if (day) li.before(day);
-    // Without styles only a <br> ends a line; with styles the line end of the text does.
-    for (const br of li.querySelectorAll("p > br")) br.replaceWith("\n");
-    const user = li.querySelector(".user")?.textContent ?? "";
-    this.#addToGroup(li, li.className === "notice" ? undefined : { user, at });
-  }
-
-  /** Hides the name and time of a message that continues a group. */
-  #addToGroup(li: HTMLLIElement, author: { readonly user: string; readonly at: number } | undefined): void {
-    const group = this.#group;
-    const continues = author && group && author.user === group.user && author.at - group.at < GROUP_MS;
-    li.classList.toggle("more", continues === true);
-    if (!continues) this.#group = author;
+  #first(): HTMLLIElement | null {
+    return this.#scroller.querySelector<HTMLLIElement>("li[data-id]");
   }
 
   #isAtEnd(): boolean {
     return this.#scroller.scrollTop > -NEAR_PX;
   }
 
+  /** Whether the user sees the newest message. */
+  #isSeen(): boolean {
+    return !document.hidden && this.#isAtEnd();
+  }
+
   #showUnread(unread: number): void {
     this.#unread = unread;
-    this.#newer.hidden = unread === 0;
+    this.#newer.hidden = unread === 0 || this.#isAtEnd();
     const { newMessage, newMessages } = this.#words;
     this.#newer.textContent = unread === 1 ? newMessage : newMessages.replace("{n}", String(unread));
-  }
-}
-
-/** Returns the browser's locale; undefined if it is malformed, such as `C` on a bare Linux or `en-US@posix`. */
-function browserLocale(): string | undefined {
-  try {
-    return Intl.getCanonicalLocales(navigator.language)[0];
-  } catch {
-    return undefined;
   }
 }
 

@@ -13,6 +13,8 @@ import { SendError, type Sender } from "./send.js";
 const SESSION_ERRORS = ["no_session", "not_you"];
 
 type Failure = Pick<SendError, "code" | "retryable">;
+/** A shorter delay is not shown. */
+const SHOW_AFTER_MS = 1000;
 
 /** One message on its way. */
 interface Entry {
@@ -45,6 +47,7 @@ export interface OutboxOptions {
 
 export class Outbox {
   readonly #list = byId("outbox", HTMLOListElement);
+  readonly #sending = byId("sending", HTMLElement);
   readonly #options: OutboxOptions;
   readonly #memory: string;
   readonly #entries = new Set<Entry>();
@@ -81,9 +84,10 @@ export class Outbox {
       if (known) this.#remove(known);
       else {
         const twin = entries.find((entry) => !entry.id && !entry.li.hidden && entry.text === text);
-        if (twin) twin.li.hidden = true;
+        if (twin) this.#hide(twin, true);
       }
     }
+    this.#changed();
   }
 
   #add(text: string, key: string, hidden: boolean): Entry {
@@ -92,37 +96,41 @@ export class Outbox {
     const entry: Entry = { key, text, li };
     this.#entries.add(entry);
     this.#list.append(li);
-    this.#save();
     return entry;
   }
 
   async #send(entry: Entry): Promise<void> {
-    const { words, log, sender } = this.#options;
+    const { log, sender } = this.#options;
     entry.error = undefined;
-    entry.li.className = "own pending";
-    const sending = make("span", "quiet", words.sending);
-    fill(entry.li, sending, paragraph(entry.text));
+    const { li, text, key } = entry;
+    li.className = "own pending";
+    fill(li, ...log.pendingItem(text).childNodes);
+    this.#changed();
+    const timer = setTimeout(() => {
+      li.classList.add("late");
+      this.#changed();
+    }, SHOW_AFTER_MS);
     try {
-      entry.id = await sender.send(entry.text, { key: entry.key });
+      entry.id = await sender.send(text, { key });
     } catch (error) {
       this.#fail(entry, error instanceof SendError ? error : { code: "internal", retryable: false });
       return;
+    } finally {
+      clearTimeout(timer);
     }
     if (log.has(entry.id)) {
       this.#remove(entry);
       return;
     }
-    entry.li.hidden = false;
-    entry.li.classList.remove("pending");
-    sending.remove();
-    this.#save();
+    this.#hide(entry, false);
+    li.classList.remove("pending", "late");
+    this.#changed();
   }
 
   /** Shows why a message was not sent, and what can be done. @param text the key of the words, if not the code */
   #fail(entry: Entry, error: Failure, text = error.code): void {
-    const { words, focus } = this.#options;
+    const { words, log, focus } = this.#options;
     entry.error = error;
-    this.#save();
     const isSessionError = SESSION_ERRORS.includes(error.code);
     // The class hides the button until the poll is live.
     if (isSessionError && text === error.code) document.body.classList.add("stopped");
@@ -138,20 +146,35 @@ export class Outbox {
     const drop = button("quiet", words.drop, () => this.#remove(entry));
     const reason = make("p", "reason", words.errors[text] ?? words.errors.unreachable ?? text);
     reason.setAttribute("role", "alert"); // Firefox has the property `role` from version 119 on
-    entry.li.hidden = false;
+    this.#hide(entry, false);
     entry.li.className = "own failed";
-    fill(entry.li, paragraph(entry.text), reason);
-    if (error.retryable || isSessionError) entry.li.append(again, " ");
-    entry.li.append(drop);
+    log.steady(() => {
+      fill(entry.li, paragraph(entry.text), reason);
+      if (error.retryable || isSessionError) entry.li.append(again, " ");
+      entry.li.append(drop);
+    });
+    this.#changed();
+  }
+
+  #hide({ li }: Entry, hidden: boolean): void {
+    this.#options.log.steady(() => {
+      li.hidden = hidden;
+    });
   }
 
   #remove(entry: Entry): void {
-    entry.li.remove();
+    this.#options.log.steady(() => entry.li.remove());
     this.#entries.delete(entry);
-    this.#save();
+    this.#changed();
   }
 
-  #save(): void {
+  /** Groups the entries anew, shows whether one of them is late, and stores the unsent ones. */
+  #changed(): void {
+    const { log, words } = this.#options;
+    log.group(this.#list);
+    const isLate = this.#list.querySelector(".late:not([hidden])") !== null;
+    this.#sending.textContent = isLate ? words.sending : "";
+
     const left = [...this.#entries].filter(({ id }) => id === undefined);
     const saved = left.map(({ key, text, error }) => ({
       key,

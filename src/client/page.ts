@@ -2,6 +2,7 @@
 import type { Batch } from "./chat.js";
 import { Composer } from "./composer.js";
 import { byId, type Words } from "./dom.js";
+import { Earlier } from "./earlier.js";
 import { makeInvite } from "./invite.js";
 import { Log } from "./log.js";
 import { Outbox } from "./outbox.js";
@@ -19,10 +20,12 @@ const words: Words = JSON.parse(byId("strings", HTMLScriptElement).text);
 const room = { base: BASE, user };
 
 const log = new Log(user, words);
+new Earlier(room, words, log);
 const people = new People(words, room);
 const status = new Status(words, BASE);
 const composer: Composer = new Composer(words, (text) => {
   outbox.post(text);
+  log.removeDivider();
   log.toEnd();
 });
 const outbox = new Outbox({ user, words, log, sender: new Sender(room), focus: () => composer.focus() });

@@ -1,13 +1,12 @@
 /** The people who are here: their number always, their names while the list is open. */
 import { byId, fill, make, type Words } from "./dom.js";
 import type { RoomOptions } from "./options.js";
-import { isObject, request, roomUrl } from "./request.js";
+import { getJson, isObject } from "./request.js";
 
 /** Longest list; the rest is a number. */
 const MAX_LISTED = 200;
 /** Shortest time between two requests while the list is open, however many people join and leave. */
 const INTERVAL_MS = 2000;
-const TIMEOUT_MS = 10_000;
 
 export class People {
   readonly #details = byId("people", HTMLDetailsElement);
@@ -54,11 +53,7 @@ export class People {
   }
 
   async #fetch(): Promise<void> {
-    // Not `AbortSignal.timeout`, which Chrome has from version 103 on.
-    const cut = new AbortController();
-    const timer = setTimeout(() => cut.abort(), TIMEOUT_MS);
-    const { body } = await request(this.#room, roomUrl(this.#room.base, "who"), { signal: cut.signal });
-    clearTimeout(timer);
+    const body = await getJson(this.#room, "who");
     // Without a reply the old list stays; the status line shows the connection.
     if (!isObject<{ users: unknown; count: unknown }>(body)) return;
     const { users, count } = body;

@@ -1,6 +1,8 @@
 /** One HTTP request and its result. Nothing here throws: a request without a reply has a result too. */
 import { retryAfter } from "./backoff.js";
-import type { RequestOptions } from "./options.js";
+import type { RequestOptions, RoomOptions } from "./options.js";
+
+const TIMEOUT_MS = 10_000;
 
 /** The result of a request. The last three fields describe the failure if it is not the expected reply. */
 export interface Result {
@@ -56,6 +58,16 @@ export async function request(options: RequestOptions, url: string, init: Init):
   } catch (error) {
     return { ...NO_REPLY, message: String(error) };
   }
+}
+
+/** Returns the JSON of a route of the chat; undefined if none comes within ten seconds. It is not checked. */
+export async function getJson(room: RoomOptions, path: string): Promise<unknown> {
+  // Not `AbortSignal.timeout`, which Chrome has from version 103 on.
+  const cut = new AbortController();
+  const timer = setTimeout(() => cut.abort(), TIMEOUT_MS);
+  const { body } = await request(room, roomUrl(room.base, path), { signal: cut.signal });
+  clearTimeout(timer);
+  return body;
 }
 
 /** Returns the URL of a route of the chat. */

@@ -62,7 +62,14 @@ describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
     await page.keyboard.press("Enter");
     await connected(page);
     await ben.post("a link: https://example.com/");
-    await ben.post("and more");
+    await ben.post("and `more`:\n```\nlet code;\n```");
+    await say(page, "my `own`");
+    // Names in all eight colours.
+    for (let n = 0; n < 16; n++) {
+      const other = await Person.login(server.url, `${colorScheme} ${n}`);
+      await other.post("hello");
+      other.close();
+    }
     await say(page, "my own");
     await shows(page, "my own");
     await page.click("summary");

@@ -43,6 +43,18 @@ const MESSAGES = [
   "__proto__",
 ];
 
+/** Each with the text that is shown of it. */
+const CODE: [text: string, shown: string][] = [
+  [
+    "`<img src=x onerror=alert(1)>` and `</code><script>alert(1)</script>`",
+    "<img src=x onerror=alert(1)> and </code><script>alert(1)</script>",
+  ],
+  ["```html\n<script>alert(1)</script>\n  <b  a=\"'>\n```", "<script>alert(1)</script>\n  <b  a=\"'>"],
+  ["```<br>\n</code></p></li>```", "<br>\n</code></p></li>"],
+  ["`javascript:alert(1)` `https://example.com/`", "javascript:alert(1) https://example.com/"],
+  ["`\u202E` ```\u2067", "\u202E ```\u2067"],
+];
+
 /** A page that writes down every dialog, error and breach of the policy. */
 async function watched(name: string): Promise<{ page: Page; harm: string[] }> {
   const context = await browser.newContext();
@@ -74,6 +86,10 @@ test("hostile names and messages are shown as they are and do no harm, live and 
     await say(page, text);
     await shows(page, text);
   }
+  for (const [text, shown] of CODE) {
+    await say(page, text);
+    await shows(page, shown);
+  }
   await page.click("summary");
   await page.waitForFunction(
     (count) => document.querySelectorAll("#people li").length === count,
@@ -98,9 +114,13 @@ test("hostile names and messages are shown as they are and do no harm, live and 
   const loaded = await look();
   for (const { names, links, elements, texts } of [live, loaded]) {
     expect(names).toEqual(NAMES);
-    expect(texts).toEqual([...NAMES.map((name) => `I am ${name}`), ...MESSAGES]);
+    expect(texts).toEqual([
+      ...NAMES.map((name) => `I am ${name}`),
+      ...MESSAGES,
+      ...CODE.map(([, shown]) => shown),
+    ]);
     expect(links).toEqual(["https://example.com/", "https://example.com/"]);
-    expect(elements).toEqual(["A", "BDI", "DIV", "LI", "OL", "P", "TIME"]);
+    expect(elements).toEqual(["A", "BDI", "CODE", "DIV", "LI", "OL", "P", "TIME"]);
   }
   expect(harm).toEqual([]);
   await page.context().close();

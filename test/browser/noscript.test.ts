@@ -95,7 +95,7 @@ test("w3m shows the room as text, and posts to it", async () => {
   await eve.post("the first line\nand the second");
   const room = await w3m(`${server.url}/chatroom/Eve/`);
   for (const line of [
-    /Eve \d\d:\d\d/,
+    /Eve \d?\d:\d\d/,
     /the first line\n *and the second/,
     /Refresh now/,
     /Log out/,

@@ -3,7 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { Person } from "../wire/person.js";
 import { type Server, startServer } from "../wire/server.js";
-import { enter, join, openBrowser, say, shows, texts } from "./browser.js";
+import { connected, enter, join, openBrowser, say, shows, texts } from "./browser.js";
 
 let server: Server;
 let browser: Browser;
@@ -38,24 +38,25 @@ describe("the conversation", () => {
     ann = await join(browser, server.url, name);
     await ben.post("see https://example.com/a_(b)?c=1&d=2, ok?\n<b>not bold</b> & 'so' on");
     await ben.post("  spaces  and\n\nan empty line");
+    await ben.post("first `a  b`:\n```\n  if (a)\n    b();\n```\nthen <b>`<b>`</b>");
     await say(ann, "مرحبا 你好 👩‍👩‍👧");
     await shows(ann, "مرحبا 你好 👩‍👩‍👧");
     await ben.post("the last");
     await shows(ann, "the last");
     const look = () =>
       ann.$$eval("#messages > li:not(.notice)", (items) =>
-        items.slice(-4).map((li) => ({
+        items.slice(-5).map((li) => ({
           id: li.dataset.id,
           classes: li.className,
-          name: li.querySelector(".user")?.textContent,
-          time: li.querySelector("time")?.textContent,
+          name: li.querySelector(".user")?.outerHTML,
+          time: li.querySelector("time")?.outerHTML,
           said: li.querySelector("p")?.innerHTML,
         })),
       );
     const live = await look();
     await ann.reload();
     expect(await look()).toEqual(live);
-    expect(live[2]?.classes).toBe("own");
+    expect(live[3]?.classes).toBe("own");
   });
 
   test("shows times as they are where the reader is", async () => {
@@ -67,8 +68,73 @@ describe("the conversation", () => {
       time.textContent,
       (time as HTMLTimeElement).dateTime,
     ]);
-    const options = { timeZone: "Asia/Kathmandu", hour: "2-digit", minute: "2-digit" } as const;
-    expect(shown).toBe(new Date(at ?? "").toLocaleTimeString("en-GB", options));
+    const options = { timeZone: "Asia/Kathmandu", hour: "numeric", minute: "2-digit" } as const;
+    expect(shown).toBe(new Date(at ?? "").toLocaleTimeString("en-GB", options).replace(/^0/, ""));
+  });
+
+  test.each([
+    ["en-US", /^9:03\sAM$/, /^Friday, January 2, 2026\D+9:03:04\sAM$/],
+    ["en-GB", /^9:03$/, /^Friday,? 2 January 2026\D+0?9:03:04$/],
+    ["zh-CN", /^9:03$/, /^2026年1月2日星期五\s*0?9:03:04$/],
+  ])("in %s, a time looks like %s, and the full date is its title", async (locale, clock, full) => {
+    const context = await browser.newContext({ timezoneId: "Europe/Paris", locale });
+    ann = await context.newPage();
+    await ann.route("**/get_post/**", async (route) => {
+      const response = await route.fetch();
+      const batch: { messages: { at: number }[] } = await response.json();
+      for (const message of batch.messages) message.at = Date.UTC(2026, 0, 2, 8, 3, 4);
+      await route.fulfill({ response, json: batch });
+    });
+    await enter(ann, server.url, name);
+    await connected(ann);
+    await ben.post(`live for ${name}`);
+    await shows(ann, `live for ${name}`);
+    const time = ann.locator("#messages > li:last-child > time");
+    expect(await time.textContent()).toMatch(clock);
+    expect(await time.getAttribute("title")).toMatch(full);
+  });
+
+  test("shows code in a monospaced font, with its spaces, and a block of code on lines of its own", async () => {
+    ann = await join(browser, server.url, name);
+    await ben.post("first `a  b`, then\n```\nif (a)\n  iiii\n  MMMM\n```\nthe end");
+    await shows(ann, "first a  b, then\nif (a)\n  iiii\n  MMMM\nthe end");
+    const codes = ann.locator("#messages > li:last-child code");
+    expect(await codes.allTextContents()).toEqual(["a  b", "if (a)\n  iiii\n  MMMM"]);
+    const widths = await codes.last().evaluate(({ firstChild }) =>
+      [9, 16].map((start) => {
+        const range = document.createRange();
+        if (firstChild) range.setStart(firstChild, start);
+        if (firstChild) range.setEnd(firstChild, start + 4);
+        return Math.round(range.getBoundingClientRect().width);
+      }),
+    );
+    expect(widths[0]).toBeGreaterThan(10);
+    expect(widths[1]).toBe(widths[0]);
+    // Text, a block of three lines, and text: nothing stands beside the block, and no empty line is around it.
+    const [p, code] = [ann.locator("#messages > li:last-child > p"), ann.locator("#messages code.block")];
+    const height = async (part: typeof p) => (await part.boundingBox())?.height ?? 0;
+    const line = await p.evaluate((element) => Number.parseFloat(getComputedStyle(element).lineHeight));
+    expect((await height(p)) - (await height(code.last()))).toBeLessThan(3.5 * line);
+    expect((await height(p)) - (await height(code.last()))).toBeGreaterThan(2 * line);
+  });
+
+  test("gives each name a colour of its own, live and after a reload", async () => {
+    ann = await join(browser, server.url, name);
+    const colours = () =>
+      ann.$$eval("#messages > li:not(.notice) > .user", (names) =>
+        Object.fromEntries(names.map((name) => [name.textContent, getComputedStyle(name).color])),
+      );
+    for (const other of ["Cleo", "Dana", "Edith"]) {
+      const person = await Person.login(server.url, other);
+      await person.post(`I am ${other}`);
+      await shows(ann, `I am ${other}`);
+      person.close();
+    }
+    const live = await colours();
+    const { Cleo, Dana, Edith } = live;
+    expect(new Set([Cleo, Dana, Edith]).size).toBe(3);
+    await ann.reload();
+    expect(await colours()).toEqual(live);
   });
 
   test("stays put for who reads further up, and tells how many are new", async () => {

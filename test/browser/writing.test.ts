@@ -57,7 +57,7 @@ describe("a sent message", () => {
       await route.continue();
     });
     await say(ann, "on its way");
-    expect(await ann.textContent("#outbox .pending > span")).toBe("Sending…");
+    await ann.getByText("Sending…").waitFor();
     expect(await timesSeen(ann, "on its way")).toBe(1);
     open();
     await shows(ann, "on its way");
