@@ -100,10 +100,8 @@ export class Log {
    */
   prepend(messages: readonly Message[], oldestId: string): void {
     const tail = new Tail();
-    const items = this.#render(
-      messages.filter(({ id }) => !this.#ids.has(id)),
-      tail,
-    );
+    const fresh = messages.filter(({ id }) => !this.#ids.has(id));
+    const items = this.#render(fresh, tail);
     this.#oldestId = oldestId;
     const first = this.#first();
     if (first) {
@@ -130,9 +128,11 @@ export class Log {
 
   /** Makes a change at the end. Whoever reads further up sees nothing move. */
   steady(change: () => void): void {
-    const height = this.#isAtEnd() ? undefined : this.#scroller.scrollHeight;
+    // Not `scrollHeight`, which is rounded.
+    const height = () => this.#scroller.firstElementChild?.getBoundingClientRect().height ?? 0;
+    const before = this.#isAtEnd() ? undefined : height();
     change();
-    if (height !== undefined) this.#scroller.scrollTop -= this.#scroller.scrollHeight - height;
+    if (before !== undefined) this.#scroller.scrollTop -= height() - before;
   }
 
   /** Removes the line above the new messages. Whoever reads below or above it sees nothing move. */
