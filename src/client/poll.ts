@@ -35,19 +35,14 @@ export function poll<T>(
   for (const name of ["wait", "timeoutSlack"] as const)
     if (!(settings[name] >= 1 && settings[name] <= 60))
       throw new RangeError(`${name} must be 1 to 60 seconds, not ${settings[name]}`);
-  return run(url, settings, decode);
+  // A generator around the loop, so that nothing begins before the first step.
+  async function* run() {
+    yield* new Poll(url, settings, decode).run();
+  }
+  return run();
 }
 
 type Settings = PollOptions & Required<Pick<PollOptions, "since" | "wait" | "timeoutSlack" | "client">>;
-
-// A generator around the loop, so that nothing begins before the first step.
-async function* run<T>(
-  url: string,
-  settings: Settings,
-  decode: Decode<T>,
-): AsyncGenerator<T & Position, void> {
-  yield* new Poll(url, settings, decode).run();
-}
 
 /** The loop and its position. */
 class Poll<T> {
