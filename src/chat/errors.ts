@@ -1,7 +1,7 @@
 /** Errors and paths that several handlers share. */
 import type { RateLimiter } from "../http/rate-limit.js";
 import { HttpError } from "../http/response.js";
-import { isStoreUnavailable } from "../store/store.js";
+import { StoreUnavailable } from "../store/store.js";
 
 /** Returns a 400 with the code `bad_request`. */
 export function badRequest(message: string): HttpError {
@@ -22,7 +22,7 @@ const STORE_UNAVAILABLE = "Messages cannot be kept now. Nothing was changed. Try
 
 /** Returns the error for the caller: a 503 if the store is unavailable, else the same error. */
 export function toHttpError(error: unknown): unknown {
-  return isStoreUnavailable(error) ? unavailable("store_unavailable", STORE_UNAVAILABLE) : error;
+  return error instanceof StoreUnavailable ? unavailable("store_unavailable", STORE_UNAVAILABLE) : error;
 }
 
 /** Takes one token of a rate limit. Throws a 429 if there is none. */

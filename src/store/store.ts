@@ -72,8 +72,3 @@ export class StoreUnavailable extends Error {
     this.name = "StoreUnavailable";
   }
 }
-
-/** Returns whether an error says that a store cannot keep messages now. */
-export function isStoreUnavailable(error: unknown): boolean {
-  return error instanceof StoreUnavailable;
-}

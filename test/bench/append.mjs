@@ -1,6 +1,6 @@
 /**
- * What a kept message costs: eight posters at the file store, beside one bare write and fdatasync after the other of
- * the same bytes. Both in turn, several rounds in one run, since a disk's mood changes. And what a restart costs.
+ * The cost of a kept message: eight posters at the file store, beside bare writes of the same bytes, each with its own
+ * fdatasync. Both alternate in one run, because the speed of a disk changes. Then the time of a restart.
  * Run after `npm run build`.
  */
 import {
@@ -23,7 +23,7 @@ const POSTERS = 8;
 const REOPENED = 100_000;
 const TEXT = "What is said in a room, about so long.";
 
-// Not in the system's folder for temporary files, which may be memory.
+// Not in the folder of the system for temporary files, because that may be memory.
 const folder = mkdtempSync(fileURLToPath(new URL("append-", import.meta.url)));
 try {
   const rounds = [];
@@ -41,7 +41,7 @@ try {
   console.log(`${ROUNDS} rounds of ${MESSAGES} messages: median (lowest to highest), per message`);
   console.log(`  file store, ${POSTERS} posters  ${column("posters", 0)} µs`);
   console.log(`  bare fdatasync append  ${column("bare", 0)} µs`);
-  console.log(`  ratio                  ${column("ratio", 2)}, to be no more than 1.5`);
+  console.log(`  ratio                  ${column("ratio", 2)}, the goal is 0.6 or less`);
   for (const messages of [REOPENED, 2 * REOPENED]) {
     const times = await reopenings(join(folder, `reopened-${messages}`), messages);
     console.log(`a file of ${messages} messages, ${REOPENED} to keep, opens in ${spread(times, 0)} ms`);
