@@ -103,18 +103,23 @@ export class Members extends Presence implements LocalMembers {
   /** Ends a session: its name is free and its cookie is invalid. Resolves when that is so on every process. */
   async logout(session: Session): Promise<void> {
     const { cluster } = this.options;
-    if (this.#records.get(session.key)?.sessionId !== session.id) return;
-    this.applyOwner({ ...session, id: "", since: Math.max(Date.now(), session.since) });
-    cluster?.end(session);
+    const member = this.#records.get(session.key);
+    if (member?.sessionId !== session.id) return;
+    const ended = { ...session, since: Math.max(Date.now(), member.since + 1) };
+    this.applyOwner({ ...ended, id: "" });
+    cluster?.end(ended);
     await cluster?.flush();
   }
 
-  /** Lists the sessions that hold their name here, and for how many more milliseconds; Infinity while a poll is held. */
-  *held(): Iterable<readonly [session: Session, ms: number]> {
+  /**
+   * Lists the known sessions, with an empty `id` if the newest one has ended, and for how many milliseconds they hold their
+   * names: Infinity while a poll is held, 0 or less if the name is free.
+   */
+  *sessions(): Iterable<readonly [session: Session, ms: number]> {
     const now = performance.now();
     for (const { key, name, sessionId: id, since, pollCount, expiry } of this.#records.values()) {
       const ms = pollCount > 0 ? Number.POSITIVE_INFINITY : expiry - now;
-      if (id !== "" && ms > 0) yield [{ key, name, id, since }, ms];
+      if (since > 0) yield [{ key, name, id, since }, id === "" ? 0 : ms];
     }
   }
 

@@ -31,8 +31,11 @@ export interface LocalMembers {
   readonly grace: number;
   /** How many names are remembered. */
   readonly maxNames: number;
-  /** Lists the sessions that hold their name here, and for how many more milliseconds; Infinity while a poll is held. */
-  held(): Iterable<readonly [session: Session, ms: number]>;
+  /**
+   * Lists the sessions that are known here, with an empty `id` if the newest one has ended, and for how many milliseconds
+   * they hold their names: Infinity while a poll is held, 0 or less if the name is free.
+   */
+  sessions(): Iterable<readonly [session: Session, ms: number]>;
   /** Lists the members who are present here. */
   present(): Iterable<{ readonly key: string; readonly name: string }>;
   /** Applies the news that a name has a new owner; an empty `id` means a log-out. */
@@ -57,7 +60,7 @@ export interface Cluster {
   claim(session: Session, instead: string): Promise<ClaimResult>;
   /** Returns whether a session that is new to this process is still valid. Rejects with `StoreUnavailable`. */
   verify(session: Session): Promise<boolean>;
-  /** Ends a session: its cookie is worth nothing on any process. */
+  /** Ends a session, whose `since` is the time of the end: its cookie is worth nothing on any process. */
   end(session: Session): void;
   /** Holds a name for this many milliseconds more; 0 frees it. */
   hold(session: Session, ms: number): void;

@@ -1,31 +1,16 @@
 /**
- * The store for several processes: the messages are a stream of Redis. Every process reads all messages from the stream,
- * in its order, so a cursor means the same on each of them. Without Redis, posts are refused and polls stay held.
+ * The store for several processes: the messages are a stream of Redis. Every process reads all messages from it, in its
+ * order, so a cursor means the same on each of them. Without Redis, posts are refused and polls stay held.
  */
 import { randomBytes, randomUUID } from "node:crypto";
-import { compareIds, type Id } from "../feed/id.js";
+import { compareIds, type Id, parseId } from "../feed/id.js";
 import type { Cluster } from "./cluster.js";
-import {
-  type CreateClient,
-  loadClient,
-  messageOf,
-  parseUrl,
-  REPLY_MARGIN_MS,
-  TIMEOUT_MS,
-} from "./redis/client.js";
+import { DEADLINE_MS, loadClient, messageOf, parseUrl } from "./redis/client.js";
 import { RedisCluster } from "./redis/cluster.js";
-import { Connection, type Entry } from "./redis/connection.js";
-import { asMessage, idOf, snapshotOf } from "./redis/entries.js";
+import { BLOCK_MS, Connection, type Entry, toId } from "./redis/connection.js";
 import { Reconnector } from "./redis/reconnector.js";
-import {
-  type Message,
-  type NewMessage,
-  type Receive,
-  type Reset,
-  type Snapshot,
-  type Store,
-  StoreUnavailable,
-} from "./store.js";
+import type { Message, NewMessage, Receive, Reset, Snapshot, Store } from "./store.js";
+import { StoreUnavailable } from "./store.js";
 import { safely } from "./warn.js";
 
 /** Options of a Redis store. */
@@ -40,31 +25,29 @@ export interface RedisStoreOptions {
   readonly warn: (line: string) => void;
 }
 
+/** Keeps messages in Redis, for several processes that share one room. */
 export class RedisStore implements Store {
   /** Not typed as the class: without Redis, the types of its client are missing too. */
   readonly cluster: Cluster;
-  readonly #cluster: RedisCluster;
+  readonly #cluster = new RedisCluster(() => this.#reconnector.current);
   readonly #options: RedisStoreOptions;
   readonly #place: string;
   readonly #prefix: string;
-  #receive: Receive = () => {};
-  #reset: Reset = () => {};
-  #createClient: CreateClient | undefined;
-  readonly #connections = new Reconnector({
+  readonly #reconnector = new Reconnector({
     connect: () => this.#connect(),
     use: (connection) => this.#use(connection),
-    lost: (error) => this.#lost(error),
+    lost: (error) => this.#failed(error),
   });
-  #secrets: readonly Buffer[] = [];
+  #receive: Receive = () => {};
+  #reset: Reset = () => {};
+  #secrets: readonly string[] = [];
   #writable = true;
-  /** When the connection was lost; undefined before the first one. */
-  #lostAt: number | undefined;
-  // How far the stream was read: the id and the number of the newest message.
+  // The newest ids that were read.
   #lastId: Id = "0-0";
-  #count = 0;
-  /** Appends that wait until their message was received. */
-  readonly #unreceived: { readonly id: Id; readonly done: () => void }[] = [];
-  readonly #appending = new Set<Promise<Message>>();
+  #lastChange: Id = "0-0";
+  /** The read that is under way. */
+  #reading: Promise<void> | undefined;
+  #appending: Promise<unknown> = Promise.resolve();
 
   /** Throws a `RangeError` if the URL is not a Redis URL. */
   constructor(options: RedisStoreOptions) {
@@ -72,10 +55,6 @@ export class RedisStore implements Store {
     const { place, prefix } = parseUrl(options.url);
     this.#place = place;
     this.#prefix = options.prefix ?? prefix;
-    this.#cluster = new RedisCluster(
-      () => this.#connections.current,
-      (secrets, signing) => this.#setSecrets(secrets, signing),
-    );
     this.cluster = this.#cluster;
   }
 
@@ -83,25 +62,23 @@ export class RedisStore implements Store {
     return this.#writable;
   }
 
-  /** What session cookies are signed with: the same on all processes. Throws before `open`. */
+  /** The secrets of session cookies, the same on all processes. Throws before `open`. */
   get secrets(): readonly [Buffer, ...Buffer[]] {
-    const [first, ...others] = this.#secrets;
+    const [first, ...others] = this.#secrets.map((secret) => Buffer.from(secret, "hex"));
     if (!first) throw new Error("the store is not open");
     return [first, ...others];
   }
 
-  async open(receive: Receive, reset: Reset = () => {}): Promise<Snapshot> {
-    this.#createClient = await loadClient();
-    let connection: Connection | undefined;
+  async open(receive: Receive, reset: Reset): Promise<Snapshot> {
+    await loadClient();
     try {
-      connection = await this.#connect();
+      const connection = await this.#connect();
       const snapshot = await this.#load(connection);
       this.#receive = receive;
       this.#reset = reset;
-      this.#connections.begin(connection);
+      this.#reconnector.begin(connection);
       return snapshot;
     } catch (error) {
-      connection?.close();
       const advice = "start it, or correct the URL";
       throw new Error(`cannot keep messages in Redis at ${this.#place}: ${messageOf(error)}; ${advice}`);
     }
@@ -109,134 +86,121 @@ export class RedisStore implements Store {
 
   append(message: NewMessage): Promise<Message> {
     const appended = this.#append(message);
-    this.#appending.add(appended);
-    const end = () => this.#appending.delete(appended);
-    appended.then(end, end);
+    this.#appending = Promise.allSettled([this.#appending, appended]);
     return appended;
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(this.#appending);
+    await this.#appending;
     await this.#cluster.close();
-    await this.#connections.close();
+    await this.#reconnector.close();
   }
 
   async #append({ user, text, kind, key = randomUUID() }: NewMessage): Promise<Message> {
-    const until = performance.now() + TIMEOUT_MS - REPLY_MARGIN_MS;
-    const next = () => this.#connections.ready(until);
+    const until = performance.now() + DEADLINE_MS;
+    const next = () => this.#reconnector.ready(until);
     for (let connection = await next(); connection; connection = await next()) {
-      const deadline = Math.floor(connection.now + until - performance.now());
+      const deadline = Math.floor(until + connection.offset);
       try {
-        const args = [deadline, this.#options.keep, user, text, kind ?? "", key];
-        const reply = await connection.run("append", args);
-        if (!Array.isArray(reply)) throw new Error("Redis was too slow");
-        const [id = "", keptText = "", keptKind = ""] = reply.map(String);
-        const message = asMessage({ id, message: { user, text: keptText, kind: keptKind } });
-        if (!message) throw new Error("Redis returned what is not a message");
-        await this.#received(message.id);
+        const args = [deadline, this.#options.keep, user, text, kind ?? "", `${user}\n${key}`];
+        const [id, keptText = "", keptKind = ""] = (await connection.run("append", args)).map(String);
+        const message = toMessage({ id: toId(id), fields: { user, text: keptText, kind: keptKind } });
+        // Every process receives the message from the stream, this one too.
+        while (compareIds(message.id, this.#lastId) > 0 && connection.closedAt === undefined)
+          await this.#reading?.catch(() => {});
         return message;
       } catch (error) {
         // Refused, and not lost with the connection: another try would fail too.
-        if (this.#connections.current === connection && !connection.closed) throw this.#failed(error);
+        if (connection.closedAt === undefined) throw this.#failed(error);
       }
     }
     throw new StoreUnavailable(new Error("no connection to Redis"));
   }
 
-  /** Waits until a kept message has come from the stream, or the connection that would bring it is lost. */
-  #received(id: Id): Promise<void> | undefined {
-    if (compareIds(id, this.#lastId) <= 0 || !this.#connections.current) return undefined;
-    return new Promise((done) => this.#unreceived.push({ id, done }));
+  async #connect(): Promise<Connection> {
+    const connection = await Connection.open(this.#options.url, this.#prefix);
+    // If these fail, the connection is not used, and its watchdog closes it.
+    await this.#sync(connection);
+    await this.#cluster.resume(connection);
+    return connection;
   }
 
-  /** Connects. After a failover that lost messages, the room is reset to what is still kept. */
-  async #connect(): Promise<Connection> {
-    if (!this.#createClient) throw new Error("the store is not open");
-    const connection = await Connection.open(this.#createClient, this.#options.url, this.#prefix);
-    try {
-      const known = this.#secrets.map((secret) => secret.toString("hex"));
-      const fresh = known[0] ?? randomBytes(32).toString("hex");
-      const reply = await connection.run("begin", [this.#lastId, fresh, ...known]);
-      const [now, count, changesAt, steps, hasNewest, secrets, signing]: unknown[] = Array.isArray(reply)
-        ? reply
-        : [];
-      this.#setSecrets(Array.isArray(secrets) ? secrets.map(String) : [], String(signing));
-      connection.now = Number(now);
-      const isLost = this.#lastId !== "0-0" && hasNewest !== 1;
-      const lostForMs = this.#lostAt === undefined ? 0 : performance.now() - this.#lostAt;
-      await this.#cluster.resume(connection, String(changesAt), Number(steps), isLost ? Infinity : lostForMs);
-      if (this.#lastId === "0-0" || isLost) this.#count = Number(count);
-      if (isLost) this.#reset(await this.#load(connection));
-      return connection;
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
+  /** Compares the clock, the newest ids and the secrets with those of Redis. */
+  async #sync(connection: Connection): Promise<void> {
+    const fresh = randomBytes(32).toString("hex");
+    const reply = await connection.run("sync", [this.#lastId, this.#lastChange, fresh, ...this.#secrets]);
+    const [now, , lastChange, ...secrets] = reply.map(String);
+    connection.offset = Number(now) - performance.now();
+    this.#secrets = secrets;
+    // What other processes published before this one started is of no interest.
+    if (this.#lastChange === "0-0") this.#lastChange = toId(lastChange);
   }
 
   /** Reads the newest messages, and continues after them. */
   async #load(connection: Connection): Promise<Snapshot> {
-    const { keep } = this.#options;
-    const { entries, about } = await connection.newest(keep + 1);
-    const [newest] = entries;
-    this.#lastId = idOf(newest?.id ?? about["last-generated-id"]);
-    this.#count = Number(newest?.message.n ?? this.#count);
-    return snapshotOf(entries, about, keep);
+    const entries = await connection.newest(this.#options.keep);
+    const oldest = entries.at(-1);
+    this.#lastId = entries[0]?.id ?? this.#lastId;
+    const messages = entries.filter(isMessage).map(toMessage).reverse();
+    if (!oldest || !isMessage(oldest)) return { lastPrunedId: oldest?.id ?? this.#lastId, messages };
+    return { lastPrunedId: toId(oldest.fields.prev), messages };
   }
 
-  /** Follows the streams for as long as the connection lasts. */
+  /** Reads the streams and sends heartbeats for as long as the connection lasts. */
   async #use(connection: Connection): Promise<never> {
-    const { remote } = this.#cluster;
-    for (;;) {
-      const { messages, changes } = await connection.read(this.#lastId, remote.at);
-      remote.apply(changes);
-      for (const entry of messages) await this.#apply(connection, entry);
-      while (this.#unreceived[0] && compareIds(this.#unreceived[0].id, this.#lastId) <= 0) {
-        this.#unreceived.shift()?.done();
+    for (let beatAt = Number.NEGATIVE_INFINITY; ; ) {
+      if (performance.now() - beatAt >= BLOCK_MS / 2) {
+        beatAt = performance.now();
+        void this.#beat(connection);
       }
-      // Redis answers, but it may refuse to write: it is full, or it follows another one.
-      if (!this.#writable)
-        await connection.probe().then(
-          () => this.#works(),
-          (error) => this.#failed(error),
-        );
+      this.#reading = this.#read(connection);
+      await this.#reading;
     }
   }
 
-  async #apply(connection: Connection, entry: Entry): Promise<void> {
-    if (compareIds(idOf(entry.id), this.#lastId) <= 0) return;
-    if (Number(entry.message.n) !== this.#count + 1) {
-      this.#reset(await this.#load(connection));
-      return;
+  async #read(connection: Connection): Promise<void> {
+    const { messages, changes } = await connection.read(this.#lastId, this.#lastChange);
+    this.#lastChange = changes.at(-1)?.id ?? this.#lastChange;
+    this.#cluster.apply(changes);
+    for (const entry of messages) {
+      if (compareIds(entry.id, this.#lastId) <= 0) continue;
+      if (entry.fields.prev === this.#lastId) {
+        this.#lastId = entry.id;
+        if (isMessage(entry)) this.#receive(toMessage(entry));
+      } else {
+        // Entries are missing. Redis may have lost leases, too.
+        this.#reset(await this.#load(connection));
+        await this.#cluster.resume(connection);
+      }
     }
-    this.#count++;
-    this.#lastId = idOf(entry.id);
-    const message = asMessage(entry);
-    if (message) this.#receive(message);
   }
 
-  #setSecrets(secrets: readonly string[], signing: string): void {
-    const others = secrets.filter((secret) => secret !== signing);
-    this.#secrets = [signing, ...others].map((secret) => Buffer.from(secret, "hex"));
-  }
-
-  #lost(error: unknown): void {
-    this.#lostAt = performance.now();
-    for (const { done } of this.#unreceived.splice(0)) done();
-    if (!this.#connections.closing) this.#failed(error);
+  /** Sends a heartbeat, which also shows whether Redis takes writes: it may be full, or follow another one. */
+  async #beat(connection: Connection): Promise<void> {
+    try {
+      await this.#sync(connection);
+      await this.#cluster.beat(connection);
+      if (!this.#writable) this.#options.warn(`Redis at ${this.#place}: messages are kept again`);
+      this.#writable = true;
+    } catch (error) {
+      if (connection.closedAt === undefined) this.#failed(error);
+    }
   }
 
   #failed(error: unknown): StoreUnavailable {
-    const { warn } = this.#options;
-    const reason = messageOf(error);
-    if (this.#writable)
-      warn(`Redis at ${this.#place}: messages cannot be kept, posts are refused: ${reason}`);
+    const line = `Redis at ${this.#place}: messages cannot be kept, posts are refused: ${messageOf(error)}`;
+    if (this.#writable) this.#options.warn(line);
     this.#writable = false;
     return new StoreUnavailable(error);
   }
+}
 
-  #works(): void {
-    this.#options.warn(`Redis at ${this.#place}: messages are kept again`);
-    this.#writable = true;
-  }
+/** Whether an entry is a message, and not a mark. */
+function isMessage({ fields }: Entry): boolean {
+  return fields.user !== undefined;
+}
+
+function toMessage({ id, fields: { user = "", text = "", kind } }: Entry): Message {
+  const [at] = parseId(id);
+  return kind === "join" || kind === "leave" ? { id, user, text, at, kind } : { id, user, text, at };
 }

@@ -1,15 +1,17 @@
-/** The `redis` package as this store uses it: loaded on demand, one connection per client, errors in words. */
+/** The client of Redis, an optional peer dependency: loaded on demand, and errors in words. */
 import type { createClient } from "redis";
 
 /** Makes a client for a URL; it is not connected yet. */
 export type CreateClient = (url: string) => ReturnType<typeof make>;
 
-/** How long a connection, or an answer, may take. After that the connection counts as dead. */
+/** How long a connection, or an answer, may take. After that the connection counts as lost. */
 export const TIMEOUT_MS = 2_500;
-/** Redis skips a command that it reaches this long before the caller gives up: the reply needs time, too. */
-export const REPLY_MARGIN_MS = 500;
+/** Redis skips a command whose caller gives up within this time, because the reply needs time, too. */
+const REPLY_MARGIN_MS = 500;
+/** How long Redis has to begin with a command. */
+export const DEADLINE_MS = TIMEOUT_MS - REPLY_MARGIN_MS;
 
-/** Loads the client, an optional peer dependency. Rejects with what to do if it is not installed. */
+/** Loads the client. Rejects with what to do if it is not installed. */
 export async function loadClient(): Promise<CreateClient> {
   const { createClient } = await import("redis").catch((cause: unknown) => {
     throw new Error("Redis needs its client, which is not installed; run: npm install redis", { cause });
@@ -25,7 +27,7 @@ function make(create: typeof createClient, url: string) {
   return create({ url, disableOfflineQueue: true, socket });
 }
 
-/** Returns the place of a URL, without the password, and its prefix. Throws a `RangeError` if it is not a Redis URL. */
+/** Returns host and port of a URL, and its prefix. Throws a `RangeError` if it is not a Redis URL. */
 export function parseUrl(url: string): { place: string; prefix: string } {
   if (URL.canParse(url)) {
     const { protocol, hostname, port, pathname, searchParams } = new URL(url);

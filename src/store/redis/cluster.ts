@@ -1,231 +1,184 @@
 /**
- * The processes of a room, over Redis. A name is a lease that its process renews. Each process keeps a set of its present
- * members, sends a heartbeat, and publishes changes on one stream; without a heartbeat, its members count as absent.
+ * The processes of a room, over Redis. A name is a lease that its process renews. Present members are published in
+ * heartbeats; without a heartbeat, the members of a process count as absent.
  */
 import { randomBytes } from "node:crypto";
-import {
-  type ClaimResult,
-  type Cluster,
-  FORM_ID_LENGTH,
-  type LeaveReason,
-  type LocalMembers,
-  type Session,
-} from "../cluster.js";
+import { parseId } from "../../feed/id.js";
+import type { LeaveReason, LocalMembers, Session } from "../cluster.js";
+import { type ClaimResult, type Cluster, FORM_ID_LENGTH } from "../cluster.js";
 import { StoreUnavailable } from "../store.js";
-import { RemoteMembers } from "./changes.js";
-import { REPLY_MARGIN_MS, TIMEOUT_MS } from "./client.js";
-import type { Connection } from "./connection.js";
+import { DEADLINE_MS } from "./client.js";
+import type { Connection, Entry } from "./connection.js";
+import { PROCESS_TTL_MS, RemoteMembers } from "./presence.js";
 
-const HEARTBEAT_MS = 1_000;
-/** Without a heartbeat for this long, the members of a process count as absent. */
-const PROCESS_TTL_MS = 5_000;
-/** How much longer than the grace time a lease is: until it is renewed, and some time for a busy process. */
+/** How much longer than the grace time a lease is, because the process that renews it may be busy. */
 const LEASE_MARGIN_MS = 3_000;
-/** The shortest time between two heartbeats, for small grace times. */
-const HEARTBEAT_MIN_MS = 20;
+/** How long log-ins are refused after a connection was lost. All processes renew their leases in this time. */
+const RENEWAL_MS = 3_000;
+/** How long a name is taken until its process confirms the log-in, which it does not if the reply is lost. */
+const CLAIM_MS = 5_000;
+/** How many leases one script renews, so that no script takes long. */
+const MAX_RENEWED = 500;
 
-/** A session that ended, and the id of the one that owns the name now; empty: nobody. */
-interface Ended {
-  readonly session: Session;
-  readonly heir: string;
-  readonly since: number;
-}
+/** A session that is to hold its name for `ms` milliseconds more; 0 frees the name. */
+type Lease = readonly [session: Session, ms: number];
 
 export class RedisCluster implements Cluster {
-  readonly remote = new RemoteMembers(randomBytes(9).toString("base64url"));
   readonly #connection: () => Connection | undefined;
-  readonly #onSecrets: (secrets: readonly string[], signing: string) => void;
+  readonly #self = randomBytes(9).toString("base64url");
+  readonly #remote = new RemoteMembers();
   #local: LocalMembers | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  // What is to be sent: the newest state of each member and lease, so an outage does not make it grow.
-  #reset = true;
-  #members = new Map<string, readonly [name: string, reason: LeaveReason | undefined]>();
-  #leases = new Map<string, readonly [session: Session, ms: number]>();
-  #ended = new Map<string, Ended>();
-  #unloaded: (readonly [key: string, page: string | undefined])[] = [];
-  #isScheduled = false;
-  #sending: Promise<boolean> = Promise.resolve(true);
-  #renewedAt = Number.NEGATIVE_INFINITY;
-  /** After an outage that was longer than a lease, the other processes renew theirs first. */
-  #claimsFrom = Number.NEGATIVE_INFINITY;
+  /** Whether Redis may not know all sessions of this process. */
+  #isBehind = false;
+  /** Whether other processes may not know all members of this one. */
+  #isUnknown = true;
+  /** The newest command. When it is answered, so are those before it. */
+  #sent: Promise<unknown> | undefined;
+  // By `performance.now()`.
+  #beatAt = 0;
+  #renewedAt = 0;
+  #claimsFrom = 0;
 
-  /**
-   * @param connection returns the current connection, if there is one
-   * @param onSecrets called with all accepted secrets and the one that signs
-   */
-  constructor(
-    connection: () => Connection | undefined,
-    onSecrets: (secrets: readonly string[], signing: string) => void,
-  ) {
+  /** @param connection returns the current connection, if there is one */
+  constructor(connection: () => Connection | undefined) {
     this.#connection = connection;
-    this.#onSecrets = onSecrets;
   }
 
   join(local: LocalMembers): void {
     this.#local = local;
-    this.remote.join(local);
-    const ms = Math.max(HEARTBEAT_MIN_MS, Math.min(HEARTBEAT_MS, local.grace / 3));
-    this.#timer = setInterval(() => void this.#send(), ms).unref();
-    void this.#send();
   }
 
   async claim(session: Session, instead: string): Promise<ClaimResult> {
     const connection = this.#connection();
-    const local = this.#local;
-    if (!connection || !local || performance.now() < this.#claimsFrom) {
+    const { grace = 0, maxNames = 0 } = this.#local ?? {};
+    // After a connection was lost, all processes renew their leases first.
+    if (!connection || performance.now() < this.#claimsFrom)
       throw new StoreUnavailable(new Error("no connection to Redis"));
-    }
-    // In this order: a member who has just left counts.
-    void this.flush();
-    try {
-      const deadline = Math.floor(connection.now + TIMEOUT_MS - REPLY_MARGIN_MS);
-      const args = [deadline, JSON.stringify(session), instead, local.grace, local.maxNames, FORM_ID_LENGTH];
-      const result = await connection.run("claim", args);
-      if (result === "taken" || result === "full") return result;
-      if (typeof result === "string") return { ...session, ...JSON.parse(result) };
-      throw new Error("Redis was too slow");
-    } catch (error) {
-      // The name may be taken all the same. The caller is refused, so it must not stay so.
-      this.#ended.set(session.id, { session, heir: instead, since: session.since });
-      throw new StoreUnavailable(error);
-    }
+    const deadline = connection.now + DEADLINE_MS;
+    const args = [deadline, JSON.stringify(session), instead, CLAIM_MS, maxNames, FORM_ID_LENGTH];
+    const [id, name, since] = await connection.run("claim", args).catch(unavailable);
+    if (id === "taken" || id === "full") return id;
+    const owner = { key: session.key, name: String(name), id: String(id), since: Number(since) };
+    this.hold(owner, grace);
+    return owner;
   }
 
   async verify(session: Session): Promise<boolean> {
     const connection = this.#connection();
-    if (!connection || !this.#local) throw new StoreUnavailable(new Error("no connection to Redis"));
-    const { grace, maxNames } = this.#local;
-    const { key, name, id, since } = session;
-    const args = [JSON.stringify({ key, name, id, since }), grace, maxNames];
-    const result = await connection.run("verify", args).catch((error: unknown) => {
-      throw new StoreUnavailable(error);
-    });
-    return result === 1;
+    if (!connection) throw new StoreUnavailable(new Error("no connection to Redis"));
+    return (await this.#renew(connection, [[session, this.#local?.grace ?? 0]]).catch(unavailable)) === 0;
   }
 
   end(session: Session): void {
-    const { key, name, id, since } = session;
-    this.#leases.delete(key);
-    this.#ended.set(id, { session: { key, name, id, since }, heir: "", since: Date.now() });
-    this.#schedule();
+    this.#run((connection) => this.#renew(connection, [[{ ...session, id: "" }, 0]]));
   }
 
-  hold({ key, name, id, since }: Session, ms: number): void {
-    this.#leases.set(key, [{ key, name, id, since }, ms]);
-    if (ms === 0) this.#schedule();
+  hold(session: Session, ms: number): void {
+    this.#run((connection) => this.#renew(connection, [[session, ms]]));
   }
 
   joined(key: string, name: string): void {
-    this.#members.set(key, [name, undefined]);
-    this.#schedule();
+    this.#publish({ [`+${key}`]: name });
   }
 
   left(key: string, reason: LeaveReason): void {
-    this.#members.set(key, ["", reason]);
-    this.#schedule();
+    this.#publish({ [`-${key}`]: reason });
   }
 
-  unloaded(key: string, page: string | undefined): void {
-    // Other processes learn of it soon or never: a page without its browser polls no more.
-    if (this.#connection()) this.#unloaded.push([key, page]);
-    this.#schedule();
+  unloaded(key: string, page = ""): void {
+    this.#publish({ [`x${page} ${key}`]: "" });
   }
 
   async flush(): Promise<void> {
-    await this.#send();
+    await this.#sent;
   }
 
-  /** Starts with a new connection: leases and members are sent first, then the others' members are read. */
-  async resume(connection: Connection, changesAt: string, steps: number, lostForMs: number): Promise<void> {
-    this.#reset = true;
-    this.#renewedAt = Number.NEGATIVE_INFINITY;
-    if (lostForMs > LEASE_MARGIN_MS) this.#claimsFrom = performance.now() + LEASE_MARGIN_MS;
-    await this.remote.resume(connection, changesAt, steps);
-    void this.#send();
+  /**
+   * Brings all sessions to Redis again, and all members to the other processes, on a new connection before anything else.
+   * Rejects if Redis refuses to write.
+   */
+  async resume(connection: Connection): Promise<void> {
+    this.#remote.resume(connection.now);
+    this.#isUnknown = true;
+    if (!this.#local) return;
+    this.#claimsFrom = performance.now() + RENEWAL_MS;
+    this.#isBehind = false;
+    await this.#renewAll(connection, true);
   }
 
+  /** Sends a heartbeat, and renews leases three times in a grace time. Rejects if Redis refuses to write. */
+  async beat(connection: Connection): Promise<void> {
+    const now = performance.now();
+    // First, and small: while Redis refuses to write, more would be sent in vain.
+    await connection.publish({ from: this.#self });
+    if (!this.#local) return;
+    if (this.#isBehind) await this.resume(connection);
+    if (now - this.#renewedAt >= this.#local.grace / 3) await this.#renewAll(connection, false);
+    // After such a pause the other processes have removed this one.
+    if (this.#isUnknown || now - this.#beatAt > PROCESS_TTL_MS) {
+      const members = Array.from(this.#local.present(), ({ key, name }) => [`+${key}`, name]);
+      this.#isUnknown = false;
+      this.#publish({ all: "", ...Object.fromEntries(members) });
+    }
+    this.#beatAt = now;
+  }
+
+  /** Applies what all processes have published, in order. */
+  apply(entries: readonly Entry[]): void {
+    const local = this.#local;
+    if (!local) return;
+    for (const entry of entries) {
+      const { from, key, name = "", id = "", since } = entry.fields;
+      if (key !== undefined) local.applyOwner({ key, name, id, since: Number(since) });
+      // A process that is new does not know the members of this one.
+      const isOther = from !== undefined && from !== this.#self;
+      if (isOther && this.#remote.apply(entry, from, local)) this.#isUnknown = true;
+    }
+    // This process' own heartbeats are among the entries, so the time goes on if all others are dead.
+    const newest = entries.at(-1);
+    if (newest) this.#remote.removeDead(parseId(newest.id)[0], local);
+  }
+
+  /** Ends: the members may be back on another process in a moment. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    for (const { key } of this.#local?.present() ?? []) this.left(key, "unload");
     await this.flush();
-    await this.#connection()
-      ?.run("quit", [this.remote.self])
-      .catch(() => undefined);
   }
 
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      void this.#send();
+  /** Renews the leases of the names that are held, or of all, so that Redis also knows which sessions have ended. */
+  async #renewAll(connection: Connection, isAll: boolean): Promise<void> {
+    this.#renewedAt = performance.now();
+    const leases = Array.from(this.#local?.sessions() ?? []).filter(([, ms]) => isAll || ms > 0);
+    while (leases.length > 0) await this.#renew(connection, leases.splice(0, MAX_RENEWED));
+  }
+
+  /** Returns how many leases could not be renewed, because their names have other owners. */
+  async #renew(connection: Connection, leases: readonly Lease[]): Promise<number> {
+    const { grace = 0, maxNames = 0 } = this.#local ?? {};
+    const length = (ms: number) => ms && Math.ceil(Math.max(0, Math.min(ms, grace)) + LEASE_MARGIN_MS);
+    const args = leases.map(([session, ms]) => [session, length(ms)]);
+    const refused = await connection.run("renew", [JSON.stringify(args), maxNames]);
+    for (const owner of refused) {
+      const [key = "", name = "", id = "", since] = Array.isArray(owner) ? owner.map(String) : [];
+      this.#local?.applyOwner({ key, name, id, since: Number(since) });
+    }
+    return refused.length;
+  }
+
+  #publish(changes: Record<string, string>): void {
+    this.#run((connection) => connection.publish({ from: this.#self, ...changes }));
+  }
+
+  /** Runs a command. If it fails, all is sent again later, so that nothing has to be kept until then. */
+  #run(command: (connection: Connection) => Promise<unknown>): void {
+    const connection = this.#connection();
+    if (!connection) return;
+    this.#sent = command(connection).catch(() => {
+      this.#isBehind = true;
     });
   }
-
-  /** Sends what has changed, one script at a time. Resolves with whether Redis took it. */
-  #send(): Promise<boolean> {
-    this.#sending = this.#sending.then(() => this.#sync());
-    return this.#sending;
-  }
-
-  async #sync(): Promise<boolean> {
-    const connection = this.#connection();
-    const local = this.#local;
-    if (!connection || !local) return false;
-    this.#renew(local);
-    const reset = this.#reset;
-    const members = reset ? allMembers(local) : this.#members;
-    const [leases, ended, unloaded] = [this.#leases, this.#ended, this.#unloaded];
-    this.#reset = false;
-    this.#members = new Map();
-    this.#leases = new Map();
-    this.#ended = new Map();
-    this.#unloaded = [];
-    const joined = [...members].filter(([, [, reason]]) => reason === undefined);
-    const left = [...members].filter(([, [, reason]]) => reason !== undefined);
-    const { grace, maxNames } = local;
-    const ask = {
-      ...{ from: this.remote.self, ttl: PROCESS_TTL_MS, grace, maxNames, reset, unloaded },
-      joined: joined.map(([key, [name]]) => [key, name]),
-      left: left.map(([key, [, reason]]) => [key, reason]),
-      leases: [...leases.values()].map(([session, ms]) => ({ session, ms: Math.ceil(ms) })),
-      ended: [...ended.values()],
-    };
-    try {
-      const reply = await connection.run("sync", [JSON.stringify(ask)]);
-      const [now, known, processes, secrets, signing]: unknown[] = Array.isArray(reply) ? reply : [];
-      connection.now = Number(now);
-      // Redis forgot this process, because it was stopped for too long, or because Redis lost its data.
-      if (known !== 1 && !reset) this.#reset = true;
-      this.#onSecrets(texts(secrets), String(signing));
-      await this.remote.check(connection, texts(processes));
-      return true;
-    } catch {
-      // Newer states are kept, older ones are sent again.
-      this.#reset ||= reset;
-      this.#members = new Map([...members, ...this.#members]);
-      this.#leases = new Map([...leases, ...this.#leases]);
-      this.#ended = new Map([...ended, ...this.#ended]);
-      return false;
-    }
-  }
-
-  /** Adds the leases that are to be renewed: all of them, three times in a grace time. */
-  #renew(local: LocalMembers): void {
-    const now = performance.now();
-    if (now - this.#renewedAt < local.grace / 3) return;
-    this.#renewedAt = now;
-    for (const [session, ms] of local.held()) {
-      this.#leases.set(session.key, [session, Math.min(ms, local.grace + LEASE_MARGIN_MS)]);
-    }
-  }
 }
 
-function allMembers(local: LocalMembers): Map<string, readonly [name: string, reason: undefined]> {
-  const members = new Map<string, readonly [name: string, reason: undefined]>();
-  for (const { key, name } of local.present()) members.set(key, [name, undefined]);
-  return members;
-}
-
-function texts(value: unknown): string[] {
-  return Array.isArray(value) ? value.map(String) : [];
+function unavailable(error: unknown): never {
+  throw new StoreUnavailable(error);
 }

@@ -1,176 +1,129 @@
 /**
- * A connection to Redis. It is two: one for commands, and one for blocking reads, which would delay a command behind them.
- * When one is lost, so is the other, and a new `Connection` takes their place.
+ * A connection to Redis. It has two sockets: one for commands, and one for blocking reads, which would delay commands. When
+ * one of them is lost, both are closed.
  */
-import type { Id } from "../../feed/id.js";
-import { type CreateClient, TIMEOUT_MS } from "./client.js";
-import { KEYS, SCRIPTS, type Script } from "./scripts.js";
+import { type Id, isId } from "../../feed/id.js";
+import { type CreateClient, loadClient, TIMEOUT_MS } from "./client.js";
+import { KEYS, SCRIPTS } from "./scripts.js";
 
-type Client = ReturnType<CreateClient>;
-
-/** How long a read blocks. It ends then, so it also tells whether Redis is alive. */
-const BLOCK_MS = 1_000;
-/** How many entries are read at once: new ones, and those that are there at the start. */
+/** How long a read blocks. It ends then, so it also shows that Redis is alive. */
+export const BLOCK_MS = 1_000;
+/** How many new entries one read returns at most, and how many kept ones. */
 const MAX_READ = 1_000;
-const PAGE = 10_000;
+const MAX_PAGE = 10_000;
+/** How long changes are kept. A process that is behind for longer connects again, and then compares everything. */
+const CHANGES_MS = 10_000;
 
 /** An entry of a stream. */
 export interface Entry {
-  readonly id: string;
-  readonly message: Readonly<Record<string, string>>;
+  readonly id: Id;
+  readonly fields: Readonly<Record<string, string>>;
 }
 
-/** The properties of a stream. */
-export type Stream = Awaited<ReturnType<Client["xInfoStream"]>>;
-
 export class Connection {
-  /** Redis' clock, as milliseconds to add to `performance.now()`. Never ahead of it. */
-  #offset = 0;
-  #closed = false;
-  // Why it was lost: the client only says that it was.
+  /** When it was closed or lost, by `performance.now()`. */
+  closedAt: number | undefined;
+  /** Redis' clock, as milliseconds to add to `performance.now()`. */
+  offset = 0;
+  /** Why it was lost. The client tells later commands only that it is closed. */
   #cause: unknown;
-  readonly #commands: Client;
-  readonly #reader: Client;
-  readonly #prefix: string;
+  readonly #commands: ReturnType<CreateClient>;
+  readonly #reader: ReturnType<CreateClient>;
   readonly #keys: string[];
-  readonly #shas = new Map<Script, string>();
+  readonly #messages: string;
+  readonly #changes: string;
+  /** Closes the connection unless reads return. */
+  readonly #watchdog = setTimeout(() => this.close(new Error("no answer")), BLOCK_MS + TIMEOUT_MS);
 
   /** Connects. Rejects when that fails or takes too long. */
-  static async open(create: CreateClient, url: string, prefix: string): Promise<Connection> {
-    const connection = new Connection(create, url, prefix);
-    try {
-      await within(TIMEOUT_MS, connection.#connect());
-      return connection;
-    } catch (error) {
-      connection.close();
-      throw connection.#cause ?? error;
-    }
+  static async open(url: string, prefix: string): Promise<Connection> {
+    const connection = new Connection(await loadClient(), url, prefix);
+    await connection.#answer(Promise.all([connection.#commands.connect(), connection.#reader.connect()]));
+    return connection;
   }
 
   private constructor(create: CreateClient, url: string, prefix: string) {
-    this.#commands = create(url);
-    this.#reader = create(url);
-    for (const client of [this.#commands, this.#reader]) {
-      client.on("error", (error: unknown) => {
-        this.#cause ??= error;
-        this.close();
-      });
-    }
-    this.#prefix = prefix;
-    this.#keys = KEYS.map((key) => this.key(key));
+    this.#commands = create(url).on("error", (error) => this.close(error));
+    this.#reader = create(url).on("error", (error) => this.close(error));
+    this.#keys = KEYS.map((key) => `${prefix}:${key}`);
+    [this.#messages = "", this.#changes = ""] = this.#keys;
   }
 
-  /** A key of the room by its name in `scripts.ts`. */
-  key(name: (typeof KEYS)[number]): string {
-    return `${this.#prefix}:${name}`;
-  }
-
-  /** Runs a script. Rejects when Redis refuses it or does not answer in time; then it may have run nevertheless. */
-  async run(script: Script, args: readonly (string | number)[]): Promise<unknown> {
-    const call = { keys: this.#keys, arguments: args.map(String) };
-    return this.#answered(this.#commands.evalSha(this.#shas.get(script) ?? "", call));
-  }
-
-  /** What Redis' clock shows, in milliseconds. */
+  /** What Redis' clock shows, in milliseconds since the Unix epoch. */
   get now(): number {
-    return performance.now() + this.#offset;
+    return Math.floor(performance.now() + this.offset);
   }
 
-  /** Sets the clock by what a script has just told. */
-  set now(told: number) {
-    this.#offset = told - performance.now();
+  /**
+   * Runs a script. Rejects when Redis refuses it, or when the connection is lost; then it may have run nevertheless. Rejects
+   * also when the deadline had passed; then it has not run.
+   */
+  async run(script: keyof typeof SCRIPTS, args: readonly (string | number)[]): Promise<readonly unknown[]> {
+    const call = { keys: this.#keys, arguments: args.map(String) };
+    const reply: unknown = await this.#answer(this.#commands.eval(SCRIPTS[script], call));
+    if (Array.isArray(reply)) return reply;
+    throw new Error("Redis was too slow");
   }
 
-  /** Returns the members of a process: names by their keys. */
-  async members(process: string): Promise<Readonly<Record<string, string>>> {
-    return this.#answered(this.#commands.hGetAll(`${this.#prefix}:members:${process}`));
+  /** Sends a heartbeat. Rejects as `run` does. */
+  async publish(fields: Record<string, string>): Promise<void> {
+    const threshold = this.now - CHANGES_MS;
+    const TRIM = { strategy: "MINID", strategyModifier: "~", threshold } as const;
+    await this.#answer(this.#commands.xAdd(this.#changes, "*", fields, { TRIM }));
   }
 
-  /** The newest messages, newest first, and what the stream tells of itself. */
-  async newest(count: number): Promise<{ entries: readonly Entry[]; about: Stream }> {
-    const key = this.key("messages");
-    const about = await this.#answered(this.#commands.xInfoStream(key));
+  /** Reads the newest messages, newest first. */
+  async newest(count: number): Promise<readonly Entry[]> {
     const entries: Entry[] = [];
-    for (let last = "+"; entries.length < count; last = `(${entries.at(-1)?.id}`) {
-      const COUNT = Math.min(PAGE, count - entries.length);
-      const page = (await this.#answered(this.#commands.xRevRange(key, last, "-", { COUNT }))) ?? [];
-      entries.push(...page);
-      if (page.length < COUNT) break;
+    for (let from = "+", size = -1; size < entries.length; from = `(${entries.at(-1)?.id}`) {
+      size = entries.length;
+      const COUNT = Math.min(MAX_PAGE, count - size);
+      const page = this.#commands.xRevRange(this.#messages, from, "-", { COUNT });
+      entries.push(...toEntries(await this.#answer(page)));
+      this.#watchdog.refresh();
     }
-    return { entries, about };
+    return entries;
   }
 
-  /** Whether Redis takes writes. Rejects when it does not. */
-  async probe(): Promise<void> {
-    await this.#answered(this.#commands.set(`${this.#prefix}:probe`, "", { PX: BLOCK_MS }));
-  }
-
-  /** What comes after these ids in the two streams; nothing when nothing has come for a second. */
-  async read(
-    messages: Id,
-    changes: string,
-  ): Promise<{ messages: readonly Entry[]; changes: readonly Entry[] }> {
+  /** Reads what comes after these ids of messages and changes; nothing if nothing comes within `BLOCK_MS`. */
+  async read(message: Id, change: Id): Promise<{ messages: Entry[]; changes: Entry[] }> {
     const streams = [
-      { key: this.key("messages"), id: messages },
-      { key: this.key("changes"), id: changes },
+      { key: this.#messages, id: message },
+      { key: this.#changes, id: change },
     ];
-    const read = await this.#answered(
-      this.#reader.xRead(streams, { BLOCK: BLOCK_MS, COUNT: MAX_READ }),
-      BLOCK_MS + TIMEOUT_MS,
-    );
-    const of = (name: string) => read?.find((stream) => stream.name === name)?.messages ?? [];
-    return { messages: of(this.key("messages")), changes: of(this.key("changes")) };
-  }
-
-  /** Whether it was closed or lost. */
-  get closed(): boolean {
-    return this.#closed;
+    const read = await this.#answer(this.#reader.xRead(streams, { BLOCK: BLOCK_MS, COUNT: MAX_READ }));
+    this.#watchdog.refresh();
+    const of = (key: string) => toEntries(read?.find(({ name }) => name === key)?.messages);
+    return { messages: of(this.#messages), changes: of(this.#changes) };
   }
 
   /** Closes the connection; commands that wait for an answer are rejected. */
-  close(): void {
-    this.#closed = true;
+  close(cause?: unknown): void {
+    if (this.closedAt !== undefined) return;
+    this.closedAt = performance.now();
+    this.#cause = cause;
+    clearTimeout(this.#watchdog);
     this.#commands.destroy();
     this.#reader.destroy();
   }
 
-  async #connect(): Promise<void> {
-    await Promise.all([this.#commands.connect(), this.#reader.connect()]);
-    for (const [name, text] of Object.entries(SCRIPTS) as [Script, string][]) {
-      this.#shas.set(name, await this.#commands.scriptLoad(text));
-    }
-  }
-
-  /** A command that is not answered would be followed by others that are not: better a new connection. */
-  async #answered<T>(reply: Promise<T>, timeoutMs = TIMEOUT_MS): Promise<T> {
+  async #answer<T>(reply: Promise<T>): Promise<T> {
     try {
-      return await within(timeoutMs, reply);
+      return await reply;
     } catch (error) {
-      if (error instanceof Late || isOutOfPlace(error)) {
-        this.#cause ??= error;
-        this.close();
-      }
+      // A replica, or a Redis that starts: another one may be the master by now.
+      if (error instanceof Error && /^(READONLY|LOADING|MASTERDOWN)/.test(error.message)) this.close(error);
       throw this.#cause ?? error;
     }
   }
 }
 
-class Late extends Error {}
-
-/** Whether this Redis has lost its scripts or its rank: it was replaced by another, or is being loaded. */
-function isOutOfPlace(error: unknown): boolean {
-  return error instanceof Error && /^(NOSCRIPT|READONLY|LOADING|MASTERDOWN|UNKILLABLE)/.test(error.message);
+/** Returns the text as an id. Throws if it is none. */
+export function toId(text: string | undefined): Id {
+  if (text !== undefined && isId(text)) return text;
+  throw new Error(`Redis sent the id ${text}`);
 }
 
-/** Rejects when something takes longer than `ms`. */
-async function within<T>(ms: number, something: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Late(`no answer for ${ms / 1000} s`)), ms);
-  });
-  try {
-    return await Promise.race([something, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function toEntries(raw: readonly { id: string; message: Entry["fields"] }[] | null | undefined): Entry[] {
+  return (raw ?? []).map(({ id, message }) => ({ id: toId(id), fields: message }));
 }

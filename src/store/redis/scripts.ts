@@ -1,34 +1,30 @@
-/** The Lua scripts: each is one step that no other process sees half of. */
+/** The Lua scripts. Each one is atomic: no other process sees a part of it. All times are those of Redis' clock. */
 
-/** How many changes are kept for processes that are late. A process that missed one reads everything again. */
-const MAX_CHANGES = 10_000;
-/** How many keys or names one step tidies up, so that no step is long. */
-const MAX_TIDY = 100;
+/** How many old messages one append removes, so that no script takes long. */
+const MAX_PRUNED = 100;
 
-/** The keys of a room, in the order in which scripts get them; all begin with the room's prefix. Times are Redis' clock. */
+/** The keys of a room, in the order in which scripts get them. Every process reads the two streams. */
 export const KEYS = [
-  "messages", // stream: the messages; `n` counts them, so that a reader notices a missing one
-  "count", // number: the last `n`
-  "keys", // hash: user and idempotency key → the id of the message, for the newest messages
-  "keyed", // zset: the same members by `n`, to forget the oldest
-  "owners", // hash: name key → the session that owns the name; the newest one stays, so older ones have ended
-  "held", // zset: name key → when its lease ends
-  "processes", // zset: process → when its heartbeat is overdue
-  "changes", // stream: changes of owners and members; `n` as above
-  "steps", // number: the last `n` of those
-  "secret", // string: the secret that signs session cookies
-  "accepted", // set: all secrets whose cookies are valid
+  "messages", // stream: prev (the id of the entry before, so that a reader notices a missing one), user, text, kind, key
+  "changes", // stream: new owners of names (key, name, id, since), and heartbeats, see presence.ts
+  "keys", // hash: user and idempotency key → the id of a kept message
+  "owners", // hash: name key → the session that took the name last; it stays, so older sessions stay ended
+  "leases", // zset: name key → when its lease ends
+  "secrets", // zset: the secrets of session cookies by age; the oldest one signs, all are accepted
 ] as const;
 
+/**
+ * `newest` returns the id of a stream's newest entry. An empty stream gets a mark, which is an entry without content.
+ * `make_room` forgets the name whose lease ended first, if there are too many names.
+ */
 const PRELUDE = `
 local ${KEYS.join(", ")} = unpack(KEYS)
-local prefix = string.sub(messages, 1, -9)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function publish(change)
-  local n = redis.call('INCR', steps)
-  redis.call('XADD', changes, 'MAXLEN', '~', ${MAX_CHANGES}, '*', 'n', n, 'change', cjson.encode(change))
+local function newest(stream)
+  local entry = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  return entry and entry[1] or redis.call('XADD', stream, '*', 'prev', '0-0')
 end
 
 local function owner_of(key)
@@ -36,173 +32,100 @@ local function owner_of(key)
   return owner and cjson.decode(owner)
 end
 
-local function set_owner(session, ms)
-  redis.call('HSET', owners, session.key, cjson.encode(session))
-  redis.call('ZADD', held, session.id == '' and 0 or now + ms, session.key)
-  publish({owner = session})
+local function set_owner(owner, ms)
+  redis.call('HSET', owners, owner.key, cjson.encode(owner))
+  redis.call('ZADD', leases, now + ms, owner.key)
+  redis.call('XADD', changes, '*', 'key', owner.key, 'name', owner.name, 'id', owner.id, 'since', owner.since)
 end
 
-local function is_held(owner)
-  return owner.id ~= '' and tonumber(redis.call('ZSCORE', held, owner.key) or 0) > now
-end
-
--- Forgets a name whose lease has ended, if there are too many.
 local function make_room(most)
   if redis.call('HLEN', owners) < most then return true end
-  local key, ends = unpack(redis.call('ZRANGE', held, 0, 0, 'WITHSCORES'))
+  local key, ends = unpack(redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES'))
   if not key or tonumber(ends) > now then return false end
   redis.call('HDEL', owners, key)
-  redis.call('ZREM', held, key)
+  redis.call('ZREM', leases, key)
   return true
 end
 `;
 
 /**
- * The start of a connection. A room that does not exist begins now, and not before the newest id that the process has
- * seen, so ids never go back, even if Redis has lost its data.
+ * Compares the room with what a process knows: the newest ids that it has read, a new secret, and its accepted ones. If
+ * Redis has lost entries, a mark is added after those that were lost; `XSETID` fails if an id is before the newest one.
+ * Returns the time, the newest ids, and the secrets.
  */
-const begin = `
-local seen, fresh = ARGV[1], ARGV[2]
-redis.call('SET', secret, fresh, 'NX')
-for i = 3, #ARGV do redis.call('SADD', accepted, ARGV[i]) end
-redis.call('SADD', accepted, redis.call('GET', secret))
-local function last_id(stream)
-  local about = redis.call('XINFO', 'STREAM', stream)
-  for i = 1, #about, 2 do
-    if about[i] == 'last-generated-id' then return about[i + 1] end
+const sync = `${PRELUDE}
+local last = {}
+for n = 1, 2 do
+  last[n] = newest(KEYS[n])
+  if last[n] ~= ARGV[n] and redis.pcall('XSETID', KEYS[n], ARGV[n]).ok then
+    last[n] = redis.call('XADD', KEYS[n], '*', 'prev', last[n])
   end
 end
-local function ms(id) return tonumber(string.match(id, '^%d+')) end
-local function before(a, b)
-  if ms(a) ~= ms(b) then return ms(a) < ms(b) end
-  return tonumber(string.match(a, '%d+$')) < tonumber(string.match(b, '%d+$'))
-end
-if redis.call('EXISTS', messages) == 0 then
-  local start = string.format('%d-0', now)
-  if before(start, seen) then start = seen end
-  redis.call('XADD', messages, start, 'begin', 1)
-  redis.call('XDEL', messages, start)
-elseif before(last_id(messages), seen) then
-  redis.call('XSETID', messages, seen)
-end
-local at = redis.call('EXISTS', changes) == 1 and last_id(changes) or '0-0'
-local newest = redis.call('XRANGE', messages, seen, seen)[1] and 1 or 0
-return {now, redis.call('GET', count) or '0', at, redis.call('GET', steps) or '0', newest, redis.call('SMEMBERS', accepted), redis.call('GET', secret)}
+for n = 4, #ARGV do redis.call('ZADD', secrets, 'NX', now, ARGV[n]) end
+if redis.call('ZCARD', secrets) == 0 then redis.call('ZADD', secrets, now, ARGV[3]) end
+return {now, last[1], last[2], unpack(redis.call('ZRANGE', secrets, 0, -1))}
 `;
 
-/** Keeps a message, once for each user and key. Returns its id, text and kind, or nothing if it comes too late. */
-const append = `
-local deadline, keep, user, text, kind, key =
-  tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5], ARGV[3] .. '\\n' .. ARGV[6]
+/** Keeps a message, once for each idempotency key. Returns its id, text and kind, or nothing if the deadline has passed. */
+const append = `${PRELUDE}
+local deadline, keep, user, text, kind, key = tonumber(ARGV[1]), tonumber(ARGV[2]), unpack(ARGV, 3)
 if now > deadline then return false end
-local first = redis.call('HGET', keys, key)
-if first then
-  local entry = redis.call('XRANGE', messages, first, first)[1]
-  if entry then
-    local kept = {}
-    for i = 1, #entry[2], 2 do kept[entry[2][i]] = entry[2][i + 1] end
-    return {first, kept.text, kept.kind or ''}
+local id = redis.call('HGET', keys, key)
+local kept = id and redis.call('XRANGE', messages, id, id)[1]
+if kept then return {id, kept[2][6], kept[2][8]} end
+local prev, length = newest(messages), redis.call('XLEN', messages)
+if length >= keep then
+  for _, old in ipairs(redis.call('XRANGE', messages, '-', '+', 'COUNT', math.min(length - keep + 1, ${MAX_PRUNED}))) do
+    if old[2][10] then redis.call('HDEL', keys, old[2][10]) end
+    length = length - 1
   end
 end
-local n = redis.call('INCR', count)
--- One more than is kept: the id before the oldest one tells a gap.
-local id = redis.call('XADD', messages, 'MAXLEN', '~', keep + 1, '*', 'n', n, 'user', user, 'text', text, 'kind', kind)
+id = redis.call('XADD', messages, 'MAXLEN', length + 1, '*',
+  'prev', prev, 'user', user, 'text', text, 'kind', kind, 'key', key)
 redis.call('HSET', keys, key, id)
-redis.call('ZADD', keyed, n, key)
-local old = redis.call('ZRANGE', keyed, '-inf', n - keep, 'BYSCORE', 'LIMIT', 0, ${MAX_TIDY})
-if #old > 0 then
-  redis.call('HDEL', keys, unpack(old))
-  redis.call('ZREM', keyed, unpack(old))
-end
 return {id, text, kind}
 `;
 
-/** Takes a name. Returns the session that owns it then, `taken` or `full`, or nothing if it comes too late. */
-const claim = `
-local deadline, mine, instead, ms, most, form =
+/**
+ * Takes a name. Returns the id, name and time of the session that owns it then, or `taken`, or `full`, or nothing if the
+ * deadline has passed.
+ */
+const claim = `${PRELUDE}
+local deadline, mine, instead, lease, most, form =
   tonumber(ARGV[1]), cjson.decode(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 if now > deadline then return false end
 local owner = owner_of(mine.key)
-local same = owner and owner.id ~= '' and string.sub(owner.id, 1, form) == string.sub(mine.id, 1, form)
-if owner and not same and owner.id ~= instead and is_held(owner) then return 'taken' end
-if not owner and not make_room(most) then return 'full' end
-if owner and owner.since > mine.since then mine.since = owner.since end
-if same then
-  mine.id = owner.id
-  mine.name = owner.name
-end
-set_owner(mine, ms)
-return cjson.encode(mine)
-`;
-
-/** Checks a session that is new to a process, and takes its name if no newer session has it. Returns 1 if it is valid. */
-const verify = `
-local mine, ms, most = cjson.decode(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local owner = owner_of(mine.key)
-if owner and owner.id == mine.id then return 1 end
-if owner and owner.since >= mine.since then return 0 end
-if not owner and not make_room(most) then return 0 end
-set_owner(mine, ms)
-return 1
+if owner then
+  local same_form = owner.id ~= '' and string.sub(owner.id, 1, form) == string.sub(mine.id, 1, form)
+  local held = owner.id ~= '' and tonumber(redis.call('ZSCORE', leases, owner.key) or 0) > now
+  if held and not same_form and owner.id ~= instead then return {'taken'} end
+  mine.since = math.max(mine.since, owner.since)
+  if same_form then mine.id, mine.name = owner.id, owner.name end
+elseif not make_room(most) then return {'full'} end
+set_owner(mine, lease)
+return {mine.id, mine.name, mine.since}
 `;
 
 /**
- * The heartbeat of a process, with what has changed on it: sessions that ended, leases to renew, members who are present
- * now or not any more, and closed pages. Returns the time, whether the process was known, the live processes, the
- * accepted secrets, and the one that signs.
+ * Renews leases. A renewed session takes its name if no newer session has it; one without an id ends all older ones. 0 ms
+ * frees the name; otherwise a lease is never made shorter, because another process may hold the name, too. Returns the
+ * owners of the names that could not be renewed.
  */
-const sync = `
-local ask = cjson.decode(ARGV[1])
-local mine = prefix .. 'members:' .. ask.from
-local known = redis.call('ZSCORE', processes, ask.from) and 1 or 0
-for _, ended in ipairs(ask.ended) do
-  local owner = owner_of(ended.session.key)
-  if owner and owner.id == ended.session.id then
-    local heir = ended.session
-    heir.id = ended.heir
-    heir.since = math.max(owner.since, ended.since)
-    set_owner(heir, ask.grace)
-  end
+const renew = `${PRELUDE}
+local most, refused = tonumber(ARGV[2]), {}
+for _, lease in ipairs(cjson.decode(ARGV[1])) do
+  local session, ms = unpack(lease)
+  local owner = owner_of(session.key)
+  if owner and owner.id == session.id and owner.since >= session.since then
+    if ms == 0 then redis.call('ZADD', leases, 0, session.key)
+    else redis.call('ZADD', leases, 'GT', now + ms, session.key) end
+  elseif owner and owner.since >= session.since then
+    table.insert(refused, {owner.key, owner.name, owner.id, owner.since})
+  elseif owner or make_room(most) then set_owner(session, ms)
+  else table.insert(refused, {session.key, session.name, '', 0}) end
 end
-for _, lease in ipairs(ask.leases) do
-  local session, owner = lease.session, owner_of(lease.session.key)
-  if owner and owner.id == session.id then
-    -- Another process may hold the name for longer. 0 frees it.
-    if lease.ms == 0 then redis.call('ZADD', held, 0, session.key)
-    else redis.call('ZADD', held, 'GT', now + lease.ms, session.key) end
-  elseif (not owner and make_room(ask.maxNames)) or (owner and owner.since < session.since) then
-    set_owner(session, lease.ms)
-  end
-end
-if ask.reset then redis.call('DEL', mine) end
-for _, joined in ipairs(ask.joined) do redis.call('HSET', mine, joined[1], joined[2]) end
-for _, left in ipairs(ask.left) do redis.call('HDEL', mine, left[1]) end
-redis.call('PEXPIRE', mine, ask.ttl)
-redis.call('ZADD', processes, now + ask.ttl, ask.from)
-for _, dead in ipairs(redis.call('ZRANGE', processes, '-inf', '(' .. now, 'BYSCORE')) do
-  redis.call('ZREM', processes, dead)
-  redis.call('DEL', prefix .. 'members:' .. dead)
-end
-if ask.reset or #ask.joined + #ask.left + #ask.unloaded > 0 then
-  publish({from = ask.from, reset = ask.reset, joined = ask.joined, left = ask.left, unloaded = ask.unloaded})
-end
-return {now, known, redis.call('ZRANGE', processes, 0, -1), redis.call('SMEMBERS', accepted), redis.call('GET', secret)}
+return refused
 `;
 
-/** The process ends: its members are not present on it any more. */
-const quit = `
-redis.call('ZREM', processes, ARGV[1])
-redis.call('DEL', prefix .. 'members:' .. ARGV[1])
-return 1
-`;
-
-/** The scripts by name. */
-export const SCRIPTS = {
-  begin: PRELUDE + begin,
-  append: PRELUDE + append,
-  claim: PRELUDE + claim,
-  verify: PRELUDE + verify,
-  sync: PRELUDE + sync,
-  quit: PRELUDE + quit,
-};
-export type Script = keyof typeof SCRIPTS;
+/** The scripts by name. They are sent in full, so a Redis that was restarted or replaced needs no preparation. */
+export const SCRIPTS = { sync, append, claim, renew };
