@@ -1,4 +1,4 @@
-/** `make cluster` with real browsers: two people talk over nginx, a process dies, and nobody notices; Ctrl-C ends all. */
+/** `make cluster` with real browsers: two people talk through nginx while a process is killed; Ctrl-C ends all. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -10,16 +10,16 @@ const PROGRAM = fileURLToPath(new URL("../../deploy/cluster.mjs", import.meta.ur
 
 let browser: Browser;
 let cluster: ChildProcess;
-let said = "";
+let printed = "";
 beforeAll(async () => {
   browser = await openBrowser();
   cluster = spawn(process.execPath, [PROGRAM], { stdio: ["ignore", "pipe", "pipe"] });
   for (const output of [cluster.stdout, cluster.stderr]) {
     output?.setEncoding("utf8").on("data", (text: string) => {
-      said += text;
+      printed += text;
     });
   }
-  while (!/^open /m.test(said)) await once(cluster.stdout ?? cluster, "data");
+  while (!/^open /m.test(printed)) await once(cluster.stdout ?? cluster, "data");
 });
 afterAll(async () => {
   cluster.kill("SIGTERM");
@@ -34,9 +34,9 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test("two people talk on, whichever process dies", async () => {
-  const url = /^open (\S+)/m.exec(said)?.[1] ?? "";
-  const pids = [...said.matchAll(/^process (\d+) /gm)].map(([, pid]) => Number(pid));
+test("two people go on talking while a process is killed, and nobody leaves", async () => {
+  const url = /^open (\S+)/m.exec(printed)?.[1] ?? "";
+  const pids = [...printed.matchAll(/^process (\d+) /gm)].map(([, pid]) => Number(pid));
   expect(pids).toHaveLength(3);
   const [ann, bob] = [await join(browser, url, "Ann"), await join(browser, url, "Bob")];
   const expected: string[] = [];

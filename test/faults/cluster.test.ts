@@ -1,4 +1,4 @@
-/** `make cluster` ends as a whole, also when the terminal is closed, and when it cannot begin. */
+/** `make cluster` ends all its processes, also when the terminal is closed or a process cannot start. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -10,16 +10,16 @@ import { afterEach, expect, test } from "vitest";
 const PROGRAM = fileURLToPath(new URL("../../deploy/cluster.mjs", import.meta.url));
 
 let cluster: ChildProcess;
-let said: string;
+let output: string;
 function startCluster(env: NodeJS.ProcessEnv = {}): void {
   cluster = spawn(process.execPath, [PROGRAM], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  said = "";
-  for (const output of [cluster.stdout, cluster.stderr]) {
-    output?.setEncoding("utf8").on("data", (text: string) => {
-      said += text;
+  output = "";
+  for (const stream of [cluster.stdout, cluster.stderr]) {
+    stream?.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
     });
   }
 }
@@ -35,10 +35,10 @@ function isAlive(pid: number): boolean {
 
 test.each(["SIGHUP", "SIGTERM"] as const)("%s ends all processes", async (signal) => {
   startCluster();
-  while (!/^open /m.test(said)) await once(cluster.stdout ?? cluster, "data");
-  const pids = [...said.matchAll(/^process (\d+) /gm)].map(([, pid]) => Number(pid));
+  while (!/^open /m.test(output)) await once(cluster.stdout ?? cluster, "data");
+  const pids = [...output.matchAll(/^process (\d+) /gm)].map(([, pid]) => Number(pid));
   expect(pids).toHaveLength(3);
-  const redis = Number(/^Redis on redis:\/\/127\.0\.0\.1:(\d+)/m.exec(said)?.[1]);
+  const redis = Number(/^Redis on redis:\/\/127\.0\.0\.1:(\d+)/m.exec(output)?.[1]);
   cluster.kill(signal);
   expect(await once(cluster, "exit")).toEqual([0, null]);
   expect(pids.filter(isAlive)).toEqual([]);
@@ -47,7 +47,7 @@ test.each(["SIGHUP", "SIGTERM"] as const)("%s ends all processes", async (signal
 
 test("a process that ends before it listens ends all", async () => {
   const folder = await mkdtemp(join(tmpdir(), "holdline-"));
-  // It listens where Redis should, and is none.
+  // It listens on the port of Redis, and is not Redis.
   const program = join(folder, "redis");
   await writeFile(
     program,
@@ -58,6 +58,6 @@ test("a process that ends before it listens ends all", async () => {
   );
   startCluster({ REDIS: program });
   expect(await once(cluster, "exit")).toEqual([1, null]);
-  expect(said).toMatch(/^cluster: a process did not start$/m);
+  expect(output).toMatch(/^cluster: a process did not start$/m);
   await rm(folder, { recursive: true });
 });

@@ -1,4 +1,4 @@
-/** Log-in forms and idempotency keys on several processes, which share their secrets and what they know in Redis. */
+/** Log-in forms and idempotency keys on several processes, which share secrets and owners in Redis. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type ChatOptions, RedisStore } from "../../src/index.js";
 import { type Running, startChat } from "./chat.js";
@@ -24,10 +24,10 @@ afterEach(async () => {
 });
 afterAll(() => redis.stop());
 
-/** Starts two processes' worth of one room. */
+/** Starts two chats of one room, as two processes. */
 async function start(options: ChatOptions = {}): Promise<[Running, Running]> {
   const one = async () => {
-    const warn = (line: string) => expect(line).toBe("nothing to say");
+    const warn = (line: string) => expect(line).toBe("no warning");
     const chat = await startChat({
       ...options,
       store: new RedisStore({ url: redis.url, keep: 100, prefix: `room${room}`, warn }),
@@ -40,14 +40,14 @@ async function start(options: ChatOptions = {}): Promise<[Running, Running]> {
 
 const status = async ({ url }: Running, Cookie: string) =>
   (await ask(`${url}/get_post/ann?since=now&wait=0`, { headers: { Cookie } })).status;
-/** Waits until a process has heard that a session has ended. */
+/** Waits until a process knows that a session has ended. */
 async function untilEnded(chat: Running, cookie: string): Promise<void> {
   while ((await status(chat, cookie)) !== 401);
 }
 const idOf = (reply: Reply) =>
   JSON.parse(Buffer.from(cookieOf(reply).split("=")[1]?.split(".")[0] ?? "", "base64url").toString())[1];
 
-test("a form that is sent twice at once to two processes is one log-in, good on both", async () => {
+test("a form that is sent to two processes at once is one log-in, valid on both", async () => {
   const [one, two] = await start();
   for (let n = 0; n < 20; n++) {
     const key = await loginKey(one.url);
@@ -57,7 +57,7 @@ test("a form that is sent twice at once to two processes is one log-in, good on 
     for (const reply of replies) {
       for (const chat of [one, two]) expect(await status(chat, cookieOf(reply))).toBe(200);
     }
-    // A rival with a form of its own, or with none.
+    // Somebody else, with another form or without one.
     expect(code(await submit(two.url, "ann", await loginKey(two.url)))).toEqual([409, "name_taken"]);
     expect(code(await login(one.url, "ann"))).toEqual([409, "name_taken"]);
     const [first] = replies as [Reply, Reply];
@@ -71,7 +71,7 @@ test("a form that is sent again after a log-out on another process does not revi
   const key = await loginKey(one.url);
   const first = await submit(one.url, "ann", key);
   await ask(`${two.url}/logout`, { method: "POST", headers: { Cookie: cookieOf(first) } });
-  // At once: this process may not have heard of it yet.
+  // At once: this process may not know of it yet.
   const second = await submit(one.url, "ann", key);
   expect(second.status).toBe(303);
   expect(idOf(second)).not.toBe(idOf(first));
@@ -81,7 +81,7 @@ test("a form that is sent again after a log-out on another process does not revi
   }
 });
 
-test("to log in again on another process ends the session that one had on all of them", async () => {
+test("a new log-in on another process ends the older session on all of them", async () => {
   const [one, two] = await start();
   const planted = cookieOf(await login(one.url, "ann"));
   const own = await login(two.url, "ann", { Cookie: planted });
@@ -93,7 +93,7 @@ test("to log in again on another process ends the session that one had on all of
   expect(code(await login(one.url, "ann", { Cookie: planted }))).toEqual([409, "name_taken"]);
 });
 
-test("a key is the session's on every process, with one text, and not that of who has the name later", async () => {
+test("a key belongs to the session on every process, with one text, and not to a later owner of the name", async () => {
   const [one, two] = await start();
   const eve = await Person.login(one.url, "ann");
   const key = { "Idempotency-Key": "k" };
@@ -106,7 +106,7 @@ test("a key is the session's on every process, with one text, and not that of wh
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["one", "one"]);
 });
 
-test("the form of a room's page that is sent to two processes at once posts once", async () => {
+test("a page's form that is sent to two processes at once posts once", async () => {
   const [one, two] = await start();
   const ann = await Person.login(one.url, "ann");
   const key = keyOf((await ann.ask("chatroom/ann/")).body);

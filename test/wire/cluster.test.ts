@@ -1,4 +1,4 @@
-/** Several processes with one room: whose a name is, who is here and what was said is the same wherever one asks. */
+/** Several processes with one room: names, presence and messages are the same on each of them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, rm } from "node:fs/promises";
@@ -14,6 +14,8 @@ import { type Running, startChat, until } from "./chat.js";
 import { ask, type Batch, code, login, Person, texts } from "./person.js";
 import { type Redis, startRedis } from "./redis.js";
 import { run, type Server, startServer } from "./server.js";
+
+const SHORT_GRACE = fileURLToPath(new URL("short-grace.mjs", import.meta.url));
 
 let redis: Redis;
 beforeAll(async () => {
@@ -37,14 +39,14 @@ afterEach(async () => {
 /** Starts chats of one room. */
 async function start(count: number, options: ChatOptions = {}): Promise<Running[]> {
   for (let n = 0; n < count; n++) {
-    const warn = (line: string) => expect(line).toBe("nothing to say");
+    const warn = (line: string) => expect(line).toBe("no warning");
     const store = new RedisStore({ url: redis.url, keep: 100, prefix: `room${room}`, warn });
     chats.push(await startChat({ ...options, store }));
   }
   return chats;
 }
 
-/** The same person, who now goes to another process. */
+/** Returns the same person, whose requests go to another process. */
 function at(person: Person, { url }: { url: string }): Person {
   return person.at({ url });
 }
@@ -58,7 +60,7 @@ const notices = (batch: Batch) =>
   batch.messages.flatMap(({ kind, user }) => (kind ? [`${user} ${kind}`] : []));
 
 describe("a name", () => {
-  test("for which two race on two processes goes to one", async () => {
+  test("that two log-ins on two processes race for goes to one of them", async () => {
     const [one, two] = (await start(2)) as [Running, Running];
     for (let n = 0; n < 50; n++) {
       const name = `ann${n}`;
@@ -67,7 +69,7 @@ describe("a name", () => {
     }
   });
 
-  test("is good on every process with the cookie of one, and ends on all of them", async () => {
+  test("is valid on every process with the cookie of one, and a log-out ends it on all of them", async () => {
     const [one, two] = (await start(2)) as [Running, Running];
     const ann = await Person.login(one.url, "ann");
     expect((await at(ann, two).poll("since=now&wait=0")).status).toBe(200);
@@ -78,7 +80,7 @@ describe("a name", () => {
     expect((await at(ann, three).poll("since=now&wait=0")).status).toBe(401);
   });
 
-  test("that another has taken since is no more that of an older cookie, on any process", async () => {
+  test("that somebody else has taken since is refused to an older cookie on every process", async () => {
     const [one, two] = (await start(2, { grace: 60_000 })) as [Running, Running];
     const older = await Person.login(one.url, "ann");
     await expect(Person.login(two.url, "ann")).rejects.toThrow("409");
@@ -91,7 +93,7 @@ describe("a name", () => {
     expect((await at(newer, three).poll("since=now&wait=0")).status).toBe(200);
   });
 
-  test("is taken while its owner has a poll held on any process, longer than the grace time", async () => {
+  test("is taken while its owner has a poll held on any process, also after the grace time", async () => {
     const [one, two] = (await start(2, { grace: 200 })) as [Running, Running];
     const ann = await Person.login(one.url, "ann");
     let isOver = false;
@@ -102,7 +104,7 @@ describe("a name", () => {
     await until(() => one.chat.waiting === 1);
     const dan = await Person.login(two.url, "dan");
     await dan.batch("since=now&wait=0");
-    // Dan came later and is absent: the grace time is over.
+    // Dan joined later and is absent by now, so the grace time is over.
     await untilHere(at(ann, two), "ann", "dan");
     await untilHere(at(ann, two), "ann");
     await until(() => one.chat.waiting === 1);
@@ -112,7 +114,7 @@ describe("a name", () => {
     await polling;
   });
 
-  test("is refused with 503 while all names that may be remembered are held, until one is free", async () => {
+  test("is refused with 503 while as many names are held as are remembered, until one is free", async () => {
     const [one, two] = (await start(2, { maxNames: 2, grace: 3_600_000 })) as [Running, Running];
     await Person.login(one.url, "ann");
     const bob = await Person.login(two.url, "bob");
@@ -122,7 +124,7 @@ describe("a name", () => {
   });
 });
 
-test("a Redis that has lost everything is told again whose the names are of who is here", async () => {
+test("a Redis that lost its data gets the owners of the names again", async () => {
   const direct = createClient({ url: redis.url });
   await direct.connect();
   for (let n = 0; n < 2; n++) {
@@ -145,8 +147,8 @@ test("a Redis that has lost everything is told again whose the names are of who 
   direct.destroy();
 });
 
-describe("who is here", () => {
-  test("is told once, and the same everywhere, wherever they poll", async () => {
+describe("presence", () => {
+  test("is announced once, and is the same on every process, wherever the members poll", async () => {
     const [one, two] = (await start(2, { grace: 5_000 })) as [Running, Running];
     const ann = await Person.login(one.url, "ann");
     const bob = await Person.login(two.url, "bob");
@@ -158,7 +160,7 @@ describe("who is here", () => {
     }
     await untilHere(at(ann, two), "ann", "bob");
     expect(notices(await ann.batch("since=0&wait=0")).toSorted()).toEqual(["ann join", "bob join"]);
-    // Now bob is away, and ann is not.
+    // Bob polls no more, and Ann does.
     for (let cursor = "0", gone = false; !gone; ) {
       const batch = await at(ann, Math.random() < 0.5 ? one : two).batch(`since=${cursor}&wait=1&client=a`);
       cursor = batch.cursor;
@@ -171,7 +173,7 @@ describe("who is here", () => {
     expect(notices(await ann.batch(all)).toSorted()).toEqual(["ann join", "bob join", "bob leave"]);
   });
 
-  test("is not who says good-bye on another process, whose poll ends, unless it was only a page loaded again", async () => {
+  test("ends when the page is closed on another process, and a page that is loaded again writes no notice", async () => {
     const [one, two] = (await start(2)) as [Running, Running];
     const ann = await Person.login(one.url, "ann");
     const bob = await Person.login(one.url, "bob");
@@ -182,10 +184,10 @@ describe("who is here", () => {
     await at(ann, two).ask("leave/ann?client=a", { method: "POST" });
     expect(await poll).toMatchObject({ messages: [] });
     await untilHere(bob, "bob");
-    // Back, with another page, elsewhere.
+    // Ann is back with another page on another process.
     await ann.batch("since=now&wait=0&client=b");
     await untilHere(at(bob, two), "ann", "bob");
-    // When the notice of a later good-bye is there, that of Ann's would be there as well.
+    // The notice of a page that is closed later is written later.
     const cat = await Person.login(one.url, "cat");
     await cat.batch("since=now&wait=0");
     await cat.ask("leave/cat?client=c", { method: "POST" });
@@ -194,7 +196,7 @@ describe("who is here", () => {
     expect((await all()).toSorted()).toEqual(["ann join", "bob join", "cat join", "cat leave"]);
   });
 
-  test("is still who has another page open elsewhere", async () => {
+  test("goes on while a page is open on another process", async () => {
     const [one, two] = (await start(2)) as [Running, Running];
     const ann = await Person.login(one.url, "ann");
     void ann.poll("since=now&wait=60&client=a").catch(() => undefined);
@@ -206,7 +208,7 @@ describe("who is here", () => {
   });
 });
 
-test("a cursor of one process means the same on another, also when that one is behind", async () => {
+test("a cursor of one process means the same on another, also on one that is behind", async () => {
   const [one, two] = (await start(2)) as [Running, Running];
   const ann = await Person.login(one.url, "ann");
   for (let n = 0; n < 200; n++) {
@@ -220,7 +222,7 @@ test("a cursor of one process means the same on another, also when that one is b
   expect(await ann.batch(`since=${future}&wait=0`)).toMatchObject({ gap: true });
 });
 
-test("an idempotency key is good on every process", async () => {
+test("an idempotency key is known on every process", async () => {
   const [one, two] = (await start(2)) as [Running, Running];
   const ann = await Person.login(one.url, "ann");
   const id = await ann.post("once", { "Idempotency-Key": "k" });
@@ -228,7 +230,7 @@ test("an idempotency key is good on every process", async () => {
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["once"]);
 });
 
-test("polls without a cursor read on where they were, on any process", async () => {
+test("polls without a cursor continue where they were on any process", async () => {
   const [one, two] = (await start(2)) as [Running, Running];
   const ann = await Person.login(one.url, "ann");
   const bob = await Person.login(two.url, "bob");
@@ -250,7 +252,7 @@ test("a poll without a cursor starts at the log-in on another process, also for 
   expect(await at(cat, two).plainWith()).toBe("after");
 });
 
-test("a poll without a cursor whose connection is reset is answered again, also by another process", async () => {
+test("a poll without a cursor whose connection is reset is answered again by another process", async () => {
   const [one, two] = (await start(2)) as [Running, Running];
   const ann = await Person.login(one.url, "ann");
   const bob = await Person.login(two.url, "bob");
@@ -273,23 +275,26 @@ describe("a process", () => {
     await Promise.all(servers.splice(0).map((server) => server.stop("SIGKILL")));
   });
 
-  test("that is killed lets go of the names it held, by itself, and they are told to have left", async () => {
+  test("that is killed frees its names, and their members leave", async () => {
     const url = `${redis.url}?prefix=room${room}`;
     const [chat] = (await start(1, { grace: 1_000 })) as [Running];
-    const server = await startServer("--redis", url);
-    servers.push(server);
-    const ann = await Person.login(server.url, "ann");
+    const killed = spawn(process.execPath, [SHORT_GRACE, url, "1000"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [line]: string[] = await once(killed.stdout.setEncoding("utf8"), "data");
+    const ann = await Person.login(line?.trim() ?? "", "ann");
     const bob = await Person.login(chat.url, "bob");
     ann.poll("since=now&wait=60").catch(() => undefined);
     await untilHere(bob, "ann");
-    await server.stop("SIGKILL");
+    killed.kill("SIGKILL");
+    await once(killed, "exit");
     await expect(Person.login(chat.url, "ann")).rejects.toThrow("409");
     while (!notices(await bob.batch("since=0&wait=0")).includes("ann leave"));
     // The lease of the name and the heartbeat of its process end by themselves, each at its own time.
     while ((await login(chat.url, "ann")).status !== 303);
   });
 
-  test("without Redis keeps polls, refuses posts and log-ins, and is not well", async () => {
+  test("without Redis holds polls, refuses posts and log-ins, and reports 503", async () => {
     const own = await startRedis("--requirepass", "hunter2");
     const server = await startServer("--redis", `redis://:hunter2@127.0.0.1:${own.port}`);
     servers.push(server);
@@ -325,9 +330,9 @@ describe("a process", () => {
       1,
       /WRONGPASS.*; start it, or correct the URL/,
     ],
-    ["that is no Redis", "http://:hunter2@127.0.0.1", 2, /--redis: the URL of a Redis is /],
+    ["the URL is not a Redis URL", "http://:hunter2@127.0.0.1", 2, /--redis: the URL of a Redis is /],
   ])(
-    "that cannot start since %s says so in one line, without the password",
+    "that cannot start because %s reports it in one line without the password",
     async (_, url, status, words) => {
       const own = await startRedis("--requirepass", "another");
       const { exited, out } = run("--port", "0", "--redis", url.replace("PORT", `${own.port}`));
@@ -340,7 +345,7 @@ describe("a process", () => {
     },
   );
 
-  test("without Redis' client says how to install it", async () => {
+  test("without Redis' client reports how to install it", async () => {
     const folder = await mkdtemp(join(tmpdir(), "holdline-"));
     for (const part of ["dist", "static", "package.json"]) {
       await cp(fileURLToPath(new URL(`../../${part}`, import.meta.url)), join(folder, part), {
