@@ -20,27 +20,9 @@ export interface Auth {
   renew(request: Request): { readonly "Set-Cookie"?: string };
 }
 
-/** Host auth: the host says at each request who sends it. There is no cookie, and two people may have one name. */
-export class HostAuth implements Auth {
-  readonly noSession = new HttpError(401, "no_session", "Log in at this site first.");
-  readonly loginPath = undefined;
-
-  constructor(
-    readonly members: Members,
-    readonly identify: Identify,
-  ) {}
-
-  authenticate(request: Request): Session | undefined | Promise<Session | undefined> {
-    const identified = this.identify(request.req);
-    if (typeof identified !== "object" || identified === null) return this.#sessionOf(identified, request);
-    return Promise.resolve(identified).then((name) => this.#sessionOf(name, request));
-  }
-
-  renew(): Record<string, never> {
-    return {};
-  }
-
-  #sessionOf(identified: Identified, { isHead }: Request): Session | undefined {
+/** Returns host auth: the host says at each request who sends it. There is no cookie, and two people may have one name. */
+export function hostAuth(members: Members, identify: Identify): Auth {
+  const sessionOf = (identified: Identified, isHead: boolean): Session | undefined => {
     if (identified === undefined || identified === null) return undefined;
     if (typeof identified !== "string") {
       throw new TypeError(
@@ -51,9 +33,19 @@ export class HostAuth implements Auth {
     if ("rule" in name) throw new RangeError(`identify returned a name that is not allowed: ${name.rule}`);
     const session = { ...name, id: "", since: 0 };
     // The member gets the newest spelling of the name. HEAD changes nothing.
-    if (!isHead) this.members.applyOwner(session);
+    if (!isHead) members.applyOwner(session);
     return session;
-  }
+  };
+  return {
+    noSession: new HttpError(401, "no_session", "Log in at this site first."),
+    loginPath: undefined,
+    renew: () => ({}),
+    authenticate({ req, isHead }) {
+      const identified = identify(req);
+      if (typeof identified !== "object" || identified === null) return sessionOf(identified, isHead);
+      return Promise.resolve(identified).then((name) => sessionOf(name, isHead));
+    },
+  };
 }
 
 type Awaitable<T> = T | Promise<T>;

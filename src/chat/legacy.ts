@@ -38,7 +38,7 @@ export class LegacyReader {
       this.#repeated = start;
       this.#repeats = 0;
     }
-    return start === this.#repeated && this.#repeats === MAX_REPEATS ? this.cursor : start;
+    return start === this.#repeated && this.#repeats >= MAX_REPEATS ? this.cursor : start;
   }
 
   /** Remembers that a text was sent. @param start where its poll started @param id the id of its message */

@@ -3,11 +3,8 @@ import { Waiter } from "../feed/index.js";
 import type { Message } from "../store/store.js";
 import type { LegacyReader } from "./legacy.js";
 
-/** A poll of a member. The polls of a member are a linked list: nearly all members have one, and an array costs more. */
+/** A poll of a member. */
 export abstract class MemberPoll extends Waiter<Message> {
-  older: MemberPoll | undefined = undefined;
-  newer: MemberPoll | undefined = undefined;
-
   constructor(readonly member: Member) {
     super();
   }
@@ -35,9 +32,8 @@ export class Member {
   lastNotice: { readonly id: string; readonly kind?: Message["kind"] } | undefined = undefined;
   /** Where the member's plain polls are. */
   legacy: LegacyReader | undefined = undefined;
-  /** How many polls are held. */
-  pollCount = 0;
-  #newestPoll: MemberPoll | undefined = undefined;
+  /** The held polls, the oldest first. */
+  readonly polls: MemberPoll[] = [];
 
   /** @param name the name as its owner writes it */
   constructor(
@@ -48,28 +44,5 @@ export class Member {
   /** Whether nobody else may take the name. */
   get isHeld(): boolean {
     return this.sessionId !== "" && (this.processes > 0 || this.expiry > performance.now());
-  }
-
-  /** Lists the held polls, the oldest last. */
-  polls(): MemberPoll[] {
-    const polls: MemberPoll[] = [];
-    for (let poll = this.#newestPoll; poll; poll = poll.older) polls.push(poll);
-    return polls;
-  }
-
-  addPoll(poll: MemberPoll): void {
-    poll.older = this.#newestPoll;
-    if (poll.older) poll.older.newer = poll;
-    this.#newestPoll = poll;
-    this.pollCount++;
-  }
-
-  removePoll(poll: MemberPoll): void {
-    if (poll.newer) poll.newer.older = poll.older;
-    else this.#newestPoll = poll.older;
-    if (poll.older) poll.older.newer = poll.newer;
-    poll.older = undefined;
-    poll.newer = undefined;
-    this.pollCount--;
   }
 }

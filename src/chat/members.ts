@@ -2,33 +2,31 @@
  * Members: who owns which name. A name belongs to the session that took it last; the sessions before it have ended. The
  * records are in memory: after a restart, the first session that comes gets its name back, and of two the newer one.
  */
-import { type ClaimResult, isSameForm, type LocalMembers, type Session } from "../store/cluster.js";
-import type { Message } from "../store/store.js";
+import {
+  type ClaimResult,
+  type Cluster,
+  isSameForm,
+  type LocalMembers,
+  type Session,
+} from "../store/cluster.js";
 import { Member } from "./member.js";
-import { Presence, type PresenceOptions } from "./presence.js";
+import { type MembersHost, Presence } from "./presence.js";
 
 /** How many records are checked to find one that may be forgotten. */
 const MAX_CHECKED = 100;
 
-export interface MembersOptions extends PresenceOptions {
-  /** How many names are remembered. */
-  readonly maxNames: number;
-}
-
 export class Members extends Presence implements LocalMembers {
-  readonly maxNames: number;
   // Roughly by age: `#makeRoom` moves a record that is still needed to the end.
   readonly #records = new Map<string, Member>();
 
-  constructor(options: MembersOptions) {
-    super(options);
-    this.maxNames = options.maxNames;
-  }
-
-  /** Starts with the kept notices, and joins the cluster. A member who does not return within the grace time has left. */
-  start(notices: readonly Message[]): void {
-    for (const notice of notices) this.noticeLeaveIn(this.grace, this.noticed(notice));
-    this.options.cluster?.join(this);
+  /** @param maxNames how many names are remembered */
+  constructor(
+    grace: number,
+    readonly maxNames: number,
+    cluster: Cluster | undefined,
+    host: MembersHost,
+  ) {
+    super(grace, cluster, host);
   }
 
   get(key: string, name = key): Member {
@@ -47,7 +45,7 @@ export class Members extends Presence implements LocalMembers {
    * @param replaced the id of the owner's session that the new one replaces; empty: none
    */
   async claim(session: Session, replaced = ""): Promise<ClaimResult> {
-    const { cluster } = this.options;
+    const { cluster } = this;
     if (cluster) {
       const result = await cluster.claim(session, replaced);
       if (typeof result === "object") this.applyOwner(result);
@@ -68,7 +66,7 @@ export class Members extends Presence implements LocalMembers {
   owns(session: Session): boolean | Promise<boolean> {
     if (this.#records.get(session.key)?.sessionId === session.id) return true;
     if (!this.mayOwn(session)) return false;
-    const { cluster } = this.options;
+    const { cluster } = this;
     if (!cluster) return this.#setOwner(session);
     return cluster.verify(session).then((isValid) => isValid && this.#setOwner(session));
   }
@@ -84,7 +82,7 @@ export class Members extends Presence implements LocalMembers {
     const member = this.#records.get(session.key);
     if (member?.sessionId !== session.id) return;
     member.expiry = performance.now() + ms;
-    if (session.id !== "") this.options.cluster?.hold(session, ms);
+    if (session.id !== "") this.cluster?.hold(session, ms);
   }
 
   /**
@@ -92,7 +90,7 @@ export class Members extends Presence implements LocalMembers {
    * Resolves when that is so on every process.
    */
   async unload(session: Session, page?: string): Promise<void> {
-    const { cluster } = this.options;
+    const { cluster } = this;
     this.applyUnload(session.key, page);
     // A closed page is often reloaded, and nobody may take the name in between.
     this.hold(session, page === undefined ? 0 : this.grace);
@@ -102,7 +100,7 @@ export class Members extends Presence implements LocalMembers {
 
   /** Ends a session: its name is free and its cookie is invalid. Resolves when that is so on every process. */
   async logout(session: Session): Promise<void> {
-    const { cluster } = this.options;
+    const { cluster } = this;
     const member = this.#records.get(session.key);
     if (member?.sessionId !== session.id) return;
     const ended = { ...session, since: Math.max(Date.now(), member.since + 1) };
@@ -117,8 +115,8 @@ export class Members extends Presence implements LocalMembers {
    */
   *sessions(): Iterable<readonly [session: Session, ms: number]> {
     const now = performance.now();
-    for (const { key, name, sessionId: id, since, pollCount, expiry } of this.#records.values()) {
-      const ms = pollCount > 0 ? Number.POSITIVE_INFINITY : expiry - now;
+    for (const { key, name, sessionId: id, since, polls, expiry } of this.#records.values()) {
+      const ms = polls.length > 0 ? Number.POSITIVE_INFINITY : expiry - now;
       if (since > 0) yield [{ key, name, id, since }, id === "" ? 0 : ms];
     }
   }
@@ -128,7 +126,7 @@ export class Members extends Presence implements LocalMembers {
     const member = this.get(key, name);
     if (since < member.since) return;
     // The polls of the replaced session end.
-    if (member.sessionId !== id) for (const poll of member.polls()) this.options.cancel(poll);
+    if (member.sessionId !== id) for (const poll of [...member.polls]) this.host.cancel(poll);
     this.rename(member, name);
     member.sessionId = id;
     member.since = since;
@@ -136,11 +134,11 @@ export class Members extends Presence implements LocalMembers {
     else if (since > 0) this.leave(member, "logout");
   }
 
-  /** Sets the owner of a name. Returns false if there are too many names, all of them held. */
+  /** Sets the owner of a name. Returns whether the session owns it then: all names may be held, or a newer session has it. */
   #setOwner(session: Session): boolean {
     if (!this.#records.has(session.key) && !this.#makeRoom()) return false;
     this.applyOwner(session);
-    return true;
+    return this.#records.get(session.key)?.sessionId === session.id;
   }
 
   /** Forgets a name that nobody holds, if there are too many. Sessions that it had before are valid again then. */
@@ -149,7 +147,7 @@ export class Members extends Presence implements LocalMembers {
     let checked = 0;
     for (const [key, member] of this.#records) {
       this.#records.delete(key);
-      if (!member.isHeld && !this.expiring.has(member)) return true;
+      if (!member.isHeld && member.processes === 0 && !this.expiring.has(member)) return true;
       this.#records.set(key, member);
       if (++checked === MAX_CHECKED) break;
     }

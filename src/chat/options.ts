@@ -5,58 +5,61 @@ import { MemoryStore } from "../store/memory.js";
 import type { Store } from "../store/store.js";
 import { isLonger } from "./text.js";
 
-/** Secrets for session cookies, at least one. */
+/** A list of at least one secret for session cookies. */
 export type Secrets = readonly [string | Uint8Array, ...(string | Uint8Array)[]];
 
 /** Options of a chat. All have defaults. */
 export interface ChatOptions {
   /**
-   * The path in front of all of the chat's paths, as in a URL: `"/chat"`. Requests for other paths go to `next`.
+   * The path in front of all paths of the chat, as in a URL: `"/chat"`. Requests for other paths go to `next`.
    * Default `""`: none, or one that the host removes, as Express does in `app.use("/chat", chat.handler)`.
    */
   readonly path?: string;
   /**
-   * Authenticates requests by the host's log-in: returns the caller's name, or undefined for a caller who is not logged in
-   * and gets a 401. The chat then has no log-in page and no session cookie, and two people may have one name. It is called
+   * Authenticates requests by the host's log-in. Returns the caller's name, or undefined for a caller who is not logged in,
+   * who gets a 401. The chat then has no log-in page and no session cookie, and two people may have one name. It is called
    * for each request, and again when the body of a POST has arrived, so it should be fast. A name that is not allowed is an
-   * error of the host: 500, and a line in the log. A poll that is held when its user logs out ends with its wait, after at
+   * error of the host: 500, and a line in the log. If a user logs out during a poll, the poll ends with its wait, after at
    * most a minute. Default: the chat's own log-in.
    */
   // A method, so it may take the request type of the host's framework.
   identify?(req: IncomingMessage): Identified | PromiseLike<Identified>;
   /** The title of the pages, 1 to 100 characters. Default `"holdline"`. */
   readonly title?: string;
-  /** Whether there is `/metrics`, in the format of Prometheus, for everybody who can reach it. Default false. */
+  /** Whether the chat serves `/metrics`, in the format of Prometheus, to everybody who can reach it. Default false. */
   readonly metrics?: boolean;
-  /** How many messages are kept, 1 to 1,000,000. A reader who is further behind is told of a gap. Default 1,000. */
+  /** How many messages are kept, 1 to 1,000,000. A reader who is further behind gets a gap. Default 1,000. */
   readonly backlog?: number;
   /**
-   * How many polls are held, 1 to 1,000,000. When all slots are taken, the oldest poll of the member with the most makes
-   * room; a poll for which there is no room is 503. Default 10,000.
+   * How many polls are held at once, 1 to 1,000,000. Beyond that, the oldest poll of the member with the most polls is
+   * answered to make room. If no other member has more, the new poll gets a 503. Default 10,000.
    */
   readonly maxWaiters?: number;
-  /** How many polls of one member are held, 1 to 1,000,000. One more is 503. Default 1,000,000: only `maxWaiters` counts. */
+  /** How many polls of one member are held at once, 1 to 1,000,000. One more gets a 503. Default 1,000,000. */
   readonly maxWaitersPerUser?: number;
-  /** How many names are remembered, 1 to 10,000,000. While all are held, a log-in is 503. Default 100,000. */
+  /** How many names are remembered, 1 to 10,000,000. While all of them are held, a log-in gets a 503. Default 100,000. */
   readonly maxNames?: number;
-  /** The longest request body, in bytes, 1,024 to 1,000,000. A longer one is 413. Default 65,536. */
+  /** The longest request body in bytes, 1,024 to 1,000,000. A longer one gets a 413. Default 65,536. */
   readonly bodyLimit?: number;
-  /** How long a member is present, and holds the name, after the last poll, in milliseconds, 1 to 3,600,000. Default 30,000. */
+  /**
+   * How long a member is present and holds the name after the last poll, page view or post, in milliseconds, 1 to
+   * 3,600,000. Default 30,000.
+   */
   readonly grace?: number;
-  /** Posts per second and member, with a burst of four seconds' worth; 0: no limit. More are 429. Default 5. */
+  /** Posts per second and member, 0 to 1,000,000, with bursts of four times that. 0: no limit. More get a 429. Default 5. */
   readonly postRate?: number;
-  /** Log-ins per second and address, with a burst of four seconds' worth; 0: no limit. More are 429. Default 5. */
+  /** Log-ins per second and address, 0 to 1,000,000, with bursts of four times that. 0: no limit. More get a 429. Default 5. */
   readonly loginRate?: number;
   /**
-   * Whether the last hop of `X-Forwarded-For`, `-Proto` and `-Host` is believed. Only behind a proxy that sets them.
-   * Default false.
+   * Whether the last value of `X-Forwarded-For`, `-Proto` and `-Host` is used. Set it only behind a proxy that sets these
+   * headers; otherwise any caller can choose its address. Default false.
    */
   readonly trustProxy?: boolean;
-  /** Where messages are kept. A store serves one chat. Default: in memory, until the process ends. */
+  /** The store that keeps the messages. A store serves one chat. Default: in memory, until the process ends. */
   readonly store?: Store;
   /**
-   * Secrets for session cookies: the first signs, all are valid. Use them for one chat only: in a second one, a session of
-   * the first could take a name. Default: the store's, or a random one.
+   * Secrets for session cookies: the first one signs, all are valid. Use them for one chat only: in a second one, a session
+   * of the first could take a name. Default: those of the store, or a random one.
    */
   readonly secrets?: Secrets;
   /** Called with one line about an internal error, each kind at most once a minute. Default: `console.error`. */
@@ -117,8 +120,8 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
     maxNames: number("maxNames", options.maxNames, 1, 10_000_000, 100_000),
     bodyLimit: number("bodyLimit", options.bodyLimit, 1_024, 1_000_000, 65_536),
     grace: number("grace", options.grace, 1, 3_600_000, 30_000),
-    postRate: rate("postRate", options.postRate),
-    loginRate: rate("loginRate", options.loginRate),
+    postRate: number("postRate", options.postRate, 0, 1_000_000, 5),
+    loginRate: number("loginRate", options.loginRate, 0, 1_000_000, 5),
     secrets: () => secrets ?? store.secrets ?? random,
   };
   for (const name of Object.keys(options)) {
@@ -131,22 +134,15 @@ function check(option: string, isValid: boolean, value: unknown, rule: string): 
   if (!isValid) throw new TypeError(`${option} is ${rule}, not ${shown(value)}`);
 }
 
-/** Returns the value of an option that is a whole number, or its default. */
+/** Returns the value of a number option, or its default. Only a rate may have a fraction. */
 function number(option: string, value: unknown, min: number, max: number, fallback: number): number {
   if (value === undefined) return fallback;
-  if (isBetween(value, min, max) && Number.isInteger(value)) return value;
-  throw new RangeError(`${option} is a whole number from ${min} to ${max}, not ${shown(value)}`);
-}
-
-/** Returns the value of an option that is a rate, which may have a fraction, or the default. */
-function rate(option: string, value: unknown): number {
-  if (value === undefined) return 5;
-  if (isBetween(value, 0, 1_000_000)) return value;
-  throw new RangeError(`${option} is a number from 0 to 1000000, not ${shown(value)}`);
-}
-
-function isBetween(value: unknown, min: number, max: number): value is number {
-  return typeof value === "number" && value >= min && value <= max;
+  const isRate = option.endsWith("Rate");
+  const isValid = typeof value === "number" && value >= min && value <= max;
+  if (isValid && (isRate || Number.isInteger(value))) return value;
+  throw new RangeError(
+    `${option} is a ${isRate ? "" : "whole "}number from ${min} to ${max}, not ${shown(value)}`,
+  );
 }
 
 function isStore(value: unknown): boolean {

@@ -6,7 +6,7 @@ import type { ServerResponse } from "node:http";
 import { type Batch, type FinishReason, type Id, isCursor } from "../feed/index.js";
 import type { Fields } from "../http/form.js";
 import type { Request } from "../http/request.js";
-import { DEFERRED, DYNAMIC, HttpError, json, type Result } from "../http/response.js";
+import { DEFERRED, HttpError, json, type Result } from "../http/response.js";
 import type { Handler } from "../http/router.js";
 import type { Session } from "../store/cluster.js";
 import type { Message } from "../store/store.js";
@@ -35,8 +35,8 @@ export function longPoll(room: Room, auth: Auth): Handler {
 }
 
 /** Returns the id of a page, which the protocol calls `client`. Throws a 400 if it is malformed. */
-export function parsePage(fields: Fields | undefined): string | undefined {
-  const page = fields?.get("client");
+export function parsePage(fields: Fields): string | undefined {
+  const page = fields.get("client");
   if (page !== undefined && !/^[\w-]{1,64}$/.test(page)) throw BAD_CLIENT;
   return page;
 }
@@ -47,10 +47,7 @@ function batchPoll(room: Room, request: Request, session: Session, since: string
   if (!/^\d+(\.\d+)?$/.test(wait) || Number(wait) > MAX_WAIT_S) throw BAD_WAIT;
   const page = parsePage(fields);
   // HEAD changes nothing: no presence, and no poll of the same page is superseded.
-  if (request.isHead) {
-    const headers = { "Content-Type": "application/json", ...DYNAMIC };
-    return { status: 200, headers, body: room.peek(since) };
-  }
+  if (request.isHead) return { ...json(200, ""), body: room.peek(since) };
   const poll = new Poll(room, request, session, Number(wait));
   poll.cursor = since;
   if (page !== undefined) poll.client = clientOf(session.key, page);
@@ -98,7 +95,7 @@ class Poll extends MemberPoll {
   }
 
   answer(batch: Batch<Message>, body: string | Buffer, reason: FinishReason): void {
-    if (reason === "events" && !batch.gap && !this.hasNews(batch.events)) {
+    if (reason === "events" && !this.hasNews(batch)) {
       // The caller does not wait for these events, so the poll is held again, for the rest of its time.
       this.cursor = batch.cursor;
       this.wait = Math.max(1, this.#end - performance.now());
@@ -113,17 +110,18 @@ class Poll extends MemberPoll {
     this.res.destroy();
   }
 
-  /** Returns whether events answer the poll. A member's own join notice does not. */
-  protected hasNews(events: readonly Message[]): boolean {
+  /** Returns whether a batch answers the poll. A member's own join notice does not. */
+  protected hasNews({ events, gap }: Batch<Message>): boolean {
     const [first] = events;
-    return events.length > 1 || first?.kind !== "join" || nameKey(first.user) !== this.member.key;
+    if (gap || events.length > 1 || first?.kind !== "join") return true;
+    return nameKey(first.user) !== this.member.key;
   }
 
   protected send(_batch: Batch<Message>, body: string | Buffer): void {
     this.write(body);
   }
 
-  /** Writes the reply. Returns whether there was a connection for it. `send` of `http` copies the headers; this is hot. */
+  /** Writes the reply. Returns whether the connection was open. Not `send` of `http`, because that copies the headers. */
   protected write(body: string | Buffer, cookie?: string): boolean {
     const { room, res } = this;
     // A time-out of the host may have answered already.
@@ -162,8 +160,8 @@ class PlainPoll extends Poll {
     this.cursor = first;
   }
 
-  /** Notices are not shown to such a caller. */
-  protected override hasNews(events: readonly Message[]): boolean {
+  /** Returns whether a batch has a text. Notices do not answer a plain poll. */
+  protected override hasNews({ events }: Batch<Message>): boolean {
     return events.some(({ kind }) => kind === undefined);
   }
 

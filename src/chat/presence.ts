@@ -14,33 +14,29 @@ const RELOAD_MS = 5_000;
 const SWEEP_MIN_MS = 10;
 const SWEEP_MAX_MS = 1_000;
 
-export interface PresenceOptions {
-  /** How long a name is held, and its member is present, after the last sign of life, in milliseconds. */
-  readonly grace: number;
-  readonly cluster: Cluster | undefined;
+/** The room, as its members need it. */
+export interface MembersHost {
   /** Cancels a held poll. */
-  readonly cancel: (poll: MemberPoll) => void;
+  cancel(poll: MemberPoll): void;
   /** Called when the number of present members has changed. */
-  readonly onChange: () => void;
+  onChange(): void;
   /** Writes a notice to the store. Must not throw. */
-  readonly notify: (notice: NewMessage) => void;
+  notify(notice: NewMessage): void;
 }
 
 export abstract class Presence {
-  readonly grace: number;
   /** The members that the sweep checks: present on this process, or with a leave notice that may be due. */
   protected readonly expiring = new Set<Member>();
-  protected readonly options: PresenceOptions;
   readonly #names: string[] = [];
-  readonly #timer: NodeJS.Timeout;
+  #sweepTimer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  constructor(options: PresenceOptions) {
-    this.options = options;
-    this.grace = options.grace;
-    const sweepMs = Math.max(SWEEP_MIN_MS, Math.min(SWEEP_MAX_MS, this.grace / 10));
-    this.#timer = setInterval(() => this.#sweep(), sweepMs).unref();
-  }
+  /** @param grace how long a name is held, and its member is present, after the last sign of life, in milliseconds */
+  constructor(
+    readonly grace: number,
+    protected readonly cluster: Cluster | undefined,
+    protected readonly host: MembersHost,
+  ) {}
 
   /** Returns the record of a name. Makes one if there is none. */
   abstract get(key: string, name?: string): Member;
@@ -55,6 +51,13 @@ export abstract class Presence {
     return [...this.expiring].filter(({ isLocal }) => isLocal);
   }
 
+  /** Starts the sweep. A member with a kept join notice who does not return within the grace time has left. */
+  start(notices: readonly Message[]): void {
+    for (const notice of notices) this.#noticeLeaveIn(this.grace, this.noticed(notice));
+    const sweepMs = Math.max(SWEEP_MIN_MS, Math.min(SWEEP_MAX_MS, this.grace / 10));
+    this.#sweepTimer = setInterval(() => this.#sweep(), sweepMs).unref();
+  }
+
   /** Makes a member present for the grace time, after a page view. */
   touch(member: Member): void {
     member.expiry = performance.now() + this.grace;
@@ -63,13 +66,14 @@ export abstract class Presence {
 
   /** Makes the member of a poll present while the poll is held. */
   addPoll(poll: MemberPoll): void {
-    poll.member.addPoll(poll);
+    poll.member.polls.push(poll);
     this.#join(poll.member);
   }
 
   /** Removes a poll that is not held any more. Its member is present for the grace time. */
   removePoll(poll: MemberPoll): void {
-    poll.member.removePoll(poll);
+    const { polls } = poll.member;
+    polls.splice(polls.indexOf(poll), 1);
     poll.member.expiry = performance.now() + this.grace;
   }
 
@@ -85,7 +89,7 @@ export abstract class Presence {
     const member = this.get(key, name);
     if (member.processes++ > 0) return;
     this.#names.splice(this.#indexOf(member.name), 0, member.name);
-    this.options.onChange();
+    this.host.onChange();
     this.#notify(member, "join");
   }
 
@@ -94,8 +98,8 @@ export abstract class Presence {
     const member = this.get(key);
     if (member.processes === 0 || --member.processes > 0) return;
     this.#names.splice(this.#indexOf(member.name), 1);
-    this.options.onChange();
-    if (reason === "unload") this.noticeLeaveIn(RELOAD_MS, member);
+    this.host.onChange();
+    if (reason === "unload") this.#noticeLeaveIn(RELOAD_MS, member);
     else this.#notify(member, "leave");
   }
 
@@ -103,10 +107,10 @@ export abstract class Presence {
   applyUnload(key: string, page: string | undefined): void {
     const member = this.get(key);
     const client = page === undefined ? undefined : clientOf(key, page);
-    for (const poll of member.polls()) {
-      if (client === undefined || poll.client === client) this.options.cancel(poll);
+    for (const poll of [...member.polls]) {
+      if (client === undefined || poll.client === client) this.host.cancel(poll);
     }
-    if (member.pollCount > 0) return;
+    if (member.polls.length > 0) return;
     this.leave(member, "unload");
     if (page === undefined) member.expiry = 0;
   }
@@ -114,7 +118,7 @@ export abstract class Presence {
   /** Stops the sweep. No notice is written after that. */
   stop(): void {
     this.#isStopped = true;
-    clearInterval(this.#timer);
+    clearInterval(this.#sweepTimer);
   }
 
   /** Makes a member absent on this process. */
@@ -122,12 +126,12 @@ export abstract class Presence {
     if (!member.isLocal) return;
     member.isLocal = false;
     this.expiring.delete(member);
-    this.options.cluster?.left(member.key, reason);
+    this.cluster?.left(member.key, reason);
     this.applyLeave(member.key, reason);
   }
 
   /** Writes the leave notice of a member who has not returned by then. */
-  protected noticeLeaveIn(ms: number, member: Member): void {
+  #noticeLeaveIn(ms: number, member: Member): void {
     member.leaveNoticeAt = performance.now() + ms;
     this.expiring.add(member);
   }
@@ -145,7 +149,7 @@ export abstract class Presence {
     if (member.isLocal) return;
     member.isLocal = true;
     this.expiring.add(member);
-    this.options.cluster?.joined(member.key, member.name);
+    this.cluster?.joined(member.key, member.name);
     this.applyJoin(member.key, member.name);
   }
 
@@ -158,13 +162,13 @@ export abstract class Presence {
     if (this.#isStopped || lastNotice?.kind === kind || this.#names.length > MAX_NOTICE_MEMBERS) return;
     const key = `${kind} after ${lastNotice?.id ?? "0"}`;
     member.lastNotice = { id: key, kind };
-    this.options.notify({ user: name, text: "", kind, key });
+    this.host.notify({ user: name, text: "", kind, key });
   }
 
   #sweep(): void {
     const now = performance.now();
     for (const member of this.expiring) {
-      if (member.isLocal && member.pollCount === 0 && member.expiry <= now) this.leave(member, "timeout");
+      if (member.isLocal && member.polls.length === 0 && member.expiry <= now) this.leave(member, "timeout");
       if (member.isLocal || member.leaveNoticeAt > now) continue;
       this.expiring.delete(member);
       if (member.processes === 0) this.#notify(member, "leave");

@@ -4,94 +4,75 @@
  */
 import { type Batch, type Cursor, Feed, type Id } from "../feed/index.js";
 import type { Session } from "../store/cluster.js";
-import type { Message, NewMessage, Snapshot, Store } from "../store/store.js";
+import type { Message, NewMessage, Snapshot } from "../store/store.js";
 import { unavailable } from "./errors.js";
 import { LegacyReader, later } from "./legacy.js";
 import type { Member, MemberPoll } from "./member.js";
 import { Members } from "./members.js";
 import { Metrics } from "./metrics.js";
+import type { ResolvedOptions } from "./options.js";
 
 /** How far the clocks of processes with a common store may differ. */
 const CLOCK_SKEW_MS = 60_000;
 
 const FULL = unavailable("too_many_waiters", "Too many people are waiting. Try again soon.", 2);
 
-export interface RoomOptions {
-  readonly store: Store;
-  readonly backlog: number;
-  readonly maxWaiters: number;
-  readonly maxWaitersPerUser: number;
-  readonly maxNames: number;
-  readonly grace: number;
-}
-
 export class Room {
   readonly feed: Feed<Message>;
   readonly members: Members;
   readonly metrics = new Metrics();
-  readonly #options: RoomOptions;
+  /** Whether the room has stopped accepting polls and posts. */
+  draining = false;
   /** The newest message when the process started. */
-  readonly #firstId: Id;
-  #draining = false;
+  #firstId: Id = "0-0";
 
   /**
    * Opens the store, and the room with it. Rejects if the store cannot be opened.
    * @param onError called with an error that is a fault of the chat; must not throw
    */
-  static async open(options: RoomOptions, onError: (error: unknown) => void): Promise<Room> {
+  static async open(options: ResolvedOptions, onError: (error: unknown) => void): Promise<Room> {
+    const room = new Room(options, onError);
     // A store may call these before its `open` has resolved with what is older.
-    const early: ((room: Room) => void)[] = [];
-    let apply = (change: (room: Room) => void): void => void early.push(change);
-    const snapshot = await options.store.open(
-      (message) => apply((room) => room.#receive(message)),
-      (snapshot) => apply((room) => room.feed.reset(toFeed(snapshot))),
-      options.backlog,
-    );
-    const room = new Room(options, snapshot, onError);
-    apply = (change) => {
+    let early: (() => void)[] | undefined = [];
+    const apply = (change: () => void) => {
+      if (early) return void early.push(change);
       try {
-        change(room);
+        change();
       } catch (error) {
         // The store continues, whatever happens to a message.
         onError(error);
       }
     };
-    for (const change of early) apply(change);
+    const snapshot = await options.store.open(
+      (message) => apply(() => room.#receive(message)),
+      (snapshot) => apply(() => room.feed.reset(toFeed(snapshot))),
+      options.backlog,
+    );
+    room.#start(snapshot);
+    const changes = early;
+    early = undefined;
+    changes.forEach(apply);
     return room;
   }
 
-  private constructor(options: RoomOptions, snapshot: Snapshot, onError: (error: unknown) => void) {
-    const { cluster } = options.store;
-    this.#options = options;
+  private constructor(
+    readonly options: ResolvedOptions,
+    onError: (error: unknown) => void,
+  ) {
+    const { backlog, maxWaiters, maxNames, grace, store } = options;
     this.feed = new Feed({
-      backlog: options.backlog,
-      maxWaiters: options.maxWaiters,
-      clockSkew: cluster ? CLOCK_SKEW_MS : 0,
-      snapshot: toFeed(snapshot),
+      backlog,
+      maxWaiters,
+      clockSkew: store.cluster ? CLOCK_SKEW_MS : 0,
       encode: (batch, events) => this.#encode(batch, events),
       onError,
     });
-    this.#firstId = this.feed.lastId;
-    this.members = new Members({
-      grace: options.grace,
-      maxNames: options.maxNames,
-      cluster,
+    this.members = new Members(grace, maxNames, store.cluster, {
       cancel: (poll) => this.feed.cancel(poll),
       onChange: () => this.feed.forgetReplies(),
       // A lost notice needs no line in the log: the store reports its trouble.
       notify: (notice) => void this.#notify(notice).catch(() => undefined),
     });
-    this.members.start(snapshot.messages.filter(({ kind }) => kind !== undefined));
-  }
-
-  /** Whether the room has stopped accepting polls and posts. */
-  get draining(): boolean {
-    return this.#draining;
-  }
-
-  /** Whether the last attempt of the store to write succeeded. */
-  get writable(): boolean {
-    return this.#options.store.writable;
   }
 
   /**
@@ -101,7 +82,7 @@ export class Room {
   async post(user: string, text: string, key?: string): Promise<Message> {
     const start = performance.now();
     try {
-      const message = await this.#options.store.append({ user, text, ...(key !== undefined && { key }) });
+      const message = await this.options.store.append({ user, text, ...(key !== undefined && { key }) });
       this.metrics.appends.add((performance.now() - start) / 1000);
       return message;
     } catch (error) {
@@ -113,9 +94,9 @@ export class Room {
   /** Takes a poll. Throws a 503 if there is no room for it; then it is never answered. */
   poll(poll: MemberPoll): void {
     const { member, client, wait } = poll;
-    const isOver = wait > 0 && member.pollCount >= this.#options.maxWaitersPerUser;
+    const isOver = wait > 0 && member.polls.length >= this.options.maxWaitersPerUser;
     const supersedes = (other: MemberPoll) => client !== undefined && other.client === client;
-    if (!isOver || member.polls().some(supersedes)) {
+    if (!isOver || member.polls.some(supersedes)) {
       this.members.addPoll(poll);
       if (this.feed.poll(poll) !== "full") return;
       if (this.#makeRoom(member) && this.feed.poll(poll) !== "full") return;
@@ -155,15 +136,22 @@ export class Room {
 
   /** Rejects posts, answers every poll from now on at once, and closes the store. */
   async close(): Promise<void> {
-    this.#draining = true;
+    this.draining = true;
     this.members.stop();
     this.feed.drain();
     try {
-      await this.#options.store.close();
+      await this.options.store.close();
     } finally {
       // Last, so that followers get everything that was kept.
       this.feed.close();
     }
+  }
+
+  #start(snapshot: Snapshot): void {
+    this.feed.reset(toFeed(snapshot));
+    this.#firstId = this.feed.lastId;
+    this.members.start(snapshot.messages.filter(({ kind }) => kind !== undefined));
+    this.options.store.cluster?.join(this.members);
   }
 
   /** Receives a message that is kept. */
@@ -175,7 +163,7 @@ export class Room {
 
   // Async, so it also rejects if the store of a host throws.
   async #notify(notice: NewMessage): Promise<void> {
-    await this.#options.store.append(notice);
+    await this.options.store.append(notice);
   }
 
   #encode({ cursor, gap, superseded, retry }: Batch<Message>, events: string): string {
@@ -188,8 +176,8 @@ export class Room {
   #makeRoom(member: Member): boolean {
     const most = this.members
       .present()
-      .reduce((most, other) => (other.pollCount > most.pollCount ? other : most), member);
-    const oldest = most === member ? undefined : most.polls().at(-1);
+      .reduce((most, other) => (other.polls.length > most.polls.length ? other : most), member);
+    const oldest = most === member ? undefined : most.polls[0];
     if (oldest) this.feed.cancel(oldest);
     return oldest !== undefined;
   }

@@ -1,12 +1,13 @@
 /** The routes of the protocol. */
 import { fileURLToPath } from "node:url";
-import { isId } from "../feed/index.js";
+import { type Id, isId } from "../feed/index.js";
+import type { Fields } from "../http/form.js";
 import type { Request } from "../http/request.js";
 import { HttpError, type HttpResponse, html, json, noContent, redirect, text } from "../http/response.js";
 import { type Handler, Router } from "../http/router.js";
 import { readStatic } from "../http/static.js";
 import type { Session } from "../store/cluster.js";
-import { type Auth, HostAuth, sameSite, withMember, withPage, withSession } from "./auth.js";
+import { type Auth, hostAuth, sameSite, withMember, withPage, withSession } from "./auth.js";
 import { badRequest, roomPath, toHttpError, unavailable } from "./errors.js";
 import { Login } from "./login.js";
 import type { ResolvedOptions } from "./options.js";
@@ -55,7 +56,7 @@ export function createRouter(
   };
   let auth: Auth;
   if (identify) {
-    auth = new HostAuth(members, identify);
+    auth = hostAuth(members, identify);
   } else {
     const sessions = new Sessions(members, options.secrets);
     const login = new Login(room, sessions, pages, options.loginRate);
@@ -121,23 +122,22 @@ function roomPage(room: Room, pages: Pages, request: Request, session: Session):
   const { key, name } = session;
   if (request.params.user !== name) return redirect(303, `../../${roomPath(name)}`);
   const query = request.query();
-  const before = query?.get("before");
-  if (before !== undefined && !isId(before)) throw BAD_BEFORE;
+  const before = parseBefore(query);
   // A link of another site leads here too, but it makes nobody present and moves no cursor.
   if (!request.isHead && !request.isForeign()) {
-    members.touch(before === undefined ? room.open(session) : members.get(key, name));
+    members.touch(before === "now" ? room.open(session) : members.get(key, name));
   }
-  const { events, more } = feed.readBefore(before ?? "now", PAGE_MESSAGES);
+  const { events, more } = feed.readBefore(before, PAGE_MESSAGES);
   const view = {
     user: name,
     key: pageKey(),
     names: members.names,
-    isStill: query?.get("still") !== undefined,
+    isStill: query.get("still") !== undefined,
     messages: events.map(({ event }) => event),
     more,
-    ...(before !== undefined && { before }),
+    ...(before !== "now" && { before }),
     // On a page of older messages, the script continues after the last of them.
-    cursor: before === undefined ? feed.lastId : (events.at(-1)?.id ?? feed.lastPrunedId),
+    cursor: before === "now" ? feed.lastId : (events.at(-1)?.id ?? feed.lastPrunedId),
   };
   return html(200, pages.chatroom(request, view));
 }
@@ -156,18 +156,23 @@ function who(
 /** Answers `GET /history/:user`: kept messages before an id, oldest first. */
 function history({ feed }: Room, request: Request): HttpResponse {
   const query = request.query();
-  const before = query?.get("before") ?? "now";
-  const limit = query?.get("limit") ?? `${DEFAULT_HISTORY}`;
-  if (before !== "now" && !isId(before)) throw BAD_BEFORE;
+  const limit = query.get("limit") ?? `${DEFAULT_HISTORY}`;
   if (!/^\d{1,3}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_HISTORY) throw BAD_LIMIT;
-  const { events, more } = feed.readBefore(before, Number(limit));
+  const { events, more } = feed.readBefore(parseBefore(query), Number(limit));
   return json(200, { messages: events.map(({ event }) => event), more });
+}
+
+/** Returns the id in the field `before`, or `"now"`. */
+function parseBefore(query: Fields): Id | "now" {
+  const before = query.get("before") ?? "now";
+  if (before !== "now" && !isId(before)) throw BAD_BEFORE;
+  return before;
 }
 
 /** Answers `GET /healthz`. */
 function health(room: Room): HttpResponse {
   if (room.draining) throw unavailable("draining", "The server is stopping.");
-  if (!room.writable) throw unavailable("store_unavailable", "Messages cannot be kept now.");
+  if (!room.options.store.writable) throw unavailable("store_unavailable", "Messages cannot be kept now.");
   return text(200, "ok");
 }
 

@@ -1,11 +1,11 @@
-/** What processes that share a store tell each other about members: who owns a name, and who is present. */
+/** The interface between processes that share a store: who owns a name, and who is present. */
 
 /** One log-in. */
 export interface Session {
   /** The form in which two names are compared. */
   readonly key: string;
   readonly name: string;
-  /** Tells this log-in from others of the same name. */
+  /** Identifies the log-in among those of the same name. */
   readonly id: string;
   /** The time of the log-in, in milliseconds since the Unix epoch. Of two sessions of one name, the newer one is valid. */
   readonly since: number;
@@ -14,20 +14,20 @@ export interface Session {
 /** The session that owns the name now; `taken`: another session holds it; `full`: `maxNames` names are held. */
 export type ClaimResult = Session | "taken" | "full";
 
-/** How many characters at the start of a session's id are those of its log-in form. */
+/** The length of the id of a log-in form, with which the id of its session starts. */
 export const FORM_ID_LENGTH = 16;
 
-/** Returns whether two sessions came from one log-in form: it was submitted twice. */
+/** Returns whether two sessions came from one log-in form, which was submitted twice. */
 export function isSameForm(id: string, other: string): boolean {
   return id !== "" && id.slice(0, FORM_ID_LENGTH) === other.slice(0, FORM_ID_LENGTH);
 }
 
-/** Why a member is not present any more. After `unload` the member may be back in a moment. */
+/** Why a member is not present any more. After `unload` the member may return in a moment. */
 export type LeaveReason = "unload" | "timeout" | "logout";
 
-/** The members of this process, as the cluster sees them. */
+/** The members of this process, as the cluster uses them. */
 export interface LocalMembers {
-  /** How long a name is held and a member is present after the last sign of life, in milliseconds. */
+  /** How long a name is held, and its member is present, after the last sign of life, in milliseconds. */
   readonly grace: number;
   /** How many names are remembered. */
   readonly maxNames: number;
@@ -38,13 +38,13 @@ export interface LocalMembers {
   sessions(): Iterable<readonly [session: Session, ms: number]>;
   /** Lists the members who are present here. */
   present(): Iterable<{ readonly key: string; readonly name: string }>;
-  /** Applies the news that a name has a new owner; an empty `id` means a log-out. */
+  /** Applies that a session owns its name, or with an empty `id` that nobody does. An older session is ignored. */
   applyOwner(session: Session): void;
-  /** Applies the news that a member is present on one more process. */
+  /** Applies that a member is present on one more process. */
   applyJoin(key: string, name: string): void;
-  /** Applies the news that a member is present on one process less. */
+  /** Applies that a member is present on one process less. */
   applyLeave(key: string, reason: LeaveReason): void;
-  /** Cancels the polls of a closed page on this process, or all of a member's. */
+  /** Applies that a page was closed: its polls end, or without a page all of the member's. */
   applyUnload(key: string, page: string | undefined): void;
 }
 
@@ -53,16 +53,16 @@ export interface Cluster {
   /** Joins the cluster, once, after the store was opened. */
   join(local: LocalMembers): void;
   /**
-   * Takes a name for a new session, or returns the owner's, if both came from one form. Rejects with `StoreUnavailable`;
-   * then the name is as before, or the same form can take it again.
-   * @param instead the id of the owner's session that this one replaces; may be empty
+   * Takes a name for a new session. Returns the session that owns the name then: the earlier one, if both came from one
+   * form. Rejects with `StoreUnavailable`; then the name is as before, or the same form can take it again.
+   * @param replaced the id of the owner's session that the new one replaces; empty: none
    */
-  claim(session: Session, instead: string): Promise<ClaimResult>;
+  claim(session: Session, replaced: string): Promise<ClaimResult>;
   /** Returns whether a session that is new to this process is still valid. Rejects with `StoreUnavailable`. */
   verify(session: Session): Promise<boolean>;
-  /** Ends a session, whose `since` is the time of the end: its cookie is worth nothing on any process. */
+  /** Ends a session, whose `since` is the time of the end: its cookie becomes invalid on every process. */
   end(session: Session): void;
-  /** Holds a name for this many milliseconds more; 0 frees it. */
+  /** Holds a name for this many milliseconds; 0 frees it. */
   hold(session: Session, ms: number): void;
   /** Publishes that a member is now present on this process. */
   joined(key: string, name: string): void;
@@ -70,6 +70,6 @@ export interface Cluster {
   left(key: string, reason: LeaveReason): void;
   /** Publishes that a page was closed, whose polls other processes may hold. */
   unloaded(key: string, page: string | undefined): void;
-  /** Resolves when the other processes can know everything that was published. Never rejects. */
+  /** Resolves when everything that was published has reached the store. Never rejects. */
   flush(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Which language a caller gets, and that no word is missing in either. */
+/** The language of a caller, and that each language has all texts. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { stringsFor } from "../../src/chat/strings.js";
@@ -22,14 +22,14 @@ test.each([
   ["zhuang", "en"],
   ["zh;q=nonsense", "en"],
   [",,;;q=1,=", "en"],
-])("Accept-Language %j gets %s", (header, lang) => {
+])("a caller with Accept-Language %j gets %s", (header, lang) => {
   expect(stringsFor(header).lang).toBe(lang);
 });
 
-describe("in both languages", () => {
+describe("each language", () => {
   const [en, zh] = [stringsFor("en"), stringsFor("zh")];
 
-  test("there are the same words, with the same gaps to fill", () => {
+  test("has the same texts with the same placeholders", () => {
     const gaps = (words: Readonly<Record<string, string>>) =>
       Object.fromEntries(Object.entries(words).map(([key, text]) => [key, text.match(/\{\w+\}/g)]));
     for (const part of ["page", "script", "errors"] as const) {
@@ -38,7 +38,7 @@ describe("in both languages", () => {
     }
   });
 
-  test("every code that the server may answer with has words", () => {
+  test("has a text for every error code of the server", () => {
     const sources = [
       ...["auth", "errors", "login", "poll", "post", "room", "routes", "sessions"],
       ...["../http/router", "../http/body"],

@@ -1,4 +1,4 @@
-/** The host's own code speaks in the room and listens. */
+/** The host's own code posts to the room and follows it. */
 import { expect, onTestFinished, test, vi } from "vitest";
 import {
   type ChatBatch,
@@ -13,17 +13,17 @@ import { Person, texts } from "../wire/person.js";
 
 const start = chatPerTest();
 
-/** Reads until so many messages have come. */
-async function take(news: AsyncIterable<ChatBatch>, count: number): Promise<string[]> {
+/** Reads `count` messages. */
+async function take(batches: AsyncIterable<ChatBatch>, count: number): Promise<string[]> {
   const found: string[] = [];
-  for await (const { messages } of news) {
+  for await (const { messages } of batches) {
     found.push(...messages.map(({ text }) => text));
     if (found.length >= count) break;
   }
   return found;
 }
 
-test("what the host says reaches who waits, and is what post resolves with", async () => {
+test("a message of the host answers a held poll, and post resolves with it", async () => {
   const { url, chat } = await start();
   const ann = await Person.login(url, "ann");
   const poll = ann.batch("since=now&wait=60");
@@ -39,7 +39,7 @@ test("what the host says reaches who waits, and is what post resolves with", asy
   ann.close();
 });
 
-test("a post of the host's with a key is kept once", async () => {
+test("two posts of the host with one key keep one message", async () => {
   const { chat } = await start();
   const first = await chat.post({ user: "bot", text: "once", key: "k" });
   expect(await chat.post({ user: "bot", text: "once", key: "k" })).toEqual(first);
@@ -52,9 +52,9 @@ test.each([
   ["a control character", { user: "bot", text: "\u0007" }, /^text: .*control/],
   ["a name with a slash", { user: "a/b", text: "x" }, /^user: .*slash/],
   ["a long key", { user: "bot", text: "x", key: "k".repeat(65) }, /^key: .*64/],
-])("post rejects %s with a RangeError that says the rule", async (_, draft, rule) => {
+])("post rejects %s with a RangeError that names the field and the rule", async (_, message, rule) => {
   const { chat } = await start();
-  const error = await chat.post(draft).catch((reason: unknown) => reason);
+  const error = await chat.post(message).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(RangeError);
   expect(String(error)).toMatch(new RegExp(`RangeError: ${rule.source.slice(1)}`));
 });
@@ -74,9 +74,9 @@ test.each([
   },
 );
 
-test("post rejects with StoreUnavailable when the store cannot keep it, and with an Error once the chat is closed", async () => {
+test("post rejects with StoreUnavailable if the store fails, and with an Error after close", async () => {
   class FullStore extends MemoryStore {
-    override async append(_draft: NewMessage): ReturnType<Store["append"]> {
+    override async append(_message: NewMessage): ReturnType<Store["append"]> {
       throw new StoreUnavailable(new Error("full"));
     }
   }
@@ -86,31 +86,31 @@ test("post rejects with StoreUnavailable when the store cannot keep it, and with
   await expect(chat.post({ user: "bot", text: "x" })).rejects.toThrow("closed");
 });
 
-test("a follower hears all that is said after the call, by people and by the host, in order", async () => {
+test("a follower gets all messages after the call in order, from members and from the host", async () => {
   const { url, chat } = await start();
   await chat.post({ user: "bot", text: "0" });
-  const news = chat.follow();
+  const batches = chat.follow();
   const ann = await Person.login(url, "ann");
   await ann.post("1");
   await chat.post({ user: "bot", text: "2" });
-  const rest = take(news, 3);
+  const rest = take(batches, 3);
   await ann.post("3");
   expect(await rest).toEqual(["1", "2", "3"]);
   ann.close();
 });
 
-test("a slow follower loses nothing, and a batch's cursor is good to go on from", async () => {
+test("a slow follower loses nothing, and another follower continues from the cursor of its batch", async () => {
   const { chat } = await start({ backlog: 5000 });
-  const news = chat.follow();
+  const batches = chat.follow();
   for (let n = 0; n < 2500; n++) await chat.post({ user: "bot", text: `${n}` });
-  const first: IteratorResult<ChatBatch, undefined> = await news.next();
-  await news.return?.();
+  const first: IteratorResult<ChatBatch, undefined> = await batches.next();
+  await batches.return?.();
   const rest = await take(chat.follow({ since: first.value?.cursor ?? "" }), 1500);
   const all = [...(first.value?.messages.map(({ text }) => text) ?? []), ...rest];
   expect(all).toEqual(Array.from({ length: 2500 }, (_, n) => `${n}`));
 });
 
-test("a follower that is further behind than the backlog is told of a gap", async () => {
+test("a follower that is further behind than the backlog gets a gap", async () => {
   const { chat } = await start({ backlog: 2 });
   const { id } = await chat.post({ user: "bot", text: "0" });
   for (const text of ["1", "2", "3"]) await chat.post({ user: "bot", text });
@@ -118,7 +118,7 @@ test("a follower that is further behind than the backlog is told of a gap", asyn
   expect(value).toMatchObject({ gap: true, messages: [{ text: "2" }, { text: "3" }] });
 });
 
-test("a follower is nobody: not here, not counted, and takes no place", async () => {
+test("a follower is not present, is not counted as waiting, and takes no slot", async () => {
   const { url, chat } = await start({ maxWaiters: 1 });
   /** Follows until the message "x". */
   const follow = async () => {
@@ -137,31 +137,31 @@ test("a follower is nobody: not here, not counted, and takes no place", async ()
   ann.close();
 });
 
-test("a follower ends with its signal, before, while it waits, and not twice", async () => {
+test("a follower ends when its signal is aborted, before or during a wait", async () => {
   const { chat } = await start();
   const ended = new AbortController();
-  const news = chat.follow({ signal: ended.signal });
-  const waits = [news.next(), news.next()];
+  const batches = chat.follow({ signal: ended.signal });
+  const waits = [batches.next(), batches.next()];
   ended.abort();
   for (const wait of waits) expect(await wait).toEqual({ done: true, value: undefined });
   await chat.post({ user: "bot", text: "x" });
-  expect(await news.next()).toEqual({ done: true, value: undefined });
+  expect(await batches.next()).toEqual({ done: true, value: undefined });
   expect(await take(chat.follow({ since: "0", signal: ended.signal }), 1)).toEqual([]);
 });
 
-test("a follower ends with return, also while it waits, and leaves no timer", async () => {
+test("a follower ends with return during a wait, and leaves no timer", async () => {
   const { chat } = await start();
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   onTestFinished(() => void vi.useRealTimers());
-  const news = chat.follow();
-  const wait = news.next();
+  const batches = chat.follow();
+  const wait = batches.next();
   await Promise.resolve();
-  await news.return?.();
+  await batches.return?.();
   expect(await wait).toEqual({ done: true, value: undefined });
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("close ends followers, after all that was kept has been handed out", async () => {
+test("close ends the followers after they got everything that was kept", async () => {
   const { chat } = await start();
   const idle = await start();
   const waits = idle.chat.follow().next();
@@ -178,24 +178,24 @@ test("close ends followers, after all that was kept has been handed out", async 
   expect(await chat.follow({ since: "0" }).next()).toMatchObject({ value: { messages: [{ text: "last" }] } });
 });
 
-test.each(["", "x", "1", "1-", "0-0-0"])("follow throws for since: %j", async (since) => {
+test.each(["", "x", "1", "1-", "0-0-0"])("follow throws an error for the cursor %j", async (since) => {
   const { chat } = await start();
   expect(() => chat.follow({ since })).toThrow(/^since /);
 });
 
-test("two chats in one process know nothing of each other", async () => {
+test("two chats in one process are independent", async () => {
   const [one, two] = [await start(), await start()];
-  const heard = take(two.chat.follow(), 1);
+  const inTwo = take(two.chat.follow(), 1);
   await one.chat.post({ user: "bot", text: "in one" });
   await two.chat.post({ user: "bot", text: "in two" });
-  expect(await heard).toEqual(["in two"]);
+  expect(await inTwo).toEqual(["in two"]);
   const ann = await Person.login(one.url, "ann");
   await ann.batch("since=now&wait=0");
   expect([one.chat.present, two.chat.present]).toEqual([["ann"], []]);
   ann.close();
 });
 
-test("present is in order, and what is done to it changes nothing", async () => {
+test("present is a sorted copy of the names", async () => {
   const { url, chat } = await start();
   for (const name of ["ben", "ann", "Zoe"]) {
     const person = await Person.login(url, name);
@@ -207,7 +207,7 @@ test("present is in order, and what is done to it changes nothing", async () => 
   expect(chat.present).toHaveLength(3);
 });
 
-test("close can be asked for twice, and closes the store once", async () => {
+test("two calls of close close the store once", async () => {
   const store = new MemoryStore();
   const close = vi.spyOn(store, "close");
   const { chat } = await start({ store });
@@ -216,7 +216,7 @@ test("close can be asked for twice, and closes the store once", async () => {
   expect(close).toHaveBeenCalledTimes(1);
 });
 
-test("what a follower's reader does to its messages is nobody else's", async () => {
+test("a follower that changes its batch changes no other batch", async () => {
   const { url, chat } = await start();
   const ann = await Person.login(url, "ann");
   await chat.post({ user: "bot", text: "hello" });

@@ -1,4 +1,4 @@
-/** The examples, each run as it stands: under a path, beside the host's own routes, behind the host's own log-in. */
+/** The examples as they are: under a path, beside the host's own routes, with the host's own log-in. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -30,7 +30,7 @@ async function start(host: string) {
   return { url, exited, errors: () => errors, end: () => child.kill("SIGTERM") };
 }
 
-/** Logs in at the host. Gives the cookie. */
+/** Logs in at the host. Returns the cookie. */
 async function signIn(url: string, name: string): Promise<string> {
   const { headers } = await ask(`${url}/sign-in?name=${encodeURIComponent(name)}`);
   return headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
@@ -49,11 +49,11 @@ describe.each(["bare", "express", "fastify", "koa"])("in %s", (host) => {
     server.end();
   });
 
-  test("the example is short", () => {
+  test("the example has at most 30 lines", () => {
     expect(readFileSync(fileOf(host), "utf8").trim().split("\n").length).toBeLessThanOrEqual(30);
   });
 
-  test("the host's own routes stay the host's", async () => {
+  test("the host answers its own routes", async () => {
     expect(await ask(`${url}/`)).toMatchObject({ status: 200, body: "the host's own page" });
     for (const path of [
       "login",
@@ -67,7 +67,7 @@ describe.each(["bare", "express", "fastify", "koa"])("in %s", (host) => {
     ]) {
       const { status, headers } = await ask(`${url}/${path}`, { headers: { Cookie } });
       expect([path, status]).toEqual([path, 404]);
-      // Which only the chat sends.
+      // Only the chat sends this.
       expect(headers["content-security-policy"] ?? "").not.toContain("form-action");
     }
   });
@@ -100,29 +100,29 @@ describe.each(["bare", "express", "fastify", "koa"])("in %s", (host) => {
     }
   });
 
-  test("two people talk, each with the client", async () => {
+  test("two members talk with the client", async () => {
     const base = `${url}/chat/`;
     const ended = new AbortController();
     const join = async (user: string) =>
       longPoll({ base, user, headers: { Cookie: await signIn(url, user) }, signal: ended.signal });
     const [ann, ben] = [await join("Ann"), await join("Ben & Co")];
-    const heard: Batch["messages"][number][] = [];
+    const received: Batch["messages"][number][] = [];
     const first = await ben.batches.next();
     expect(first.value?.messages).toEqual([]);
     await ann.send("hello, 世界");
     await ben.send("hello, Ann");
     for await (const { messages } of ben.batches) {
-      heard.push(...messages.filter(({ kind }) => kind === undefined));
-      if (heard.length === 2) break;
+      received.push(...messages.filter(({ kind }) => kind === undefined));
+      if (received.length === 2) break;
     }
-    expect(heard.map(({ user, text }) => [user, text])).toEqual([
+    expect(received.map(({ user, text }) => [user, text])).toEqual([
       ["Ann", "hello, 世界"],
       ["Ben & Co", "hello, Ann"],
     ]);
     ended.abort();
   });
 
-  test("posts come as a form and as JSON, and not from another site or for another", async () => {
+  test("a post as a form or as JSON is kept, and one from another site or under another name is rejected", async () => {
     const post = (body: string, more: Record<string, string>, user = "Ann") =>
       ask(`${url}/chat/put_post/${user}`, { method: "POST", headers: { Cookie, ...FORM, ...more }, body });
     expect((await post("message=as+a+form", {})).status).toBe(200);
@@ -135,9 +135,9 @@ describe.each(["bare", "express", "fastify", "koa"])("in %s", (host) => {
     expect(code(await post("message=x", {}, "Ben"))).toEqual([403, "not_you"]);
   });
 
-  test("SIGTERM answers who waits, and the process ends", async () => {
+  test("SIGTERM answers the held polls, and the process ends", async () => {
     const poll = ask(`${url}/chat/get_post/Ann?since=now&wait=60&client=a`, { headers: { Cookie } });
-    // The second of a client answers the first one, so then it is held.
+    // The second poll of a client supersedes the first one, so after that reply it is held.
     const second = ask(`${url}/chat/get_post/Ann?since=now&wait=60&client=a`, { headers: { Cookie } });
     const superseded = await Promise.race([poll, second]);
     expect(JSON.parse(superseded.body)).toMatchObject({ superseded: true });

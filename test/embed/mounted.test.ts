@@ -1,4 +1,4 @@
-/** Where the chat is mounted: under paths, beside others, after a host's body parser, behind a host's log-in. */
+/** A mounted chat: under a path, beside others, after a body parser, and with the log-in of the host. */
 import { once } from "node:events";
 import http, { type IncomingMessage, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -9,7 +9,7 @@ import { awaited } from "../http/listen.js";
 import { until } from "../wire/chat.js";
 import { ask, code, FORM, HTML, login, Person, texts } from "../wire/person.js";
 
-/** A chat that ends with its test. */
+/** Creates a chat that is closed after the test. */
 async function make(options: ChatOptions = {}) {
   const log: string[] = [];
   const chat = await createChat({ postRate: 0, loginRate: 0, log: (line) => log.push(line), ...options });
@@ -28,7 +28,7 @@ async function listen(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** What a browser would keep: the cookie, and the folder it belongs to (RFC 6265, 5.1.4). */
+/** Logs in as a browser: returns the cookie, and the path to which it belongs (RFC 6265, section 5.1.4). */
 async function keep(url: string, name: string): Promise<{ cookie: string; path: string }> {
   const { headers } = await login(url, name);
   const cookie = headers["set-cookie"]?.[0] ?? "";
@@ -36,7 +36,7 @@ async function keep(url: string, name: string): Promise<{ cookie: string; path: 
   return { cookie: cookie.split(";")[0] ?? "", path: new URL(`${url}/`).pathname };
 }
 
-test("under a deep path all of a visit stays below it, the cookie too", async () => {
+test("all pages and the cookie of a chat under a deep path stay below that path", async () => {
   const chat = await make({ path: "/deep/er/path" });
   const url = await listen((req, res) => chat.handler(req, res));
   const base = `${url}/deep/er/path`;
@@ -65,24 +65,21 @@ test.each([
   "/login",
   "/chatroom/ann/",
   "/x/%ff",
-])(
-  "%s is not below the path, or not there, and goes to next with nothing done; without next it is a 404",
-  async (path) => {
-    const chat = await make({ path: "/deep/er/path" });
-    const url = await listen((req, res) => chat.handler(req, res, () => res.end(`host: ${req.url}`)));
-    expect((await ask(url + path)).body).toBe(`host: ${path}`);
-    const alone = await listen((req, res) => chat.handler(req, res));
-    expect(code(await ask(alone + path))).toEqual([404, "not_found"]);
-  },
-);
+])("a request for %s outside of the path goes to next, and without next it is a 404", async (path) => {
+  const chat = await make({ path: "/deep/er/path" });
+  const url = await listen((req, res) => chat.handler(req, res, () => res.end(`host: ${req.url}`)));
+  expect((await ask(url + path)).body).toBe(`host: ${path}`);
+  const alone = await listen((req, res) => chat.handler(req, res));
+  expect(code(await ask(alone + path))).toEqual([404, "not_found"]);
+});
 
-test("another method for a path of the chat's is a 405, not next's", async () => {
+test("a request for a path of the chat with a wrong method is a 405 and does not go to next", async () => {
   const chat = await make();
   const url = await listen((req, res) => chat.handler(req, res, () => res.end("host")));
   expect(code(await ask(`${url}/who`, { method: "DELETE" }))).toEqual([405, "method_not_allowed"]);
 });
 
-test("an error page links to the chat, wherever it is", async () => {
+test("an error page at any path links to the chat", async () => {
   const chat = await make({ path: "/a/b" });
   const url = await listen((req, res) => chat.handler(req, res));
   for (const path of ["/a/b/x", "/a/b/x/y", "/a/b/who/", "/", "/z/y/x"]) {
@@ -94,7 +91,7 @@ test("an error page links to the chat, wherever it is", async () => {
   expect(body).toContain('href="./b/"');
 });
 
-test("Express may take off the path, at any depth and beside another chat", async () => {
+test("a chat works under a path that Express removes, at any depth and beside another chat", async () => {
   const [one, two] = [await make(), await make()];
   const app = express();
   app.use("/deep/er", express.Router().use("/one", one.handler));
@@ -118,19 +115,19 @@ test("Express may take off the path, at any depth and beside another chat", asyn
   ann.close();
 });
 
-test("two chats, one at the root and one below, keep their cookies apart in one browser", async () => {
+test("a chat at the root and a chat below use separate cookies in one browser", async () => {
   const [root, below] = [await make(), await make({ path: "/b" })];
   const url = await listen((req, res) => below.handler(req, res, () => root.handler(req, res)));
   const [atRoot, atB] = [await keep(url, "ann"), await keep(`${url}/b`, "ben")];
   expect([atRoot.path, atB.path]).toEqual(["/", "/b/"]);
-  // To /b/ a browser sends both, the longer path first; some do not keep to that.
+  // For /b/ a browser sends both, the longer path first. Some browsers send them in another order.
   for (const Cookie of [`${atB.cookie}; ${atRoot.cookie}`, `${atRoot.cookie}; ${atB.cookie}`]) {
     expect((await ask(`${url}/b/`, { headers: { Cookie } })).headers.location).toBe("chatroom/ben/");
   }
   expect((await ask(`${url}/`, { headers: { Cookie: atRoot.cookie } })).headers.location).toBe(
     "chatroom/ann/",
   );
-  // Who is logged in at the root only is nobody below.
+  // A log-in at the root is not valid below.
   expect((await ask(`${url}/b/`, { headers: { Cookie: atRoot.cookie } })).headers.location).toBe("login");
 });
 
@@ -139,7 +136,7 @@ test.each([
   ["text", [express.text({ type: "*/*" })]],
   ["raw", [express.raw({ type: "*/*" })]],
   ["none", []],
-])("after the body parser %s of Express, a body is what it was", async (_, parsers) => {
+])("the chat reads a body after the body parsers of Express: %s", async (_, parsers) => {
   const chat = await make();
   const app = express();
   for (const parser of parsers) app.use(parser);
@@ -157,7 +154,7 @@ test.each([
   ann.close();
 });
 
-test("a body that was read and thrown away is a fault of the host's: 500, and a line that says so", async () => {
+test("a body that the host has read and dropped gets a 500 and a line in the log", async () => {
   const chat = await make();
   const url = await listen((req, res) => {
     req.resume().once("end", () => chat.handler(req, res));
@@ -167,17 +164,17 @@ test("a body that was read and thrown away is a fault of the host's: 500, and a 
     "internal",
   ]);
   expect(chat.log.join()).toContain("req.body");
-  // Where there was nothing to read, nothing is missing.
+  // An empty body is not missing.
   expect(code(await ask(`${url}/login`, { method: "POST", headers: FORM }))).toEqual([422, "bad_name"]);
 });
 
 const byHeader = (req: IncomingMessage) => req.headers["x-user"]?.toString();
 
 test.each([
-  ["at once", byHeader],
-  ["later", async (req: IncomingMessage) => byHeader(req)],
-  ["null", (req: IncomingMessage) => byHeader(req) ?? null],
-])("identify may answer %s", async (_, identify) => {
+  ["a name at once", byHeader],
+  ["a promise of a name", async (req: IncomingMessage) => byHeader(req)],
+  ["null for a stranger", (req: IncomingMessage) => byHeader(req) ?? null],
+])("identify may return %s", async (_, identify) => {
   const chat = await make({ identify });
   const url = await listen(chat.handler);
   const as = (user: string) => ({ headers: { "X-User": user } });
@@ -201,7 +198,7 @@ test.each([
   expect(chat.present).toEqual([]);
 });
 
-test("a poll whose caller left while identify was asked is not held", async () => {
+test("a poll whose caller disconnects during identify is not held", async () => {
   const asked = awaited<IncomingMessage>();
   const name = awaited<string>();
   const chat = await make({
@@ -223,7 +220,7 @@ test("a poll whose caller left while identify was asked is not held", async () =
 
 test.each([
   ["breaks a rule", () => "a/b"],
-  ["is no text", () => 5 as unknown as string],
+  ["is not a text", () => 5 as unknown as string],
   [
     "is an error",
     () => {
@@ -231,17 +228,14 @@ test.each([
     },
   ],
   ["is a rejection", () => Promise.reject(new Error("away: slash, name"))],
-])(
-  "a name from identify that %s is a fault of the host's: 500, and a line in the log",
-  async (_, identify) => {
-    const chat = await make({ identify });
-    const url = await listen(chat.handler);
-    expect(code(await ask(`${url}/get_post/x?since=0`))).toEqual([500, "internal"]);
-    expect(chat.log.join()).toMatch(/name/);
-  },
-);
+])("an identify result that %s gets a 500 and a line in the log", async (_, identify) => {
+  const chat = await make({ identify });
+  const url = await listen(chat.handler);
+  expect(code(await ask(`${url}/get_post/x?since=0`))).toEqual([500, "internal"]);
+  expect(chat.log.join()).toMatch(/name/);
+});
 
-test("behind a host's log-in there is no log-in, log-out or cookie of ours, and another site still gets no further", async () => {
+test("a chat with identify has no log-in, log-out or cookie, and still rejects other sites", async () => {
   const chat = await make({ identify: byHeader });
   const url = await listen((req, res) => chat.handler(req, res, () => res.end("host")));
   const headers = { "X-User": "ann" };
@@ -264,13 +258,13 @@ test("behind a host's log-in there is no log-in, log-out or cookie of ours, and 
   ).toEqual([403, "foreign_origin"]);
 });
 
-test("a malformed path beside the chat is the host's, too", async () => {
+test("a malformed path outside of the chat goes to next", async () => {
   const chat = await make();
   const url = await listen((req, res) => chat.handler(req, res, () => res.writeHead(410).end()));
   expect((await ask(`${url}/elsewhere%zz`)).status).toBe(410);
 });
 
-test("identify may give any thenable", async () => {
+test("identify may return any thenable", async () => {
   const then: PromiseLike<string>["then"] = (done) => Promise.resolve("ann").then(done);
   const chat = await make({ identify: () => ({ then }) });
   const url = await listen(chat.handler);
@@ -278,7 +272,7 @@ test("identify may give any thenable", async () => {
   expect([status, JSON.parse(body).messages]).toEqual([200, []]);
 });
 
-test("a poll that the host has answered meanwhile is left alone, and others get their messages", async () => {
+test("a held poll that the host has answered is not answered again, and others get their messages", async () => {
   const chat = await make();
   const held: http.ServerResponse[] = [];
   const url = await listen((req, res) => {

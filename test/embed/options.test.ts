@@ -1,4 +1,4 @@
-/** Each option that is wrong is named; nothing is quietly taken for something else. */
+/** A wrong option is rejected by an error that names it. */
 import { expect, test } from "vitest";
 import { type ChatOptions, createChat } from "../../src/index.js";
 
@@ -38,19 +38,22 @@ const wrong: [option: string, value: unknown][] = [
   ["constructor", 1],
 ];
 
-test.each(wrong)("%s: %j is refused by name", async (option, value) => {
-  // As it comes from who does not check types.
-  const error = await createChat({ [option]: value } as ChatOptions).catch((reason: unknown) => reason);
-  expect(error instanceof RangeError || error instanceof TypeError).toBe(true);
-  expect(String(error)).toMatch(new RegExp(`\\b${option}\\b`));
-  expect(String(error)).not.toContain('secret"');
-});
+test.each(wrong)(
+  "the option %s with the value %j is rejected by an error that names it",
+  async (option, value) => {
+    // A caller without TypeScript can pass anything.
+    const error = await createChat({ [option]: value } as ChatOptions).catch((reason: unknown) => reason);
+    expect(error instanceof RangeError || error instanceof TypeError).toBe(true);
+    expect(String(error)).toMatch(new RegExp(`\\b${option}\\b`));
+    expect(String(error)).not.toContain('secret"');
+  },
+);
 
-test.each([null, 5, "x"])("options that are %j are refused", async (options) => {
+test.each([null, 5, "x"])("createChat rejects %j instead of options", async (options) => {
   await expect(createChat(options as unknown as ChatOptions)).rejects.toThrow(/options/);
 });
 
-test("an option that is undefined has its default", async () => {
+test("an option that is undefined has its default value", async () => {
   const names = [
     ...NUMBERS,
     ...RATES,

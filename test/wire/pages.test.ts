@@ -117,7 +117,7 @@ test("the room page shows the newest messages before an id, and its script conti
 test("a malformed before in the address of the room page is a bad_cursor", async () => {
   const { url } = await start();
   const ann = await Person.login(url, "ann");
-  for (const before of ["", "x", "0", "now", "1-", "-1", "1-1-1"]) {
+  for (const before of ["", "x", "0", "1-", "-1", "1-1-1"]) {
     expect(code(await ann.ask(`chatroom/ann/?before=${before}`))).toEqual([400, "bad_cursor"]);
   }
   ann.close();

@@ -76,6 +76,25 @@ describe("a plain poll", () => {
     expect((await ann.batch("since=0&wait=0")).messages.map((message) => message.kind)).toContain("leave");
   });
 
+  test("is held if its cursor is pruned and only notices are kept", async () => {
+    const small = await startChat({ backlog: 2, grace: 3_600_000 });
+    const dan = await Person.login(small.url, "dan");
+    await small.chat.post({ user: "host", text: "pruned" });
+    const notice = small.chat.follow();
+    for (const name of ["eva", "fay"]) {
+      const person = await Person.login(small.url, name);
+      await person.batch("since=now&wait=0");
+      expect(await notice.next()).toMatchObject({ value: { messages: [{ user: name, kind: "join" }] } });
+      person.close();
+    }
+    const poll = dan.plainWith();
+    await until(() => small.chat.waiting === 1);
+    await small.chat.post({ user: "host", text: "said" });
+    expect(await poll).toBe("said");
+    dan.close();
+    await small.close();
+  });
+
   test("loses nothing if its connection closes while it is held", async () => {
     const socket = rawPoll();
     await until(() => running.chat.waiting === 1);
