@@ -9,11 +9,16 @@ const shared = {
 };
 
 /** What depends on the browser's engine. The tests of other files run in Chromium only. */
-const FIREFOX_FILES = "test/browser/talk.test.ts";
+const FIREFOX_FILES = "test/browser/{outage,reading,tabs,talk,writing}.test.ts";
 const WEBKIT_FILES = "test/browser/webkit.test.ts";
+const TEXT_FILES = "test/browser/text.test.ts";
 const hasChromium = isInstalled("Chromium", [CHROMIUM]);
 const hasFirefox = isInstalled("Firefox", [FIREFOX]);
 const hasWebKit = isInstalled("WebKit", [WEBKIT_DRIVER, MINIBROWSER, XVFB]);
+const hasText = isInstalled(
+  "A text browser",
+  ["w3m", "lynx", "links2", "elinks", "script"].map((name) => `/usr/bin/${name}`),
+);
 
 /** What goes over the wire is the same whatever keeps the messages. */
 const WIRE_FILES =
@@ -29,7 +34,11 @@ export default {
           ...shared,
           name: "all",
           include: ["test/**/*.test.ts"],
-          exclude: ["**/node_modules/**", hasChromium ? WEBKIT_FILES : "test/browser/**"],
+          exclude: [
+            "**/node_modules/**",
+            hasChromium ? WEBKIT_FILES : "test/browser/!(text).test.ts",
+            ...(hasText ? [] : [TEXT_FILES]),
+          ],
         },
       },
       {

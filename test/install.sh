@@ -13,7 +13,6 @@ want() {
 }
 want needed cc "" cc "gcc libc6-dev"
 want needed nginx "${NGINX:-}" nginx nginx-light
-want needed openssl "" openssl openssl
 want needed redis "${REDIS:-}" redis-server redis-server
 want needed zsh "" zsh zsh
 want browsers chromium "${CHROMIUM:-}" chromium-headless-shell "chromium-headless-shell fonts-noto-cjk fonts-noto-color-emoji"

@@ -132,8 +132,10 @@ function stringsOf({ req }: Request): Strings {
   return stringsFor(req.headers["accept-language"]);
 }
 
+/** Returns the form to log out. It has a field, because lynx sends a form without fields as a GET. */
 function exit(words: string): string {
-  return `<form method="post" action="../../logout?page"><button class="quiet">${words}</button></form>`;
+  const field = '<input type="hidden" name="from" value="page">';
+  return `<form method="post" action="../../logout?page">${field}<button class="quiet">${words}</button></form>`;
 }
 
 /** Returns the link to the messages before the first one, or a note that none are kept. */

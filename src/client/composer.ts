@@ -65,8 +65,10 @@ export class Composer {
 
   #fit(): void {
     if (FITS) return;
-    this.#box.style.height = "auto";
-    this.#box.style.height = `${this.#box.scrollHeight}px`;
+    const { style, offsetHeight, clientHeight } = this.#box;
+    style.height = "auto";
+    // The height includes the border, `scrollHeight` does not.
+    style.height = `${this.#box.scrollHeight + offsetHeight - clientHeight}px`;
   }
 }
 

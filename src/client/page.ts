@@ -30,8 +30,9 @@ const composer: Composer = new Composer(words, (text) => {
 });
 const outbox = new Outbox({ user, words, log, sender: new Sender(room), focus: () => composer.focus() });
 
+const scroller = byId("scroller", HTMLElement);
 const invite = makeInvite(words, BASE);
-if (!document.querySelector("#messages p[dir]")) byId("scroller", HTMLElement).append(invite);
+if (!document.querySelector("#messages p[dir]")) scroller.append(invite);
 
 let unread = 0;
 
@@ -60,6 +61,7 @@ const poll = new SharedPoll({
     // Without a poll there is no session, as far as is known: nothing can be sent again.
     document.body.classList.toggle("stopped", state.name === "stopped");
     if (state.name === "live") outbox.retry();
+    if (state.name === "live" || state.name === "waiting") scroller.style.visibility = "";
   },
 });
 
@@ -76,7 +78,12 @@ addEventListener("pagehide", () => {
   // Only the tab that polls knows that no other tab does.
   if (client) navigator.sendBeacon(`${BASE}leave/${encodeURIComponent(user)}?client=${client}`);
 });
-addEventListener("pageshow", ({ persisted }) => persisted && poll.start());
+addEventListener("pageshow", ({ persisted }) => {
+  if (!persisted) return;
+  // After a log-out, "Back" brings back a page over plain http, for anybody. It shows nothing until the session is known.
+  scroller.style.visibility = "hidden";
+  poll.start();
+});
 // A tab that the browser suspends must not keep the lock.
 document.addEventListener("freeze", () => poll.stop());
 document.addEventListener("resume", () => poll.start());

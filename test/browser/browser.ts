@@ -45,6 +45,14 @@ export async function anotherTab(page: Page): Promise<Page> {
   return tab;
 }
 
+/** Opens a browser of a person with `count` tabs. The first one polls while it is open. */
+export async function openTabs(browser: Browser, url: string, name: string, count: number): Promise<Page[]> {
+  const first = await join(browser, url, name);
+  const all = [first];
+  while (all.length < count) all.push(await anotherTab(first));
+  return all;
+}
+
 /** Waits until the page says that it is connected. */
 export async function connected(page: Page): Promise<void> {
   await page.waitForSelector("#status.live", { state: "attached" });

@@ -1,12 +1,7 @@
-/** The room without JavaScript: in Chromium with scripts off, and in w3m, which knows none. */
-import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
+/** The room in Chromium without scripts. For browsers that know none, see text.test.ts. */
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { cookieAt, Person } from "../wire/person.js";
+import { Person } from "../wire/person.js";
 import { type Server, startServer } from "../wire/server.js";
 import { enter, openBrowser } from "./browser.js";
 
@@ -84,30 +79,4 @@ test("what is refused is told, with a way back", async () => {
   await page.getByText("A message has 1 to 2,000 characters").waitFor();
   await page.click("text=Back to the room");
   await page.waitForURL("**/chatroom/Dan/");
-});
-
-test("w3m shows the room as text, and posts to it", async () => {
-  const eve = await Person.login(server.url, "Eve");
-  const w3m = async (...rest: string[]) => {
-    const cookie = `Cookie: ${cookieAt(server.url, eve)}`;
-    return (await promisify(execFile)("w3m", ["-dump", "-cols", "200", "-header", cookie, ...rest])).stdout;
-  };
-  await eve.post("the first line\nand the second");
-  const room = await w3m(`${server.url}/chatroom/Eve/`);
-  for (const line of [
-    /Eve \d?\d:\d\d/,
-    /the first line\n *and the second/,
-    /Refresh now/,
-    /Log out/,
-    /Message.* Send/,
-  ]) {
-    expect(room).toMatch(line);
-  }
-  const folder = await mkdtemp(join(tmpdir(), "holdline-"));
-  await writeFile(join(folder, "form"), "message=from+w3m");
-  // It is led on to a page, there without our cookie: that is given for one request.
-  expect(await w3m("-post", join(folder, "form"), `${server.url}/put_post/Eve`)).toMatch(/^holdline\n/);
-  expect(await w3m(`${server.url}/chatroom/Eve/`)).toMatch(/from w3m\n/);
-  await rm(folder, { recursive: true });
-  eve.close();
 });

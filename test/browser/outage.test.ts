@@ -74,7 +74,8 @@ test("a page is live again after a step back in the history", async () => {
   const cat = await Person.login(server.url, "Dan");
   await ann.goto(`${server.url}/healthz`);
   await cat.post("while Ann was elsewhere");
-  await ann.goBack();
+  // Not `goBack`, which waits for a load that a page from the back/forward cache does not have.
+  await ann.evaluate(() => history.back());
   await shows(ann, "while Ann was elsewhere");
   await cat.post("now she is back");
   await shows(ann, "now she is back");
@@ -100,5 +101,22 @@ test("a page from the back/forward cache polls again from its cursor", async () 
   const said = (await texts(ann)).filter((text) => text === "while the page was frozen");
   expect(said.length).toBe(1);
   cat.close();
+  await ann.context().close();
+});
+
+test("a page from the back/forward cache hides the conversation when its session is over", async () => {
+  const ann = await join(browser, server.url, "Ann, gone");
+  await say(ann, "in confidence");
+  await shows(ann, "in confidence");
+  const left = ann.waitForRequest("**/leave/**");
+  await ann.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true })));
+  await left;
+  const tab = await ann.context().newPage();
+  await tab.goto(ann.url());
+  await tab.click("text=Log out");
+  await tab.waitForURL("**/login");
+  await ann.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
+  await ann.waitForSelector("#status.stopped");
+  expect(await ann.getByText("in confidence").isVisible()).toBe(false);
   await ann.context().close();
 });

@@ -82,6 +82,40 @@ describe("the script starts", () => {
   });
 });
 
+test("without dvh and field-sizing, the box stays in view, the page follows, and the box has no scrollbar", async () => {
+  await context.addInitScript(() => {
+    CSS.supports = () => false;
+  });
+  await page.route("**/chat.css", async (route) => {
+    const response = await route.fetch();
+    const style = await response.text();
+    const body = style.replace("(height: 1dvh)", "(height: 1no)").replace("field-sizing: content;", "");
+    if (body.length !== style.length - 23) throw new Error("the style has changed");
+    await route.fulfill({ response, body });
+  });
+  await enter(page, server.url, name);
+  await connected(page);
+  const ben = await Person.login(server.url, `Ben ${name}`);
+  for (let n = 0; n < 40; n++) await ben.post(`line ${n}`);
+  await shows(page, "line 39");
+  const look = () =>
+    page.$eval("#message", (box) => ({
+      below: box.getBoundingClientRect().bottom - innerHeight,
+      hidden: box.scrollHeight - box.clientHeight,
+    }));
+  for (const lines of ["", "one\ntwo\nthree"]) {
+    await page.fill("#message", lines);
+    const { below, hidden } = await look();
+    expect(below).toBeLessThan(0);
+    expect(hidden).toBeLessThanOrEqual(0);
+  }
+  expect(await page.getByText("line 39", { exact: true }).isVisible()).toBe(true);
+  expect(await page.$eval("#scroller", (scroller) => scroller.scrollHeight > scroller.clientHeight)).toBe(
+    true,
+  );
+  ben.close();
+});
+
 describe("if the script fails to start, the page says so and refreshes itself", () => {
   const failures: [string, (route: Route) => Promise<void>][] = [
     ["it throws", (route) => route.fulfill({ contentType: "text/javascript", body: "null.x" })],

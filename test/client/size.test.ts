@@ -50,6 +50,17 @@ test.each([
   ["randomUUID", "Chrome 92"],
   [".role =", "Firefox 119"],
   ["(?<", "Safari 16.4"],
+  ["showModal", "Safari 15.4"],
+  ["popover", "Safari 17"],
+  ["scrollend", "Safari 26.2"],
 ])("the script does without %s, which needs %s", (name) => {
   for (const script of scripts) expect(script).not.toContain(name);
+});
+
+test.each([
+  [/inset[a-z-]*:/, "Chrome 87"],
+  [/[^(]\(width/, "Safari 16.4"],
+  [/[^1]dvh/, "Safari 15.4"],
+])("the style does without %s, which needs %s", (newer) => {
+  expect(read("static/chat.css")).not.toMatch(newer);
 });

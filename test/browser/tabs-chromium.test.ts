@@ -1,0 +1,65 @@
+/** Many tabs, and a tab that crashes. Firefox opens tabs too slowly for this, and Playwright cannot crash them. */
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Running, startChat, until } from "../wire/chat.js";
+import { Person } from "../wire/person.js";
+import { anotherTab, join, openBrowser, openTabs, say, shows, texts } from "./browser.js";
+
+let running: Running;
+let browser: Browser;
+
+beforeAll(async () => {
+  [running, browser] = await Promise.all([startChat(), openBrowser()]);
+});
+afterAll(async () => {
+  await browser.close();
+  await running.close();
+});
+
+test("nine of ten tabs in two browsers show the same 300 messages in order when one is closed in between", async () => {
+  const [ann, ben] = await Promise.all([
+    openTabs(browser, running.url, "Ann", 5),
+    openTabs(browser, running.url, "Ben", 5),
+  ]);
+  await until(() => running.chat.waiting === 2);
+  const cat = await Person.login(running.url, "Cat");
+  const posted: Promise<string>[] = [];
+  for (let n = 0; n < 240; n++) posted.push(cat.post(`Cat ${n}`));
+  const writers = [ann[1], ben[2]].flatMap((page) => (page ? [page] : []));
+  const written = writers.map(async (page, writer) => {
+    for (let n = 0; n < 30; n++) await say(page, `${writer} ${n}`);
+  });
+  // Ann's tab that polls is closed while messages arrive.
+  await Promise.all(writers.map((page, writer) => shows(page, `${writer} 10`)));
+  const [killed, ...rest] = ann;
+  await killed?.close();
+  await Promise.all([...written, ...posted]);
+  const survivors = [...rest, ...ben];
+  const shown = () => Promise.all(survivors.map(texts));
+  for (const page of survivors) {
+    await page.waitForFunction(() => document.querySelectorAll("#messages > li:not(.notice)").length >= 300);
+  }
+  const [reference, ...others] = await shown();
+  expect(reference?.length).toBe(300);
+  expect(new Set(reference).size).toBe(300);
+  for (const other of others) expect(other).toEqual(reference);
+  await until(() => running.chat.waiting === 2);
+  cat.close();
+  await Promise.all(survivors.map((page) => page.close()));
+});
+
+test("a tab that crashes while it polls is followed by another", async () => {
+  const crashing = await join(browser, running.url, "Dan");
+  const heir = await anotherTab(crashing);
+  await until(() => running.chat.waiting === 1);
+  const devtools = await crashing.context().newCDPSession(crashing);
+  // The answer never comes: who should give it is dead.
+  devtools.send("Page.crash").catch(() => undefined);
+  await crashing.waitForEvent("crash");
+  const eve = await Person.login(running.url, "Eve");
+  await eve.post("is anybody there?");
+  await shows(heir, "is anybody there?");
+  await until(() => running.chat.waiting === 1);
+  eve.close();
+  await heir.context().close();
+});
