@@ -210,6 +210,7 @@ test("a pending message leaves within a second of the poll, which is live a seco
   for (let second = 0; second < 25; second++) await page.clock.runFor(1000);
   expect(await page.textContent("#outbox .pending > p")).toBe("from the tunnel");
   await context.setOffline(false);
+  await page.waitForFunction(() => navigator.onLine);
   // The page's clock is stopped but for these two seconds. A wake-up ends a pause after one second at the earliest.
   await page.clock.runFor(1000);
   await connected(page);
