@@ -1,12 +1,12 @@
-/** Several processes that share one room in a real Redis: killed, restarted, and left alone by it. */
+/** Several processes that share one room in a real Redis: they are killed and restarted, and so is Redis. */
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ask } from "../wire/person.js";
 import { type Redis, startRedis } from "../wire/redis.js";
 import { type Server, startServer } from "../wire/server.js";
-import { type Outcome, startSwarm } from "./swarm.js";
+import { type Swarm, startSwarm } from "./swarm.js";
 
-// A machine that is busy with other tests takes its time over a million and a half deliveries.
+// A busy machine takes long for a million and a half deliveries.
 vi.setConfig({ testTimeout: 300_000 });
 
 const SIZE = { clients: 300, posters: 8, messages: 5_000 };
@@ -14,7 +14,7 @@ const FLAGS = ["--backlog", "20000"];
 
 let redis: Redis;
 let servers: Server[];
-/** Where the processes are; those who are to find them look here each time. */
+/** The URLs of the processes that there are at the moment. */
 let urls: string[];
 beforeEach(async () => {
   redis = await startRedis();
@@ -26,7 +26,7 @@ afterEach(async () => {
   await redis.stop();
 });
 
-async function until(isSo: () => boolean | Promise<boolean>, swarm?: Outcome): Promise<void> {
+async function until(isSo: () => boolean | Promise<boolean>, swarm?: Swarm): Promise<void> {
   let over = false;
   swarm?.done.then(
     () => {
@@ -38,15 +38,15 @@ async function until(isSo: () => boolean | Promise<boolean>, swarm?: Outcome): P
   );
   while (!(await isSo())) {
     if (over) await swarm?.done;
-    if (over) throw new Error("the swarm was done before");
+    if (over) throw new Error("the swarm has already finished");
     await delay(5);
   }
 }
 
 const health = async (url: string) => (await ask(`${url}/healthz`)).status;
-const said = () => servers.map((server) => server.stderr().trim().split("\n").filter(Boolean));
+const logged = () => servers.map((server) => server.stderr().trim().split("\n").filter(Boolean));
 
-test("one process killed and one restarted: one order for everybody, nothing lost, nothing twice", async () => {
+test("a killed and a restarted process lose no message, double none, and everybody sees one order", async () => {
   const swarm = await startSwarm(urls, SIZE);
   await until(() => swarm.least() > 1_000, swarm);
   await servers[1]?.stop("SIGKILL");
@@ -55,10 +55,10 @@ test("one process killed and one restarted: one order for everybody, nothing los
   servers[2] = await startServer("--redis", redis.url, ...FLAGS);
   urls[2] = servers[2].url;
   await swarm.done;
-  expect(said()).toEqual([[], [], []]);
+  expect(logged()).toEqual([[], [], []]);
 });
 
-test("Redis hangs for ten seconds: posts are refused, polls stay held, and then it goes on as if nothing had been", async () => {
+test("a Redis that hangs for ten seconds refuses posts, and loses and doubles no message", async () => {
   const swarm = await startSwarm(urls, SIZE);
   await until(() => swarm.least() > 1_000, swarm);
   redis.signal("SIGSTOP");
@@ -70,7 +70,7 @@ test("Redis hangs for ten seconds: posts are refused, polls stay held, and then 
   await until(async () => (await Promise.all(urls.map(health))).every((status) => status === 200));
   await swarm.done;
   expect([...swarm.refused.keys()]).toEqual([503]);
-  for (const lines of said()) {
+  for (const lines of logged()) {
     expect(lines).toEqual([
       expect.stringMatching(
         /^holdline: Redis at 127\.0\.0\.1:\d+: messages cannot be kept, posts are refused: /,
@@ -80,7 +80,7 @@ test("Redis hangs for ten seconds: posts are refused, polls stay held, and then 
   }
 });
 
-test("Redis is killed and comes back: the same", async () => {
+test("a Redis that is killed and comes back loses and doubles no message", async () => {
   const swarm = await startSwarm(urls, SIZE);
   await until(() => swarm.least() > 1_000, swarm);
   await redis.kill();
@@ -90,5 +90,5 @@ test("Redis is killed and comes back: the same", async () => {
   await until(async () => (await Promise.all(urls.map(health))).every((status) => status === 200));
   await swarm.done;
   expect([...swarm.refused.keys()]).toEqual([503]);
-  for (const lines of said()) expect(lines).toHaveLength(2);
+  for (const lines of logged()) expect(lines).toHaveLength(2);
 });

@@ -1,0 +1,65 @@
+/** A TCP proxy on a free port, whose target can be changed, and which can cut or hold what goes through it. */
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+
+export interface TcpProxy {
+  readonly port: number;
+  /** Sends new connections to another port, and cuts those that are open. */
+  switchTo(port: number): void;
+  /** Holds all bytes and all new connections, as a network without a route does. */
+  hold(): void;
+  /** Passes on again what was held. */
+  release(): void;
+  /** Ends all connections. */
+  cut(): void;
+  close(): void;
+}
+
+export async function startProxy(target: number): Promise<TcpProxy> {
+  const sockets = new Set<Socket>();
+  const held: (() => void)[] = [];
+  let isHeld = false;
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  const server = createServer((client) => {
+    const upstream = connect(target, "127.0.0.1");
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(from);
+      from
+        .on("error", () => {})
+        .on("close", () => {
+          sockets.delete(from);
+          to.destroy();
+        });
+      from.on("data", (bytes) => {
+        const pass = () => void (to.destroyed || to.write(bytes));
+        if (isHeld) held.push(pass);
+        else pass();
+      });
+    }
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    switchTo(port) {
+      target = port;
+      cut();
+    },
+    hold() {
+      isHeld = true;
+    },
+    release() {
+      isHeld = false;
+      for (const pass of held.splice(0)) pass();
+    },
+    cut,
+    close() {
+      server.close();
+      cut();
+    },
+  };
+}
