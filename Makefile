@@ -1,4 +1,7 @@
 # make start: install, build, run.   make test: all checks, with all that they need.   make help: every target.
+# Runs a command, and prints the time that it took.
+timed = @start=$$(date +%s); $(1) && echo "make $@: $$(($$(date +%s) - start)) s"
+
 .PHONY: start cluster test conformance nodes bench build programs tools lint check suite format help
 
 start: build ## install what the build needs, build, run on http://127.0.0.1:5000 (ARGS="--port 8080" for flags)
@@ -22,32 +25,32 @@ bench: build ## measure beside bare node:http (minutes; ONLY=holdline,bare WHAT=
 	[ -n "$(ONLY)$(WHAT)" ] || node test/bench/append.mjs
 
 build: node_modules/.package-lock.json ## compile to dist/
-	npm run --silent build
+	$(call timed,npm run --silent build)
 
 programs: ## install the Debian programs that the tests need and that are missing
-	bash test/install.sh
+	$(call timed,bash test/install.sh)
 
 tools: test/node_modules/.package-lock.json ## install the npm packages that the tests need
 
 lint: tools ## check the style with Biome
-	npm run --silent lint
+	$(call timed,npm run --silent lint)
 
 check: build tools ## type-check the source and the tests
-	npm run --silent check
+	$(call timed,npm run --silent check)
 
 suite: ## run the tests alone (ARGS=test/feed/flush.test.ts for one file)
-	npm test --silent -- $(ARGS)
+	$(call timed,npm test --silent -- $(ARGS))
 
 format: tools ## write the style with Biome
 	npm run --silent format
 
 # The tools of the tests have a package.json of their own, so that a first start does not wait for them.
 node_modules/.package-lock.json: package.json package-lock.json
-	npm ci --ignore-scripts --no-audit --no-fund
+	$(call timed,npm ci --ignore-scripts --no-audit --no-fund)
 	@touch $@
 
 test/node_modules/.package-lock.json: test/package.json test/package-lock.json
-	npm ci --ignore-scripts --no-audit --no-fund --prefix test
+	$(call timed,npm ci --ignore-scripts --no-audit --no-fund --prefix test)
 	@touch $@
 
 help: ## list every target
