@@ -167,7 +167,10 @@ class PlainPoll extends Poll {
 
   protected override send({ events, cursor }: Batch<Message>): void {
     const message = events.find(({ kind }) => kind === undefined);
-    const isSent = this.write(JSON.stringify(message?.text ?? ""), this.cookie.set(message?.id ?? cursor));
+    const isSent = this.write(
+      `${JSON.stringify(message?.text ?? "")}\n`,
+      this.cookie.set(message?.id ?? cursor),
+    );
     if (isSent && message) this.member.legacy?.sent(this.first, message.id);
   }
 }

@@ -169,7 +169,7 @@ export class Room {
   #encode({ cursor, gap, superseded, retry }: Batch<Message>, events: string): string {
     const present = this.members.names.length;
     const flags = JSON.stringify({ gap, superseded, retry }).slice(1, -1);
-    return `{"cursor":"${cursor}","present":${present},${flags && `${flags},`}"messages":${events}}`;
+    return `{"cursor":"${cursor}","present":${present},${flags && `${flags},`}"messages":${events}}\n`;
   }
 
   /** Cancels the oldest poll of the member with the most, unless this member has as many. */

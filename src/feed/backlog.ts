@@ -1,6 +1,6 @@
 /** The backlog: the newest events in order. It keeps each event once for all readers; a reader is only a cursor. */
 import type { Batch, FollowOptions, Snapshot, StoredEvent } from "./batch.js";
-import { type Cursor, compareIds, type Id, nextId, parseId } from "./id.js";
+import { type Cursor, compareIds, type Id, isId, nextId, parseId } from "./id.js";
 
 /** The most events in one batch. The reader gets the rest with its next poll or read. */
 export const MAX_BATCH_EVENTS = 1000;
@@ -38,13 +38,13 @@ export class Backlog<E> {
    * @param id the id that a store has assigned; by default the feed assigns one
    * @returns the id
    * @throws TypeError if JSON cannot carry the event: undefined, a function, a symbol, a BigInt, a cycle
-   * @throws RangeError if the id is not after `lastId`, or one of its integers is above 2^53 - 1
+   * @throws RangeError if the id is malformed or not after `lastId`, or one of its integers is above 2^53 - 1
    */
   push(event: E, id: Id = nextId(this.#lastId, Date.now())): Id {
     // The type says `string`, but JSON has no undefined, functions or symbols.
     const json: string | undefined = JSON.stringify(event);
     if (json === undefined) throw new TypeError(`JSON cannot carry an event of type ${typeof event}.`);
-    const isNext = compareIds(id, this.#lastId) > 0 && parseId(id).every(Number.isSafeInteger);
+    const isNext = isId(id) && compareIds(id, this.#lastId) > 0 && parseId(id).every(Number.isSafeInteger);
     if (!isNext) throw new RangeError(`The id ${id} does not come after ${this.#lastId}.`);
     this.#entries.push({ id, event, json });
     this.#lastId = id;
@@ -56,14 +56,15 @@ export class Backlog<E> {
   /**
    * Replaces all events, after a store was restored or unreachable. Readers whose cursor is in the snapshot continue from
    * there. All other readers get a gap and everything in the snapshot. Later ids follow those of the snapshot.
-   * @throws RangeError if the snapshot is not in order
+   * @throws RangeError or TypeError as `push` does; then the events before the wrong one are kept
    */
   reset({ lastPrunedId, events }: Snapshot<E>): void {
     this.#entries = [];
     this.#lastPrunedId = lastPrunedId;
     this.#lastId = lastPrunedId;
-    for (const { event, id } of events) this.push(event, id);
+    // First, so that it also happens if an event is refused.
     this.changed();
+    for (const { event, id } of events) this.push(event, id);
   }
 
   /** Returns the events after a cursor: at most `limit` (at least 1, default 1,000) and at most 1 MiB of JSON. */
@@ -84,8 +85,8 @@ export class Backlog<E> {
   }
 
   /**
-   * Reads in the same process. Returns an async iterator of batches, each with events or a gap, for one loop. It ends
-   * with its signal, with its `return`, or after `close` when everything was read. A slow reader gets larger batches.
+   * Reads in the same process. Each batch has events or a gap, and a slow reader gets larger batches. Use the iterator in
+   * one loop only. It ends when `signal` is aborted, when `return` is called, or after `close` when everything was read.
    */
   follow({ since = "now", signal }: FollowOptions = {}): AsyncIterableIterator<Batch<E>, undefined> {
     const over = { done: true, value: undefined } as const;
@@ -154,7 +155,7 @@ export class Backlog<E> {
     return cursor === "0" ? this.#lastPrunedId : cursor;
   }
 
-  /** Whether another process may have assigned this id already, so that its event is still to arrive here. */
+  /** Returns whether the event of this id may arrive later, because another process has assigned the id. */
   #isFuture(id: Id): boolean {
     if (this.clockSkew === 0 || compareIds(id, this.#lastId) <= 0) return false;
     return parseId(id)[0] < Date.now() + this.clockSkew;

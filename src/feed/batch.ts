@@ -22,11 +22,11 @@ export interface Batch<E> {
   /** The events in order, as they were pushed. Empty if there are none, or with `superseded` or `retry`. */
   readonly events: readonly E[];
   /**
-   * The reader may have missed events, because its cursor is not in this history: its event was pruned, or belongs to
-   * another process or an earlier run. `events` then starts with the oldest event that is kept.
+   * The cursor is neither the id of a kept event nor `lastPrunedId`. The reader may have missed events: they were pruned,
+   * or the cursor comes from another process or an earlier run. `events` starts with the oldest kept event.
    */
   readonly gap?: true;
-  /** A newer poll of the same client has replaced this one. The client must not poll again. */
+  /** A newer poll of the same client has replaced this one. The caller of this poll stops; the newer poll continues. */
   readonly superseded?: true;
   /** The feed is draining. The client polls again after this many milliseconds: 0 to 2,000, at random. */
   readonly retry?: number;

@@ -16,15 +16,15 @@ export interface FeedOptions<E> {
   /** How many polls may be held, at least 1. The result of one more is `"full"`. Default 10,000. */
   readonly maxWaiters?: number;
   /**
-   * How far the clocks of processes with a common store may differ, in milliseconds. A cursor that is after `lastId` by
-   * less than this waits for its event. Default 0: such a cursor is a gap.
+   * How far the clocks of processes with a common store may differ, in milliseconds. A cursor after `lastId` waits for its
+   * event if its time is before now + `clockSkew`. Any other cursor after `lastId` is a gap. Default 0: all are gaps.
    */
   readonly clockSkew?: number;
   /** The state to start from. Default: no events, and a cursor of an earlier process is a gap. */
   readonly snapshot?: Snapshot<E>;
   /**
-   * Encodes the JSON of a reply from a batch and its events as a JSON array. The result is used again until the next
-   * event; call `forgetReplies` if anything else in it changes. Default: the members of the batch.
+   * Encodes a reply from a batch and its events as a JSON array. The feed caches the result until the next event. Call
+   * `forgetReplies` if other data that `encode` adds has changed. Default: `JSON.stringify(batch)` and a newline.
    */
   readonly encode?: (batch: Batch<E>, events: string) => string;
   /**
@@ -36,7 +36,7 @@ export interface FeedOptions<E> {
 
 /** The longest `retry`, in milliseconds. Clients come back spread over this time. */
 const MAX_RETRY_MS = 2000;
-/** A body of this length or more is shared as bytes, because a copy for each waiter costs more than a second write. */
+/** Waiters share a body of this length or more as a Buffer. Node copies a string for each response, but not a Buffer. */
 const SHARED_BODY_LENGTH = 4 * 1024;
 /** The total length of the cached replies. Nearly all waiters are at a few cursors, but a client can invent any number. */
 const MAX_CACHED_LENGTH = 4 * 1024 * 1024;
@@ -57,7 +57,7 @@ export class Feed<E> extends Backlog<E> {
   constructor(options: FeedOptions<E> = {}) {
     super(options.backlog, options.clockSkew);
     this.onError = options.onError ?? ((error) => console.error(error));
-    this.#encode = options.encode ?? ((batch) => JSON.stringify(batch));
+    this.#encode = options.encode ?? ((batch) => `${JSON.stringify(batch)}\n`);
     this.#waiters = new Waiters(options.maxWaiters ?? 10_000, (...finished) => this.#answer(...finished));
     this.#requestFlush = createFlush(
       () => this.#waiters.all(),
@@ -79,8 +79,9 @@ export class Feed<E> extends Backlog<E> {
 
   /**
    * Takes a poll. It supersedes an older poll of the same client, which is answered at once, without events.
-   * @returns `"answered"` if the wait is 0 or the feed is draining; `"held"` if it is answered later: by the next flush
-   * if there are events after its cursor, otherwise when there are; `"full"` if it is never answered
+   * @returns `"answered"` if the wait is 0 or the feed is draining. `"held"` if the feed answers later: when a flush finds
+   * news, when the wait ends, or when the poll is superseded, canceled or drained. `"full"` if `maxWaiters` polls are held
+   * already: the feed never answers this one
    * @throws Error if the waiter is held already
    */
   poll(waiter: Waiter<E>): "answered" | "held" | "full" {
@@ -130,7 +131,7 @@ export class Feed<E> extends Backlog<E> {
       waiter.finished(reason);
       if (reason !== "disconnected") waiter.answer(...this.#reply(this.idAt(waiter.cursor), reason), reason);
     } catch (error) {
-      // In microtasks, because these may throw too.
+      // In microtasks: if one of these throws too, the error is uncaught, but the flush continues.
       queueMicrotask(() => waiter.failed());
       queueMicrotask(() => this.onError(error, waiter));
     }
@@ -146,7 +147,7 @@ export class Feed<E> extends Backlog<E> {
     const reply = this.#encoded(...this.readJson(cursor));
     this.#cachedLength += reply[1].length + 1024;
     if (this.#cachedLength > MAX_CACHED_LENGTH) this.forgetReplies();
-    else this.#replies.set(cursor, reply);
+    this.#replies.set(cursor, reply);
     return reply;
   }
 

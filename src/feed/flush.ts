@@ -6,7 +6,7 @@
 
 /** After this time a flush lets other work of the process run, before its next slice. */
 const SLICE_MS = 10;
-/** A flush of at most this many answers has a longer first slice, because a second slice would delay its last answers. */
+/** With at most this many waiters, the first slice is longer, so that usually all answers go out in one slice. */
 const SMALL_FLUSH = 1000;
 /** The first slice of a small flush. */
 const SMALL_FLUSH_SLICE_MS = 40;
@@ -14,8 +14,8 @@ const SMALL_FLUSH_SLICE_MS = 40;
 const COOLDOWN_FACTOR = 2;
 
 /**
- * Returns a function that requests a flush: now, or after the cooldown. A poll that already has news requests one too. If
- * it were answered directly, flushes would find no waiters, take no time and have no cooldown, and nothing would batch.
+ * Returns a function that requests a flush: now, or after the cooldown. A poll that already has news also waits for the
+ * flush. On a busy feed almost every poll has news. Direct answers would skip the cooldown, one event in each reply.
  * @param collect returns the items that a flush answers; called when the flush begins
  * @param answer answers one of them; must not throw
  */

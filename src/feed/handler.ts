@@ -97,7 +97,7 @@ class HttpPoll<E> extends Waiter<E> {
   }
 
   refuse(status: number, code: string, message: string, headers = {}): undefined {
-    this.#send(status, JSON.stringify({ error: { code, message } }), headers);
+    this.#send(status, `${JSON.stringify({ error: { code, message } })}\n`, headers);
   }
 
   override failed(): void {
@@ -127,8 +127,8 @@ class HttpPoll<E> extends Waiter<E> {
   }
 
   /**
-   * Whether the poll can still be answered. It may be closed, or a time-out of the host may have answered it. Node also
-   * reads requests behind a reply that closes the connection, and a write for one of them would end the process.
+   * Whether the poll can still be answered. It may be closed, or a time-out of the host may have answered it. Node may
+   * read a pipelined request after a reply with `Connection: close`. A write to its response would end the process.
    */
   #isOpen(): boolean {
     return this.res.socket?.writable === true && !this.res.headersSent;

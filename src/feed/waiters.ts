@@ -43,7 +43,7 @@ export abstract class Waiter<E> {
   failed(): void {}
 }
 
-/** The place of one waiter. The slot of a client stays for its next poll, as long as its timer runs. */
+/** The place of one waiter. A client's next poll uses the same slot. The timer removes a slot that has no poll. */
 export interface Slot<E> {
   readonly key: string | symbol;
   waiter: Waiter<E> | undefined;
@@ -55,8 +55,8 @@ export interface Slot<E> {
 export class Waiters<E> {
   /** How many waiters are held. */
   size = 0;
-  // The slots stay while waiters come and go. A map that every event empties and fills is copied again and again, and an
-  // old copy keeps finished polls alive until the next full garbage collection.
+  // Slots stay between polls. V8 copies a `Map` when many keys are removed and added, and the old copies keep finished
+  // polls in memory until the next full garbage collection.
   readonly #slots = new Map<string | symbol, Slot<E>>();
 
   /**

@@ -38,6 +38,9 @@ export class HttpError extends Error {
 /** The headers of every dynamic response. */
 export const DYNAMIC = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
 
+/** On pages and on redirects between them: WebKit shows a broken page if only one of them has it. */
+const ISOLATED = { "Cross-Origin-Opener-Policy": "same-origin" };
+
 /**
  * The permissions of a page: it loads from this server, posts to it, and nothing else. The referrer policy is
  * `same-origin`, because with `no-referrer` browsers send our own forms with `Origin: null`.
@@ -48,7 +51,7 @@ const PAGE = {
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
   "Referrer-Policy": "same-origin",
-  "Cross-Origin-Opener-Policy": "same-origin",
+  ...ISOLATED,
 };
 
 /** Returns a response of plain text. */
@@ -56,9 +59,9 @@ export function text(status: number, body: string, headers: HeaderMap = {}): Htt
   return { status, headers: { "Content-Type": "text/plain; charset=utf-8", ...DYNAMIC, ...headers }, body };
 }
 
-/** Returns a JSON response. */
+/** Returns a JSON response. The body ends with a newline, for terminals. */
 export function json(status: number, value: unknown, headers: HeaderMap = {}): HttpResponse {
-  return text(status, JSON.stringify(value), { "Content-Type": "application/json", ...headers });
+  return text(status, `${JSON.stringify(value)}\n`, { "Content-Type": "application/json", ...headers });
 }
 
 /** Returns a page. */
@@ -68,7 +71,7 @@ export function html(status: number, body: string, headers: HeaderMap = {}): Htt
 
 /** Returns a redirect. The location is relative, so it is right under any mount path (RFC 9110, section 10.2.2). */
 export function redirect(status: 303 | 308, location: string, headers: HeaderMap = {}): HttpResponse {
-  return { status, headers: { Location: location, ...DYNAMIC, ...headers } };
+  return { status, headers: { Location: location, ...ISOLATED, ...DYNAMIC, ...headers } };
 }
 
 /** Returns a 204. */

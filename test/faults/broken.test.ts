@@ -27,7 +27,9 @@ test("what breaks in a handler is a 500 without detail, and is logged once a min
     for (const text of ["throw", "reject", "reject nothing"]) {
       const reply = await ann.say(text, n % 2 ? html : {});
       expect(reply.status).toBe(500);
-      expect(reply.body).toBe('{"error":{"code":"internal","message":"Something went wrong on our side."}}');
+      expect(reply.body).toBe(
+        '{"error":{"code":"internal","message":"Something went wrong on our side."}}\n',
+      );
     }
   }
   expect(running.log).toHaveLength(1);

@@ -76,7 +76,7 @@ describe("the cookie of a plain poll", () => {
     let { cursor, messages } = await bob.batch("since=0&wait=0");
     while (messages.length < 2) ({ cursor, messages } = await bob.batch("since=0&wait=0"));
     const reply = await soon();
-    expect(reply.body).toBe('""');
+    expect(reply.body).toBe('""\n');
     expect(cookieOf(reply).cursor).toBe(cursor);
   });
 
@@ -172,7 +172,7 @@ describe("a caller that repeats one cookie", () => {
     const first = bob.cookies;
     for (const _ of "123") expect(await text(first)).toBe("one");
     const reply = await poll(first);
-    expect(reply.body).toBe('"two"');
+    expect(reply.body).toBe('"two"\n');
     const moved = reply.headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
     for (const _ of "123") expect(await text(moved)).toBe("three");
   });

@@ -64,7 +64,7 @@ describe("a plain cookie is ignored", () => {
     const cat = await Person.login(running.url, "cat");
     await say("two");
     const headers = { Cookie: `${cat.cookie}; ${bob.cookies.split("; ")[1]}` };
-    expect((await cat.ask("get_post/cat", { headers })).body).toBe('"two"');
+    expect((await cat.ask("get_post/cat", { headers })).body).toBe('"two"\n');
   });
 });
 
@@ -75,9 +75,9 @@ test("behind a host's log-in the plain cookie belongs to the name", async () => 
     ask(`${running.url}/get_post/${name}`, { headers: { "X-Name": name, Cookie: cookie } });
   await say("one", "two");
   const { headers, body } = await poll("bob");
-  expect(body).toBe('"one"');
+  expect(body).toBe('"one"\n');
   const [cookie] = headers["set-cookie"]?.[0]?.split(";") ?? [];
-  expect((await poll("bob", cookie)).body).toBe('"two"');
-  expect((await poll("bob", cookie)).body).toBe('"two"');
-  expect((await poll("cat", cookie)).body).toBe('"one"');
+  expect((await poll("bob", cookie)).body).toBe('"two"\n');
+  expect((await poll("bob", cookie)).body).toBe('"two"\n');
+  expect((await poll("cat", cookie)).body).toBe('"one"\n');
 });

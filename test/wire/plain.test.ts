@@ -31,13 +31,13 @@ describe("a plain poll", () => {
     await ann.post('say "hi"');
     const reply = await poll;
     expect(reply.headers["content-type"]).toBe("application/json");
-    expect(reply.body).toBe('"say \\"hi\\""');
+    expect(reply.body).toBe('"say \\"hi\\""\n');
   });
 
   test("returns a multi-byte text whole, with Content-Length in bytes", async () => {
     await ann.post("世界é");
     const reply = await bob.ask("get_post/bob");
-    expect(reply.body).toBe('"世界é"');
+    expect(reply.body).toBe('"世界é"\n');
     expect(reply.headers["content-length"]).toBe(`${Buffer.byteLength('"世界é"')}`);
   });
 

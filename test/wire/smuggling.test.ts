@@ -31,7 +31,7 @@ async function refused(bytes: string, status = 400): Promise<void> {
   seen = [];
   expect((await hear(port, bytes)).statuses).toEqual([status]);
   expect(seen).not.toContain("/hidden");
-  expect((await ask(`${running.url}/who`)).body).toBe('{"count":0,"users":[]}');
+  expect((await ask(`${running.url}/who`)).body).toBe('{"count":0,"users":[]}\n');
 }
 
 describe("a body has one length", () => {
