@@ -9,7 +9,7 @@ const shared = {
 };
 
 /** What depends on the browser's engine. The tests of other files run in Chromium only. */
-const FIREFOX_FILES = "test/browser/{outage,reading,tabs,talk,writing}.test.ts";
+const FIREFOX_FILES = "test/browser/{history,outage,reading,tabs,talk,writing}.test.ts";
 const WEBKIT_FILES = "test/browser/webkit.test.ts";
 const TEXT_FILES = "test/browser/text.test.ts";
 const hasChromium = isInstalled("Chromium", [CHROMIUM]);

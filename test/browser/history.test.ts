@@ -1,4 +1,4 @@
-/** Earlier messages: loaded at the top without moving what is read, and reached by a link without scripts. */
+/** Earlier messages: loaded at the top without moving the view. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { Person } from "../wire/person.js";
@@ -174,28 +174,6 @@ test("a failure shows a button, and nothing is asked again before it is clicked"
   );
   expect(await ann.evaluate(() => document.activeElement?.parentElement?.id)).toBe("history");
   expect(await ann.getByText("could not be loaded").count()).toBe(0);
-});
-
-test("without scripts, links lead to the first message and back to the newest", async () => {
-  const context = await browser.newContext({ javaScriptEnabled: false });
-  const page = await context.newPage();
-  await enter(page, server.url, name);
-  const seen: (string | undefined)[] = [];
-  for (;;) {
-    seen.unshift(...(await lines(page)));
-    if ((await page.locator("#history a").count()) === 0) break;
-    await page.click("text=Earlier messages");
-    await page.waitForURL("**/?before=*");
-    expect(await page.locator("meta[http-equiv]").count()).toBe(0);
-    expect(await page.textContent("footer noscript")).toContain("These are earlier messages.");
-  }
-  expect(seen).toEqual(upTo(0));
-  expect(await page.textContent("#history")).toBe("No earlier messages are kept.");
-  expect(await page.textContent("footer noscript a")).toBe("Newest messages");
-  await page.click("footer noscript a");
-  await page.waitForURL(`**/${encodeURIComponent(name)}/`);
-  expect((await lines(page)).slice(-1)).toEqual([`${COUNT - 1}`]);
-  await context.close();
 });
 
 test("with scripts, a page of earlier messages continues to the newest", async () => {
