@@ -6,10 +6,10 @@ import { type Redis, startRedis } from "../wire/redis.js";
 import { type Server, startServer } from "../wire/server.js";
 import { type Swarm, startSwarm } from "./swarm.js";
 
-// A busy machine takes long for a million and a half deliveries.
+// A busy machine takes long for 150,000 deliveries.
 vi.setConfig({ testTimeout: 300_000 });
 
-const SIZE = { clients: 300, posters: 8, messages: 5_000 };
+const SIZE = { clients: 100, posters: 8, messages: 1_500 };
 const FLAGS = ["--backlog", "20000"];
 
 let redis: Redis;
@@ -48,9 +48,9 @@ const logged = () => servers.map((server) => server.stderr().trim().split("\n").
 
 test("a killed and a restarted process lose no message, double none, and everybody sees one order", async () => {
   const swarm = await startSwarm(urls, SIZE);
-  await until(() => swarm.least() > 1_000, swarm);
+  await until(() => swarm.least() > 300, swarm);
   await servers[1]?.stop("SIGKILL");
-  await until(() => swarm.least() > 2_500, swarm);
+  await until(() => swarm.least() > 700, swarm);
   expect(await servers[2]?.stop()).toBe(0);
   servers[2] = await startServer("--redis", redis.url, ...FLAGS);
   urls[2] = servers[2].url;
@@ -58,14 +58,12 @@ test("a killed and a restarted process lose no message, double none, and everybo
   expect(logged()).toEqual([[], [], []]);
 });
 
-test("a Redis that hangs for ten seconds refuses posts, and loses and doubles no message", async () => {
+test("a Redis that hangs refuses posts, and loses and doubles no message", async () => {
   const swarm = await startSwarm(urls, SIZE);
-  await until(() => swarm.least() > 1_000, swarm);
+  await until(() => swarm.least() > 300, swarm);
   redis.signal("SIGSTOP");
-  const over = delay(10_000);
   await until(async () => (await Promise.all(urls.map(health))).every((status) => status === 503), swarm);
-  await over;
-  expect(swarm.refused.get(503)).toBeGreaterThan(0);
+  await until(() => (swarm.refused.get(503) ?? 0) > 20, swarm);
   redis.signal("SIGCONT");
   await until(async () => (await Promise.all(urls.map(health))).every((status) => status === 200));
   await swarm.done;
@@ -82,7 +80,7 @@ test("a Redis that hangs for ten seconds refuses posts, and loses and doubles no
 
 test("a Redis that is killed and comes back loses and doubles no message", async () => {
   const swarm = await startSwarm(urls, SIZE);
-  await until(() => swarm.least() > 1_000, swarm);
+  await until(() => swarm.least() > 300, swarm);
   await redis.kill();
   await until(async () => (await Promise.all(urls.map(health))).every((status) => status === 503), swarm);
   await until(() => (swarm.refused.get(503) ?? 0) > 20, swarm);
