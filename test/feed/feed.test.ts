@@ -230,7 +230,7 @@ test("a large body is one buffer for all waiters, and a small body is text", () 
   if (typeof one !== "object") throw new Error("the body is no buffer");
   expect(two).toBe(one);
   expect(JSON.parse(one.toString())).toEqual(feed.read("0"));
-  expect(poll(feed, "now", 0).bodies).toEqual([JSON.stringify(feed.read("now"))]);
+  expect(poll(feed, "now", 0).bodies).toEqual([`${JSON.stringify(feed.read("now"))}\n`]);
 });
 
 test("an answer that throws goes to onError with its waiter, and all other waiters are answered", async () => {

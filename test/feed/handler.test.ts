@@ -162,7 +162,7 @@ test("HEAD gets the head of a poll without a wait, and changes nothing", async (
   expect([head.status, head.body, Number(head.headers["content-length"])]).toEqual([
     200,
     "",
-    JSON.stringify(feed.read("now")).length,
+    `${JSON.stringify(feed.read("now"))}\n`.length,
   ]);
   expect((await request(`${url}?since=x`, { method: "HEAD" })).status).toBe(400);
   expect(feed.waiting).toBe(1);

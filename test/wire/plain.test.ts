@@ -38,7 +38,7 @@ describe("a plain poll", () => {
     await ann.post("世界é");
     const reply = await bob.ask("get_post/bob");
     expect(reply.body).toBe('"世界é"\n');
-    expect(reply.headers["content-length"]).toBe(`${Buffer.byteLength('"世界é"')}`);
+    expect(reply.headers["content-length"]).toBe(`${Buffer.byteLength('"世界é"\n')}`);
   });
 
   test("returns one message at a time, in order, also those posted between two polls", async () => {
