@@ -26,7 +26,7 @@ const LONGEST = 400;
 
 function brief(text: string): string {
   // A reply can contain control sequences, which a terminal must not execute.
-  const line = text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (sign) => {
+  const line = text.replace(/\n$/, "").replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (sign) => {
     const code = sign.codePointAt(0) ?? 0;
     return code === 10 ? "\\n" : `\\u{${code.toString(16)}}`;
   });

@@ -204,7 +204,7 @@ describe.each(["SIGTERM", "SIGINT"] as const)("%s", (signal) => {
     expect(Math.min(...retries)).toBeGreaterThanOrEqual(0);
     expect(Math.max(...retries)).toBeLessThan(2000);
     expect(retries.size).toBeGreaterThan(10);
-    expect(await plain).toMatchObject({ status: 200, body: '""', headers: { connection: "close" } });
+    expect(await plain).toMatchObject({ status: 200, body: '""\n', headers: { connection: "close" } });
     expect(await exited).toBe(0);
     expect(server.stderr()).toBe("");
   });

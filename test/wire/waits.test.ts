@@ -29,7 +29,7 @@ test.each([
   moveClock(1 + LATE_MS);
   await ann.ask("healthz");
   expect(chat.waiting).toBe(0);
-  expect((await poll).body).toMatch(/^(""|\{"cursor":"[\d-]+","present":1,"messages":\[\]\})$/);
+  expect((await poll).body).toMatch(/^(""|\{"cursor":"[\d-]+","present":1,"messages":\[\]\})\n$/);
 });
 
 test("a plain poll ends after ten seconds, also if a user joins meanwhile", async () => {
