@@ -81,6 +81,8 @@ test("a message without a session can be sent again when another tab has logged 
   await say(ann, "too early");
   await ann.waitForSelector("#outbox [role=alert]");
   expect(await buttons()).toEqual(["Delete"]);
+  // The poll ends after the post. Until then the page still looks connected.
+  await ann.waitForSelector("#status.stopped", { state: "attached" });
   const tab = await ann.context().newPage();
   await enter(tab, server.url, name);
   await ann.bringToFront();
