@@ -38,7 +38,7 @@ const BAD_PATH = new HttpError(400, "bad_request", "The path is malformed.");
 /** The most requests of one connection that wait for the reply to an earlier one. One more closes the connection. */
 const MAX_QUEUED = 16;
 /** What Node keeps for a request that waits: its objects, and the part of its body that Node reads ahead. */
-const QUEUED_BYTES = 8 * 1024;
+const QUEUED_BYTES = 24 * 1024;
 const QUEUED_BODY_BYTES = 64 * 1024;
 
 export class Router {
