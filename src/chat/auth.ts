@@ -1,4 +1,4 @@
-/** Authentication: who sends a request, and what only members may do. A session is checked again after every wait. */
+/** Authentication: identifies the sender of a request and guards the routes of members, also after every wait. */
 import { Fields } from "../http/form.js";
 import type { Request } from "../http/request.js";
 import { HttpError, type Result, redirect } from "../http/response.js";
@@ -20,7 +20,7 @@ export interface Auth {
   renew(request: Request): { readonly "Set-Cookie"?: string };
 }
 
-/** Returns host auth: the host says at each request who sends it. There is no cookie, and two people may have one name. */
+/** Returns host auth: the host names the sender of each request. There is no cookie, and two people may have one name. */
 export function hostAuth(members: Members, identify: Identify): Auth {
   const sessionOf = (identified: Identified, isHead: boolean): Session | undefined => {
     if (identified === undefined || identified === null) return undefined;

@@ -1,5 +1,5 @@
 /**
- * Presence: who is in the room, and the join and leave notices. A member is present while a poll is held, and for the
+ * Presence: the members in the room, and the join and leave notices. A member is present while a poll is held, and for the
  * grace time after that. With a cluster, a member is present as long as one of the processes says so.
  */
 import type { Cluster, LeaveReason } from "../store/cluster.js";
