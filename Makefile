@@ -19,10 +19,9 @@ conformance: build ## check holdline against the protocol, or another server: UR
 nodes: build tools ## test on Node 20, 22, 24 and 26, from the npm registry (NODES="22 24" for some of them)
 	bash test/nodes.sh
 
-bench: build ## measure beside bare node:http (minutes; ONLY=holdline,bare WHAT=one,rate; PEERS=1 installs the others)
-	npx tsc -p test/bench
-	node test/bench/out/bench.js
-	[ -n "$(ONLY)$(WHAT)" ] || node test/bench/append.mjs
+bench: build ## measure beside bare node:http (minutes; ONLY=holdline,bare WHAT=one,rate for a part; PEERS=1 installs peers)
+	node test/bench/bench.mjs
+	[ -n "$(ONLY)$(WHAT)" ] || { node test/bench/start.mjs && node test/bench/append.mjs; }
 
 build: node_modules/.package-lock.json ## compile to dist/
 	$(call timed,npm run --silent build)

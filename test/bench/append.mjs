@@ -1,7 +1,7 @@
 /**
  * The cost of a kept message: eight posters at the file store, beside bare writes of the same bytes, each with its own
- * fdatasync. Both alternate in one run, because the speed of a disk changes. Then the time of a restart.
- * Run after `npm run build`.
+ * fdatasync. They take turns, because the speed of a disk changes. Then the time to open 100,000 messages.
+ * BASELINE=/other/dist measures another build in turn; ROUNDS=9. Run after `npm run build`.
  */
 import {
   closeSync,
@@ -15,43 +15,56 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { FileStore } from "../../dist/index.js";
+import { aligned, builds, spread } from "./report.mjs";
 
-const ROUNDS = 9;
+const ROUNDS = Number(process.env.ROUNDS ?? 9);
 const MESSAGES = 800;
 const POSTERS = 8;
-const REOPENED = 100_000;
-const TEXT = "What is said in a room, about so long.";
+const KEPT = 100_000;
+const TEXT = "A message of the length that people write.";
 
-// Not in the folder of the system for temporary files, because that may be memory.
+// Not in the system's folder for temporary files, because that may be memory.
 const folder = mkdtempSync(fileURLToPath(new URL("append-", import.meta.url)));
+const results = new Map();
 try {
-  const rounds = [];
-  for (let round = 0; round <= ROUNDS; round++) {
-    const { lines, micros } = await posters(join(folder, `posters-${round}`));
-    const bare = bareAppends(join(folder, `bare-${round}`), lines);
-    // The first round warms up.
-    if (round > 0) rounds.push({ posters: micros, bare, ratio: micros / bare });
+  const all = builds();
+  // The first round warms up.
+  for (let round = 0; round <= ROUNDS; round++)
+    for (const [name, dist] of all) {
+      const { lines, micros } = await posters(dist, join(folder, `${name}-${round}`));
+      const bare = bareAppends(join(folder, `bare-${name}-${round}`), lines);
+      if (round === 0) continue;
+      add(`${name}: ${POSTERS} posters, µs per message`, micros);
+      add(`${name}: bare fdatasync append beside it, µs`, bare);
+      add(`${name}: ratio`, micros / bare);
+    }
+  for (const messages of [KEPT, 2 * KEPT]) {
+    for (const [name, dist] of all) await fill(dist, join(folder, `${name}-${messages}`), messages);
+    for (let round = 0; round < ROUNDS; round++)
+      for (const [name, dist] of all) {
+        const ms = await reopen(dist, join(folder, `${name}-${messages}`));
+        add(`${name}: opens ${messages} messages and keeps ${KEPT}, ms`, ms);
+      }
   }
-  const column = (name, digits) =>
-    spread(
-      rounds.map((round) => round[name]),
-      digits,
-    );
-  console.log(`${ROUNDS} rounds of ${MESSAGES} messages: median (lowest to highest), per message`);
-  console.log(`  file store, ${POSTERS} posters  ${column("posters", 0)} µs`);
-  console.log(`  bare fdatasync append  ${column("bare", 0)} µs`);
-  console.log(`  ratio                  ${column("ratio", 2)}, the goal is 0.6 or less`);
-  for (const messages of [REOPENED, 2 * REOPENED]) {
-    const times = await reopenings(join(folder, `reopened-${messages}`), messages);
-    console.log(`a file of ${messages} messages, ${REOPENED} to keep, opens in ${spread(times, 0)} ms`);
-  }
+  console.log(aligned([...results].map(([name, figures]) => [name, spread(figures)])));
 } finally {
   rmSync(folder, { recursive: true });
 }
 
-async function posters(folder) {
-  const store = await open(folder, MESSAGES);
+function add(name, figure) {
+  results.set(name, [...(results.get(name) ?? []), figure]);
+}
+
+async function open(dist, folder, keep, expected = 0) {
+  const { FileStore } = await import(new URL("index.js", dist));
+  const store = new FileStore({ folder, keep, warn: console.error });
+  const { messages } = await store.open(() => {});
+  if (messages.length !== expected) throw new Error(`${messages.length} messages are there, not ${expected}`);
+  return store;
+}
+
+async function posters(dist, folder) {
+  const store = await open(dist, folder, MESSAGES);
   let left = MESSAGES;
   const poster = async (_, i) => {
     while (left-- > 0) await store.append({ user: `poster-${i}`, text: TEXT });
@@ -79,33 +92,18 @@ function bareAppends(path, lines) {
   return micros;
 }
 
-async function reopenings(folder, messages) {
-  const store = await open(folder, REOPENED);
+async function fill(dist, folder, messages) {
+  const store = await open(dist, folder, KEPT);
   let key = 0;
   const post = () => store.append({ user: "poster", text: TEXT, key: `${key++}` });
   while (key < messages) await Promise.all(Array.from({ length: 10_000 }, post));
   await store.close();
-  const times = [];
-  for (let n = 0; n < 5; n++) {
-    const start = performance.now();
-    const again = await open(folder, REOPENED, REOPENED);
-    times.push(performance.now() - start);
-    await again.close();
-  }
-  return times;
 }
 
-async function open(folder, keep, found = 0) {
-  const store = new FileStore({ folder, keep, warn: console.error });
-  const { messages } = await store.open(() => {});
-  if (messages.length !== found) throw new Error(`${messages.length} messages are there, not ${found}`);
-  return store;
-}
-
-function spread(figures, digits) {
-  const sorted = figures.toSorted((a, b) => a - b);
-  const [low, median, high] = [0, sorted.length >> 1, sorted.length - 1].map((i) =>
-    sorted[i].toFixed(digits),
-  );
-  return `${median} (${low} to ${high})`;
+async function reopen(dist, folder) {
+  const start = performance.now();
+  const store = await open(dist, folder, KEPT, KEPT);
+  const ms = performance.now() - start;
+  await store.close();
+  return ms;
 }

@@ -2,7 +2,7 @@
 import { createServer } from "node:http";
 import { Server } from "engine.io";
 
-const engine = new Server({ transports: ["polling"], allowUpgrades: false });
+const engine = new Server({ transports: ["polling"], allowUpgrades: false, httpCompression: false });
 engine.on("connection", (socket) => {
   socket.on("message", (text) => {
     for (const client of Object.values(engine.clients)) client.send(text);
