@@ -1,6 +1,6 @@
 /** `createChat`: a chat room to mount in a server. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Batch, isCursor } from "../feed/index.js";
+import { isCursor } from "../feed/index.js";
 import { throttledLog } from "../http/throttled-log.js";
 import type { Message } from "../store/store.js";
 import { type ChatOptions, parseOptions } from "./options.js";
@@ -63,7 +63,8 @@ export async function createChat(options: ChatOptions = {}): Promise<Chat> {
   const resolved = parseOptions(options);
   const log = throttledLog(resolved.log);
   const onError = (error: unknown) => log("a handler failed", error);
-  const room = await Room.open(resolved, onError);
+  const room = new Room(resolved, onError);
+  await room.open();
   const router = createRouter(room, resolved, onError);
   const loopWatch = resolved.metrics ? room.metrics.watchLoop() : undefined;
   let closing: Promise<void> | undefined;
@@ -88,21 +89,18 @@ export async function createChat(options: ChatOptions = {}): Promise<Chat> {
 function follow(room: Room, { since = "now", signal }: FollowOptions = {}): AsyncIterableIterator<ChatBatch> {
   if (since !== "now" && !isCursor(since)) throw new RangeError('since is a cursor, "0" or "now"');
   const batches = room.feed.follow({ since, ...(signal && { signal }) });
-  const end = { done: true, value: undefined } as const;
-  const toResult = ({
-    done,
-    value,
-  }: IteratorResult<Batch<Message>, undefined>): IteratorResult<ChatBatch> => {
-    if (done) return end;
-    const { cursor, events: messages, gap } = value;
-    return {
-      done: false,
-      value: { cursor, present: room.members.names.length, messages, ...(gap && { gap }) },
-    };
-  };
   return {
-    next: async () => toResult(await batches.next()),
-    return: async () => toResult((await batches.return?.()) ?? end),
+    async next() {
+      const { done, value } = await batches.next();
+      if (done) return { done, value };
+      const { cursor, events: messages, gap } = value;
+      const present = room.members.names.length;
+      return { done: false, value: { cursor, present, messages, ...(gap && { gap }) } };
+    },
+    async return() {
+      await batches.return?.();
+      return { done: true, value: undefined };
+    },
     [Symbol.asyncIterator]() {
       return this;
     },

@@ -17,7 +17,6 @@ export function unavailable(
   return new HttpError(503, code, message, { "Retry-After": `${retryAfterS}` });
 }
 
-export const BAD_BEFORE = new HttpError(400, "bad_cursor", "`before` is not the id of a message.");
 const STORE_UNAVAILABLE = "Messages cannot be kept now. Nothing was changed. Try again soon.";
 
 /** Returns the error for the caller: a 503 if the store is unavailable, else the same error. */

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { compareIds, type Id, isId } from "../feed/index.js";
-import { setCookie } from "../http/cookie.js";
+import { cookieSetter } from "../http/cookie.js";
 import type { Request } from "../http/request.js";
 import type { Session } from "../store/cluster.js";
 
@@ -48,45 +48,40 @@ export class LegacyReader {
   }
 }
 
-/**
- * The cookie with the cursor of a plain poll: `<session>.<cursor>`, without `Max-Age`. It is not signed, because a caller
- * may read from any cursor. It has no path, so it belongs to the chat's root, or to `get_post/`.
- */
-export class LegacyCookie {
+/** The cookie with the cursor of a plain poll: `<session>.<cursor>`, without `Max-Age`. */
+export interface LegacyCookie {
   /** The cursor that the caller brings for this session, if there is one that is not in the future. */
   readonly cursor: Id | undefined;
-  readonly #prefix: string;
-  readonly #name: string;
-  readonly #isSecure: boolean;
-
-  constructor(request: Request, { id, key }: Session, lastId: Id) {
-    // With the name, because behind a host's log-in all sessions have one id.
-    const hash = createHash("sha256").update(`${id} ${key}`).digest("base64url");
-    this.#prefix = `${hash.slice(0, HASH_LENGTH)}.`;
-    this.#name = request.cookieName(COOKIE);
-    this.#isSecure = request.isSecure;
-    // The cookie of the last poll comes before that of the log-in, because its path is longer (RFC 6265, section 5.4).
-    this.cursor = request
-      .cookies(COOKIE)
-      .filter((value) => value.startsWith(this.#prefix))
-      // A copy: a slice would keep the whole header in memory.
-      .map((value) => Buffer.from(value, "latin1").toString("latin1", this.#prefix.length))
-      .filter(isId)
-      .find((cursor) => compareIds(cursor, lastId) <= 0);
-  }
-
   /** Returns the `Set-Cookie` value for a cursor. */
-  set(cursor: Id): string {
-    return setCookie(this.#name, this.#prefix + cursor, { secure: this.#isSecure });
-  }
+  readonly set: (cursor: Id) => string;
+}
+
+/**
+ * Reads the cookie of a plain poll. It is not signed, because a caller may read from any cursor. It has no path, so it
+ * belongs to the chat's root, or to `get_post/`.
+ */
+export function legacyCookie(request: Request, { id, key }: Session, lastId: Id): LegacyCookie {
+  // With the name, because behind a host's log-in all sessions have one id.
+  const hash = createHash("sha256").update(`${id} ${key}`).digest("base64url");
+  const prefix = `${hash.slice(0, HASH_LENGTH)}.`;
+  const setter = cookieSetter(request, COOKIE);
+  // The cookie of the last poll comes before that of the log-in, because its path is longer (RFC 6265, section 5.4).
+  const cursor = request
+    .cookies(COOKIE)
+    .filter((value) => value.startsWith(prefix))
+    // A copy: a slice would keep the whole header in memory.
+    .map((value) => Buffer.from(value, "latin1").toString("latin1", prefix.length))
+    .filter(isId)
+    .find((cursor) => compareIds(cursor, lastId) <= 0);
+  return { cursor, set: (cursor) => setter(prefix + cursor) };
 }
 
 /** Returns the `Set-Cookie` value that removes the cookie of the chat's root. */
 export function removeLegacyCookie(request: Request): string {
-  return setCookie(request.cookieName(COOKIE), "", { maxAge: 0, secure: request.isSecure });
+  return cookieSetter(request, COOKIE)("", 0);
 }
 
 /** Returns the later one of two ids. */
-export function later(a: Id, b: Id = a): Id {
+function later(a: Id, b: Id = a): Id {
   return compareIds(a, b) < 0 ? b : a;
 }

@@ -1,12 +1,12 @@
 /** Logging in and out. */
-import { setCookie } from "../http/cookie.js";
+import { cookieSetter } from "../http/cookie.js";
 import type { Fields } from "../http/form.js";
 import { clientSubnet, RateLimiter } from "../http/rate-limit.js";
 import type { Request } from "../http/request.js";
 import { type HeaderMap, HttpError, type HttpResponse, html, redirect } from "../http/response.js";
 import type { Session } from "../store/cluster.js";
 import { limitRate, roomPath, toHttpError, unavailable } from "./errors.js";
-import { LegacyCookie, removeLegacyCookie } from "./legacy.js";
+import { legacyCookie, removeLegacyCookie } from "./legacy.js";
 import type { Pages } from "./pages.js";
 import type { Room } from "./room.js";
 import type { Sessions } from "./sessions.js";
@@ -49,10 +49,10 @@ export class Login {
       limitRate(this.#rate, clientSubnet(request.address));
       form = await request.form();
       const session = await this.#claim(request, form);
-      this.room.open(session);
+      this.room.enter(session);
       const { lastId } = this.room.feed;
-      const legacyCookie = new LegacyCookie(request, session, lastId).set(lastId);
-      const cookies = [this.sessions.cookie(session, request), legacyCookie];
+      const cursor = legacyCookie(request, session, lastId).set(lastId);
+      const cookies = [this.sessions.cookie(session, request), cursor];
       return redirect(303, roomPath(session.name), { "Set-Cookie": cookies });
     } catch (failure) {
       const error = toHttpError(failure);
@@ -72,8 +72,7 @@ export class Login {
   }
 
   async #claim(request: Request, form: Fields): Promise<Session> {
-    const name = parseName(form.get("name") ?? "");
-    if ("rule" in name) throw new HttpError(422, "bad_name", name.rule);
+    const name = parseName(form.get("name") ?? "", (rule) => new HttpError(422, "bad_name", rule));
     // Only our form has a key, and it came with the check cookie.
     const isForm = request.prefersHtml() && form.get("key") !== undefined;
     if (isForm && request.cookies(CHECK_COOKIE).length === 0) throw NO_COOKIES;
@@ -95,5 +94,5 @@ export class Login {
 /** Returns the header that sets the check cookie until the browser is closed, if it is not set. */
 function checkCookie(request: Request): HeaderMap {
   if (request.isHead || request.cookies(CHECK_COOKIE).length > 0) return {};
-  return { "Set-Cookie": setCookie(request.cookieName(CHECK_COOKIE), "1", { secure: request.isSecure }) };
+  return { "Set-Cookie": cookieSetter(request, CHECK_COOKIE)("1") };
 }

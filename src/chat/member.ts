@@ -1,14 +1,10 @@
 /** The record of one member: the owner of the name, the presence, and the held polls. */
-import { Waiter } from "../feed/index.js";
+import type { Waiter } from "../feed/index.js";
 import type { Message } from "../store/store.js";
 import type { LegacyReader } from "./legacy.js";
 
 /** A poll of a member. */
-export abstract class MemberPoll extends Waiter<Message> {
-  constructor(readonly member: Member) {
-    super();
-  }
-}
+export type MemberPoll = Waiter<Message> & { readonly member: Member };
 
 /** Returns the feed's `client` for a page of a member. The id of a page has no space, so the result is unambiguous. */
 export function clientOf(key: string, page: string): string {
@@ -22,12 +18,8 @@ export class Member {
   since = 0;
   /** Until when the name is held, and the member is present without a poll, by `performance.now()`. */
   expiry = 0;
-  /** Whether the member is present on this process. */
-  isLocal = false;
   /** On how many processes the member is present. */
   processes = 0;
-  /** When a leave notice is due, unless the member is present then, by `performance.now()`. */
-  leaveNoticeAt = 0;
   /** The newest join or leave notice of this member. Its `id` is its idempotency key until the store has kept it. */
   lastNotice: { readonly id: string; readonly kind?: Message["kind"] } | undefined = undefined;
   /** Where the member's plain polls are. */
@@ -45,4 +37,15 @@ export class Member {
   get isHeld(): boolean {
     return this.sessionId !== "" && (this.processes > 0 || this.expiry > performance.now());
   }
+}
+
+/** Returns the index of a name in a sorted list, by binary search. */
+export function indexOf(names: readonly string[], name: string): number {
+  let [low, high] = [0, names.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((names[middle] ?? "") < name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

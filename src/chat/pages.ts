@@ -5,6 +5,7 @@ import type { Request } from "../http/request.js";
 import { type HttpError, type HttpResponse, html, json } from "../http/response.js";
 import type { Message } from "../store/store.js";
 import { roomPath } from "./errors.js";
+import { pageKey } from "./post.js";
 import { type Strings, stringsFor } from "./strings.js";
 
 /** The folder of templates and styles, found from `dist/chat/` and from `src/chat/` alike. */
@@ -22,97 +23,69 @@ const REFRESH = '<noscript><meta http-equiv="refresh" content="20"></noscript>';
 /** The content of the room's page. */
 export interface RoomView {
   readonly user: string;
-  /** The idempotency key of its form. */
-  readonly key: string;
-  /** The newest messages, or the newest ones before `before`; oldest first. */
+  /** The newest messages, or the newest ones before `?before=`; oldest first. */
   readonly messages: readonly Message[];
   /** Whether older messages are kept. The link to them is `?before=`, with the id of the first message. */
   readonly more: boolean;
-  /** The id that the caller asked for with `?before=`. Absent on the page of the newest messages. */
-  readonly before?: string;
   /** The cursor after these messages. */
   readonly cursor: string;
   /** The names of the present members, in order. */
   readonly names: readonly string[];
-  /** Whether the page does not refresh itself without scripts. */
-  readonly isStill: boolean;
 }
 
-/** The values of a template: text, which is escaped, or HTML that was made here. */
-type Values = Readonly<Record<string, string | { readonly html: string }>>;
+/** The values of a template: `{{name}}` stands for a text, which is escaped, and `{{{name}}}` for HTML that was made here. */
+type Values = Readonly<Record<string, string>>;
 
 export class Pages {
   readonly #login = template("login.html");
   readonly #chatroom = template("chatroom.html");
   readonly #error = template("error.html");
-  readonly #title: string;
-  readonly #hosted: boolean;
 
   /**
    * @param title the title of the pages
-   * @param hosted whether the host has its own log-in and log-out
+   * @param hasHostAuth whether the host has its own log-in and log-out
    */
-  constructor(title: string, hosted: boolean) {
-    this.#title = title;
-    this.#hosted = hosted;
-  }
+  constructor(
+    private readonly title: string,
+    private readonly hasHostAuth: boolean,
+  ) {}
 
   /**
    * Returns the log-in form.
    * @param key the form's one-time key
-   * @param now the name under which the caller is logged in
+   * @param user the name under which the caller is logged in
    * @param typed a name that was refused, and the error code
    */
-  login(
-    request: Request,
-    key: string,
-    now: string | undefined,
-    typed?: { readonly name: string; readonly code: string },
-  ): string {
+  login(request: Request, key: string, user?: string, typed?: { name: string; code: string }): string {
     const { lang, page, errors } = stringsOf(request);
-    const reason = typed ? (errors[typed.code] ?? typed.code) : "";
-    const invalid = typed ? "true" : "false";
-    const inside = { html: now === undefined ? "" : welcome(now, page) };
     return this.#login({
-      ...page,
-      title: this.#title,
-      lang,
-      key,
-      inside,
-      reason,
-      invalid,
+      ...{ ...page, lang, title: this.title, key },
+      inside: user === undefined ? "" : welcome(user, page),
       name: typed?.name ?? "",
+      reason: typed ? (errors[typed.code] ?? typed.code) : "",
+      invalid: typed ? "true" : "false",
     });
   }
 
-  /** Returns the room. */
-  chatroom(request: Request, view: RoomView): string {
-    const { user, key, messages, cursor, names, isStill, before } = view;
+  /** Returns the room. A page of older messages (`?before=`) and one that is paused (`?still`) do not refresh themselves. */
+  chatroom(request: Request, { user, messages, more, cursor, names }: RoomView): string {
     const { lang, page, script, errors } = stringsOf(request);
-    // In a script element, only "<" can end the element.
-    const strings = JSON.stringify({ ...script, errors }).replaceAll("<", "\\u003c");
+    const query = request.query();
+    const [isOld, isStill] = [query.get("before") !== undefined, query.get("still") !== undefined];
+    const [first] = messages;
     return this.#chatroom({
-      ...page,
-      title: this.#title,
-      lang,
-      user,
-      key,
-      cursor,
+      ...{ ...page, lang, title: this.title, user, cursor, key: pageKey() },
       segment: encodeURIComponent(user),
       here: page.here.replace("{n}", `${names.length}`),
-      strings: { html: strings },
-      exit: { html: this.#hosted ? "" : exit(page.logOut) },
-      refresh: { html: isStill || before ? "" : REFRESH },
-      note: before ? page.past : isStill ? page.still : page.renewing,
-      renew: before ? page.newest : page.renew,
-      history: { html: earlierLink(view, script) },
-      names: {
-        html: names
-          .slice(0, PAGE_NAMES)
-          .map((name) => nameItem(name, user, script))
-          .join("\n"),
-      },
-      messages: { html: messages.map((message) => item(message, user, script)).join("\n") },
+      // In a script element, only "<" can end the element.
+      strings: JSON.stringify({ ...script, errors }).replaceAll("<", "\\u003c"),
+      exit: this.hasHostAuth ? "" : exit(page.logOut),
+      refresh: isOld || isStill ? "" : REFRESH,
+      note: isOld ? page.past : isStill ? page.still : page.renewing,
+      renew: isOld ? page.newest : page.renew,
+      history: more && first ? `<a href="?before=${first.id}">${script.earlier}</a>` : script.noEarlier,
+      names: lines(names.slice(0, PAGE_NAMES), (name) => nameItem(name, user, script)),
+      messages: lines(messages, (message) => item(message, user, script)),
     });
   }
 
@@ -120,10 +93,8 @@ export class Pages {
   errorResponse(request: Request, { status, code, message, headers }: HttpError): HttpResponse {
     if (!request.prefersHtml()) return json(status, { error: { code, message } }, headers);
     const { lang, page, errors } = stringsOf(request);
-    const known = errors[this.#hosted && code === "no_session" ? "no_host_session" : code];
-    const reason = known ?? message;
-    const { base } = request;
-    const values = { ...page, title: this.#title, lang, status: `${status}`, reason, base };
+    const reason = errors[this.hasHostAuth && code === "no_session" ? "no_host_session" : code] ?? message;
+    const values = { ...page, lang, title: this.title, status: `${status}`, reason, base: request.base };
     return html(status, this.#error(values), headers);
   }
 }
@@ -132,16 +103,14 @@ function stringsOf({ req }: Request): Strings {
   return stringsFor(req.headers["accept-language"]);
 }
 
+function lines<T>(values: readonly T[], toLine: (value: T) => string): string {
+  return values.map(toLine).join("\n");
+}
+
 /** Returns the form to log out. It has a field, because lynx sends a form without fields as a GET. */
 function exit(words: string): string {
   const field = '<input type="hidden" name="from" value="page">';
   return `<form method="post" action="../../logout?page">${field}<button class="quiet">${words}</button></form>`;
-}
-
-/** Returns the link to the messages before the first one, or a note that none are kept. */
-function earlierLink({ messages, more }: RoomView, { earlier, noEarlier }: Strings["script"]): string {
-  const [first] = messages;
-  return more && first ? `<a href="?before=${first.id}">${earlier}</a>` : noEarlier;
 }
 
 /** Returns a note for a caller who is logged in and opens the log-in form. */
@@ -192,14 +161,13 @@ function rendered(message: Message): string {
 }
 
 function template(file: string): (values: Values) => string {
-  const parts = readFileSync(new URL(file, STATIC), "utf8").split(/\{\{(\w+)\}\}/);
-  return (values) => parts.map((part, at) => (at % 2 === 0 ? part : fill(values, part, file))).join("");
-}
-
-function fill(values: Values, name: string, file: string): string {
-  const value = values[name];
-  if (value === undefined) throw new Error(`${file} needs a value for {{${name}}}`);
-  return typeof value === "string" ? escapeHtml(value) : value.html;
+  const parts = readFileSync(new URL(file, STATIC), "utf8").split(/\{\{(\{?\w+)\}?\}\}/);
+  const fill = (values: Values, place: string): string => {
+    const value = values[place.replace("{", "")];
+    if (value === undefined) throw new Error(`${file} needs a value for ${place}`);
+    return place.startsWith("{") ? value : escapeHtml(value);
+  };
+  return (values) => parts.map((part, at) => (at % 2 === 0 ? part : fill(values, part))).join("");
 }
 
 function escapeHtml(text: string): string {

@@ -3,7 +3,7 @@
  * cursor is a cookie and whose answer is one text. When the connection closes, the poll ends and no cursor moves.
  */
 import type { ServerResponse } from "node:http";
-import { type Batch, type FinishReason, type Id, isCursor } from "../feed/index.js";
+import { type Batch, type Cursor, type FinishReason, type Id, isCursor, Waiter } from "../feed/index.js";
 import type { Fields } from "../http/form.js";
 import type { Request } from "../http/request.js";
 import { DEFERRED, HttpError, json, type Result } from "../http/response.js";
@@ -12,8 +12,8 @@ import type { Session } from "../store/cluster.js";
 import type { Message } from "../store/store.js";
 import { type Auth, withMember } from "./auth.js";
 import { badRequest } from "./errors.js";
-import { LegacyCookie } from "./legacy.js";
-import { clientOf, MemberPoll } from "./member.js";
+import { type LegacyCookie, legacyCookie } from "./legacy.js";
+import { clientOf, type Member } from "./member.js";
 import type { Room } from "./room.js";
 import { nameKey } from "./text.js";
 
@@ -48,20 +48,18 @@ function batchPoll(room: Room, request: Request, session: Session, since: string
   const page = parsePage(fields);
   // HEAD changes nothing: no presence, and no poll of the same page is superseded.
   if (request.isHead) return { ...json(200, ""), body: room.peek(since) };
-  const poll = new Poll(room, request, session, Number(wait));
-  poll.cursor = since;
-  if (page !== undefined) poll.client = clientOf(session.key, page);
-  return poll.start();
+  return new Poll(room, request, session, since, Number(wait), page).start();
 }
 
 function plainPoll(room: Room, request: Request, session: Session): Result {
-  const cookie = new LegacyCookie(request, session, room.feed.lastId);
+  const cookie = legacyCookie(request, session, room.feed.lastId);
   const first = room.legacyReader(session, cookie.cursor).start(cookie.cursor);
   return new PlainPoll(room, request, session, cookie, first).start();
 }
 
 /** A poll with `since`: it is answered with a batch. */
-class Poll extends MemberPoll {
+export class Poll extends Waiter<Message> {
+  readonly member: Member;
   readonly res: ServerResponse;
   readonly #end: number;
 
@@ -69,13 +67,18 @@ class Poll extends MemberPoll {
     readonly room: Room,
     { res, wasQueued }: Request,
     { key, name }: Session,
+    cursor: Cursor | "now",
     waitS: number,
+    page?: string,
   ) {
-    super(room.members.get(key, name));
+    super();
+    this.member = room.members.get(key, name);
     this.res = res;
+    this.cursor = cursor;
     // Other requests may be queued behind a pipelined one (protocol.md).
     this.wait = wasQueued ? 0 : waitS * 1000;
     this.#end = performance.now() + this.wait;
+    if (page !== undefined) this.client = clientOf(key, page);
   }
 
   /** Hands the poll to the room. Throws a 503 if there is no room for it. */
@@ -156,8 +159,7 @@ class PlainPoll extends Poll {
     readonly cookie: LegacyCookie,
     readonly first: Id,
   ) {
-    super(room, request, session, DEFAULT_WAIT_S);
-    this.cursor = first;
+    super(room, request, session, first, DEFAULT_WAIT_S);
   }
 
   /** Returns whether a batch has a text. Notices do not answer a plain poll. */

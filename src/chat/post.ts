@@ -32,9 +32,7 @@ export function putPost(room: Room, auth: Auth, perSecond: number): Handler {
     auth,
     async (request, session, form) => {
       if (room.draining) throw unavailable("draining", "The server is stopping. Try again soon.");
-      const parsed = parseText(form.get("message") ?? "");
-      if ("rule" in parsed) throw new HttpError(422, "bad_message", parsed.rule);
-      const { text } = parsed;
+      const text = parseText(form.get("message") ?? "", (rule) => new HttpError(422, "bad_message", rule));
       const key = request.req.headers["idempotency-key"] ?? form.get("key");
       if (Array.isArray(key) || (key !== undefined && isLonger(key, MAX_KEY_LENGTH))) throw BAD_KEY;
       room.members.hold(session);
@@ -66,17 +64,15 @@ export async function hostPost(room: Room, { user, text, key }: HostMessage): Pr
   for (const [field, value] of Object.entries({ user, text, key: key ?? "" })) {
     if (typeof value !== "string") throw new TypeError(`${field}: A text is needed, not ${typeof value}.`);
   }
-  const name = parseName(user);
-  if ("rule" in name) throw new RangeError(`user: ${name.rule}`);
-  const parsed = parseText(text);
-  if ("rule" in parsed) throw new RangeError(`text: ${parsed.rule}`);
+  const toError = (field: keyof HostMessage) => (rule: string) => new RangeError(`${field}: ${rule}`);
+  const { name } = parseName(user, toError("user"));
+  const parsed = parseText(text, toError("text"));
   if (key !== undefined && (key === "" || isLonger(key, MAX_KEY_LENGTH))) {
-    throw new RangeError(`key: An idempotency key has 1 to ${MAX_KEY_LENGTH} characters.`);
+    throw toError("key")(`An idempotency key has 1 to ${MAX_KEY_LENGTH} characters.`);
   }
   if (room.draining) throw new Error("The chat is closed.");
-  const scoped = key && scopedKey(HOST_SCOPE, key, parsed.text);
-  const message = await room.post(name.name, parsed.text, scoped);
-  if (message.text !== parsed.text) throw new RangeError(`key: ${REUSED}`);
+  const message = await room.post(name, parsed, key && scopedKey(HOST_SCOPE, key, parsed));
+  if (message.text !== parsed) throw toError("key")(REUSED);
   return message;
 }
 

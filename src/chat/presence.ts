@@ -2,9 +2,11 @@
  * Presence: the members in the room, and the join and leave notices. A member is present while a poll is held, and for the
  * grace time after that. With a cluster, a member is present as long as one of the processes says so.
  */
-import type { Cluster, LeaveReason } from "../store/cluster.js";
-import type { Message, NewMessage } from "../store/store.js";
-import { clientOf, type Member, type MemberPoll } from "./member.js";
+import type { Feed } from "../feed/index.js";
+import type { Cluster } from "../store/cluster.js";
+import type { Message } from "../store/store.js";
+import { clientOf, indexOf, Member, type MemberPoll } from "./member.js";
+import type { ResolvedOptions } from "./options.js";
 import { nameKey } from "./text.js";
 
 /** Above this number of present members, no join or leave notice is written. */
@@ -13,54 +15,43 @@ const MAX_NOTICE_MEMBERS = 50;
 const RELOAD_MS = 5_000;
 const SWEEP_MIN_MS = 10;
 const SWEEP_MAX_MS = 1_000;
+/** How many records are checked to find one that may be forgotten. */
+const MAX_CHECKED = 100;
 
-/** The room, as its members need it. */
-export interface MembersHost {
-  /** Cancels a held poll. */
-  cancel(poll: MemberPoll): void;
-  /** Called when the number of present members has changed. */
-  onChange(): void;
-  /** Writes a notice to the store. Must not throw. */
-  notify(notice: NewMessage): void;
-}
-
-export abstract class Presence {
-  /** The members that the sweep checks: present on this process, or with a leave notice that may be due. */
-  protected readonly expiring = new Set<Member>();
-  readonly #names: string[] = [];
+export class Presence {
+  /** The members who are present on this process. */
+  readonly present = new Set<Member>();
+  /** The names of the members who are present on any process, in the order of their UTF-16 code units. */
+  readonly names: string[] = [];
+  // Roughly by age: `makeRoom` moves a record that is still needed to the end.
+  protected readonly records = new Map<string, Member>();
+  /** When a leave notice is due, by `performance.now()`, unless the member is present then. */
+  readonly #leaving = new Map<Member, number>();
   #sweepTimer: NodeJS.Timeout | undefined;
-  #isStopped = false;
 
-  /** @param grace how long a name is held, and its member is present, after the last sign of life, in milliseconds */
+  /** @param feed holds the polls; its replies contain the number of present members */
   constructor(
-    readonly grace: number,
-    protected readonly cluster: Cluster | undefined,
-    protected readonly host: MembersHost,
+    protected readonly feed: Feed<Message>,
+    readonly options: ResolvedOptions,
   ) {}
 
-  /** Returns the record of a name. Makes one if there is none. */
-  abstract get(key: string, name?: string): Member;
-
-  /** The names of the members who are present on any process, in the order of their UTF-16 code units. */
-  get names(): readonly string[] {
-    return this.#names;
+  protected get cluster(): Cluster | undefined {
+    return this.options.store.cluster;
   }
 
-  /** Lists the members who are present on this process. */
-  present(): Member[] {
-    return [...this.expiring].filter(({ isLocal }) => isLocal);
-  }
-
-  /** Starts the sweep. A member with a kept join notice who does not return within the grace time has left. */
-  start(notices: readonly Message[]): void {
-    for (const notice of notices) this.#noticeLeaveIn(this.grace, this.noticed(notice));
-    const sweepMs = Math.max(SWEEP_MIN_MS, Math.min(SWEEP_MAX_MS, this.grace / 10));
-    this.#sweepTimer = setInterval(() => this.#sweep(), sweepMs).unref();
+  /** Returns the record of a name. Makes one if there is none. If all are needed, the bound is exceeded. */
+  get(key: string, name: string): Member {
+    const known = this.records.get(key);
+    if (known) return known;
+    this.makeRoom();
+    const member = new Member(key, name);
+    this.records.set(key, member);
+    return member;
   }
 
   /** Makes a member present for the grace time, after a page view. */
   touch(member: Member): void {
-    member.expiry = performance.now() + this.grace;
+    member.expiry = performance.now() + this.options.grace;
     this.#join(member);
   }
 
@@ -74,7 +65,7 @@ export abstract class Presence {
   removePoll(poll: MemberPoll): void {
     const { polls } = poll.member;
     polls.splice(polls.indexOf(poll), 1);
-    poll.member.expiry = performance.now() + this.grace;
+    poll.member.expiry = performance.now() + this.options.grace;
   }
 
   /** Remembers the newest notice of a member: by it, all processes agree on the next one. */
@@ -84,105 +75,100 @@ export abstract class Presence {
     return member;
   }
 
-  /** Applies that a member is present on one more process. */
-  applyJoin(key: string, name: string): void {
-    const member = this.get(key, name);
-    if (member.processes++ > 0) return;
-    this.#names.splice(this.#indexOf(member.name), 0, member.name);
-    this.host.onChange();
-    this.#notify(member, "join");
-  }
-
-  /** Applies that a member is present on one process less. */
-  applyLeave(key: string, reason: LeaveReason): void {
-    const member = this.get(key);
-    if (member.processes === 0 || --member.processes > 0) return;
-    this.#names.splice(this.#indexOf(member.name), 1);
-    this.host.onChange();
-    if (reason === "unload") this.#noticeLeaveIn(RELOAD_MS, member);
-    else this.#notify(member, "leave");
-  }
-
-  /** Applies that a page was closed: its polls end, or without a page all of the member's. */
-  applyUnload(key: string, page: string | undefined): void {
-    const member = this.get(key);
-    const client = page === undefined ? undefined : clientOf(key, page);
-    for (const poll of [...member.polls]) {
-      if (client === undefined || poll.client === client) this.host.cancel(poll);
-    }
-    if (member.polls.length > 0) return;
-    this.leave(member, "unload");
-    if (page === undefined) member.expiry = 0;
+  /** Starts the sweep. A member with a kept join notice who does not return within the grace time has left. */
+  start(messages: readonly Message[]): void {
+    const due = performance.now() + this.options.grace;
+    for (const message of messages) if (message.kind) this.#leaving.set(this.noticed(message), due);
+    const sweepMs = Math.max(SWEEP_MIN_MS, Math.min(SWEEP_MAX_MS, this.options.grace / 10));
+    this.#sweepTimer = setInterval(() => this.#sweep(), sweepMs).unref();
   }
 
   /** Stops the sweep. No notice is written after that. */
   stop(): void {
-    this.#isStopped = true;
     clearInterval(this.#sweepTimer);
+    this.#sweepTimer = undefined;
   }
 
-  /** Makes a member absent on this process. */
-  protected leave(member: Member, reason: LeaveReason): void {
-    if (!member.isLocal) return;
-    member.isLocal = false;
-    this.expiring.delete(member);
-    this.cluster?.left(member.key, reason);
-    this.applyLeave(member.key, reason);
+  applyJoin(key: string, name: string): void {
+    const member = this.get(key, name);
+    if (member.processes++ > 0) return;
+    this.names.splice(indexOf(this.names, member.name), 0, member.name);
+    this.feed.forgetReplies();
+    void this.#notify(member, "join");
   }
 
-  /** Writes the leave notice of a member who has not returned by then. */
-  #noticeLeaveIn(ms: number, member: Member): void {
-    member.leaveNoticeAt = performance.now() + ms;
-    this.expiring.add(member);
+  applyLeave(key: string, mayReturn: boolean): void {
+    const member = this.records.get(key);
+    if (!member || --member.processes > 0) return;
+    this.names.splice(indexOf(this.names, member.name), 1);
+    this.feed.forgetReplies();
+    if (mayReturn) this.#leaving.set(member, performance.now() + RELOAD_MS);
+    else void this.#notify(member, "leave");
   }
 
-  /** Gives a member another spelling of the name. */
-  protected rename(member: Member, name: string): void {
-    if (member.processes > 0) {
-      this.#names.splice(this.#indexOf(member.name), 1);
-      this.#names.splice(this.#indexOf(name), 0, name);
+  applyUnload(key: string, page: string | undefined): void {
+    const member = this.records.get(key);
+    if (!member) return;
+    for (const poll of [...member.polls]) {
+      if (page === undefined || poll.client === clientOf(key, page)) this.feed.cancel(poll);
     }
-    member.name = name;
+    if (member.polls.length > 0) return;
+    this.leave(member, true);
+    if (page === undefined) member.expiry = 0;
+  }
+
+  /** Forgets a name that nobody holds, if there are too many. Sessions that it had before are valid again then. */
+  protected makeRoom(): boolean {
+    if (this.records.size < this.options.maxNames) return true;
+    let checked = 0;
+    for (const [key, member] of this.records) {
+      this.records.delete(key);
+      if (!member.isHeld && member.processes === 0 && !this.#leaving.has(member)) return true;
+      this.records.set(key, member);
+      if (++checked === MAX_CHECKED) break;
+    }
+    return false;
   }
 
   #join(member: Member): void {
-    if (member.isLocal) return;
-    member.isLocal = true;
-    this.expiring.add(member);
+    if (this.present.has(member)) return;
+    this.present.add(member);
     this.cluster?.joined(member.key, member.name);
     this.applyJoin(member.key, member.name);
+  }
+
+  /** Makes a member absent on this process. */
+  protected leave(member: Member, mayReturn = false): void {
+    if (!this.present.delete(member)) return;
+    this.cluster?.left(member.key, mayReturn);
+    this.applyLeave(member.key, mayReturn);
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const member of this.present) {
+      if (member.polls.length === 0 && member.expiry <= now) this.leave(member);
+    }
+    for (const [member, due] of this.#leaving) {
+      if (due > performance.now()) continue;
+      this.#leaving.delete(member);
+      if (member.processes === 0) void this.#notify(member, "leave");
+    }
   }
 
   /**
    * Writes a notice, unless the newest one says the same. The idempotency key contains the id of the notice before, so if
    * several processes see one change, the store keeps one notice.
    */
-  #notify(member: Member, kind: "join" | "leave"): void {
+  async #notify(member: Member, kind: "join" | "leave"): Promise<void> {
     const { name, lastNotice } = member;
-    if (this.#isStopped || lastNotice?.kind === kind || this.#names.length > MAX_NOTICE_MEMBERS) return;
+    if (!this.#sweepTimer || lastNotice?.kind === kind || this.names.length > MAX_NOTICE_MEMBERS) return;
     const key = `${kind} after ${lastNotice?.id ?? "0"}`;
     member.lastNotice = { id: key, kind };
-    this.host.notify({ user: name, text: "", kind, key });
-  }
-
-  #sweep(): void {
-    const now = performance.now();
-    for (const member of this.expiring) {
-      if (member.isLocal && member.polls.length === 0 && member.expiry <= now) this.leave(member, "timeout");
-      if (member.isLocal || member.leaveNoticeAt > now) continue;
-      this.expiring.delete(member);
-      if (member.processes === 0) this.#notify(member, "leave");
+    try {
+      await this.options.store.append({ user: name, text: "", kind, key });
+    } catch {
+      // A lost notice needs no line in the log: the store reports its trouble.
     }
-  }
-
-  /** Returns the index of a name, by binary search. */
-  #indexOf(name: string): number {
-    let [low, high] = [0, this.#names.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#names[middle] ?? "") < name) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }

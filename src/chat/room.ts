@@ -4,9 +4,9 @@
  */
 import { type Batch, type Cursor, Feed, type Id } from "../feed/index.js";
 import type { Session } from "../store/cluster.js";
-import type { Message, NewMessage, Snapshot } from "../store/store.js";
+import type { Message, Snapshot } from "../store/store.js";
 import { unavailable } from "./errors.js";
-import { LegacyReader, later } from "./legacy.js";
+import { LegacyReader } from "./legacy.js";
 import type { Member, MemberPoll } from "./member.js";
 import { Members } from "./members.js";
 import { Metrics } from "./metrics.js";
@@ -23,15 +23,24 @@ export class Room {
   readonly metrics = new Metrics();
   /** Whether the room has stopped accepting polls and posts. */
   draining = false;
-  /** The newest message when the process started. */
-  #firstId: Id = "0-0";
+  readonly #startedAt = Date.now();
 
-  /**
-   * Opens the store, and the room with it. Rejects if the store cannot be opened.
-   * @param onError called with an error that is a fault of the chat; must not throw
-   */
-  static async open(options: ResolvedOptions, onError: (error: unknown) => void): Promise<Room> {
-    const room = new Room(options, onError);
+  /** @param onError called with an error that is a fault of the chat; must not throw */
+  constructor(
+    readonly options: ResolvedOptions,
+    private readonly onError: (error: unknown) => void,
+  ) {
+    const { backlog, maxWaiters, store } = options;
+    this.feed = new Feed({
+      ...{ backlog, maxWaiters, onError },
+      clockSkew: store.cluster ? CLOCK_SKEW_MS : 0,
+      encode: (batch, events) => this.#encode(batch, events),
+    });
+    this.members = new Members(this.feed, options);
+  }
+
+  /** Opens the store, once. Rejects if it cannot be opened. */
+  async open(): Promise<void> {
     // A store may call these before its `open` has resolved with what is older.
     let early: (() => void)[] | undefined = [];
     const apply = (change: () => void) => {
@@ -40,39 +49,21 @@ export class Room {
         change();
       } catch (error) {
         // The store continues, whatever happens to a message.
-        onError(error);
+        this.onError(error);
       }
     };
-    const snapshot = await options.store.open(
-      (message) => apply(() => room.#receive(message)),
-      (snapshot) => apply(() => room.feed.reset(toFeed(snapshot))),
-      options.backlog,
+    const { store, backlog } = this.options;
+    const snapshot = await store.open(
+      (message) => apply(() => this.#receive(message)),
+      (snapshot) => apply(() => this.#reset(snapshot)),
+      backlog,
     );
-    room.#start(snapshot);
+    this.#reset(snapshot);
+    this.members.start(snapshot.messages);
+    store.cluster?.join(this.members);
     const changes = early;
     early = undefined;
     changes.forEach(apply);
-    return room;
-  }
-
-  private constructor(
-    readonly options: ResolvedOptions,
-    onError: (error: unknown) => void,
-  ) {
-    const { backlog, maxWaiters, maxNames, grace, store } = options;
-    this.feed = new Feed({
-      backlog,
-      maxWaiters,
-      clockSkew: store.cluster ? CLOCK_SKEW_MS : 0,
-      encode: (batch, events) => this.#encode(batch, events),
-      onError,
-    });
-    this.members = new Members(grace, maxNames, store.cluster, {
-      cancel: (poll) => this.feed.cancel(poll),
-      onChange: () => this.feed.forgetReplies(),
-      // A lost notice needs no line in the log: the store reports its trouble.
-      notify: (notice) => void this.#notify(notice).catch(() => undefined),
-    });
   }
 
   /**
@@ -95,8 +86,7 @@ export class Room {
   poll(poll: MemberPoll): void {
     const { member, client, wait } = poll;
     const isOver = wait > 0 && member.polls.length >= this.options.maxWaitersPerUser;
-    const supersedes = (other: MemberPoll) => client !== undefined && other.client === client;
-    if (!isOver || member.polls.some(supersedes)) {
+    if (!isOver || (client !== undefined && member.polls.some((other) => other.client === client))) {
       this.members.addPoll(poll);
       if (this.feed.poll(poll) !== "full") return;
       if (this.#makeRoom(member) && this.feed.poll(poll) !== "full") return;
@@ -113,7 +103,7 @@ export class Room {
   }
 
   /** Opens the room for a session: its plain polls start after the newest message. */
-  open({ key, name, id }: Session): Member {
+  enter({ key, name, id }: Session): Member {
     const member = this.members.get(key, name);
     const { lastId } = this.feed;
     member.legacy = new LegacyReader(id, lastId, lastId);
@@ -127,10 +117,10 @@ export class Room {
    */
   legacyReader({ key, name, id, since }: Session, brought: Id | undefined): LegacyReader {
     const member = this.members.get(key, name);
-    if (member.legacy?.sessionId === id) return member.legacy;
-    const [before] = this.feed.readBefore(`${since}-0`, 1).events;
-    const first = later(before?.id ?? this.feed.lastPrunedId, this.#firstId);
-    member.legacy = new LegacyReader(id, brought ?? first);
+    if (member.legacy?.sessionId !== id) {
+      const [before] = this.feed.readBefore(`${Math.max(since, this.#startedAt)}-0`, 1).events;
+      member.legacy = new LegacyReader(id, brought ?? before?.id ?? this.feed.lastPrunedId);
+    }
     return member.legacy;
   }
 
@@ -147,13 +137,6 @@ export class Room {
     }
   }
 
-  #start(snapshot: Snapshot): void {
-    this.feed.reset(toFeed(snapshot));
-    this.#firstId = this.feed.lastId;
-    this.members.start(snapshot.messages.filter(({ kind }) => kind !== undefined));
-    this.options.store.cluster?.join(this.members);
-  }
-
   /** Receives a message that is kept. */
   #receive(message: Message): void {
     this.feed.push(message, message.id);
@@ -161,9 +144,8 @@ export class Room {
     if (message.kind !== undefined) this.members.noticed(message);
   }
 
-  // Async, so it also rejects if the store of a host throws.
-  async #notify(notice: NewMessage): Promise<void> {
-    await this.options.store.append(notice);
+  #reset({ lastPrunedId, messages }: Snapshot): void {
+    this.feed.reset({ lastPrunedId, events: messages.map((event) => ({ id: event.id, event })) });
   }
 
   #encode({ cursor, gap, superseded, retry }: Batch<Message>, events: string): string {
@@ -172,17 +154,12 @@ export class Room {
     return `{"cursor":"${cursor}","present":${present},${flags && `${flags},`}"messages":${events}}\n`;
   }
 
-  /** Cancels the oldest poll of the member with the most, unless this member has as many. */
+  /** Cancels the oldest poll of the member with the most polls, unless this member has as many. */
   #makeRoom(member: Member): boolean {
-    const most = this.members
-      .present()
-      .reduce((most, other) => (other.polls.length > most.polls.length ? other : most), member);
+    let most = member;
+    for (const other of this.members.present) if (other.polls.length > most.polls.length) most = other;
     const oldest = most === member ? undefined : most.polls[0];
     if (oldest) this.feed.cancel(oldest);
     return oldest !== undefined;
   }
-}
-
-function toFeed({ lastPrunedId, messages }: Snapshot) {
-  return { lastPrunedId, events: messages.map((message) => ({ id: message.id, event: message })) };
 }

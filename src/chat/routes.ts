@@ -13,7 +13,7 @@ import { Login } from "./login.js";
 import type { ResolvedOptions } from "./options.js";
 import { Pages, STATIC } from "./pages.js";
 import { longPoll, parsePage } from "./poll.js";
-import { pageKey, putPost } from "./post.js";
+import { putPost } from "./post.js";
 import type { Room } from "./room.js";
 import { Sessions } from "./sessions.js";
 
@@ -56,7 +56,7 @@ export function createRouter(
   };
   let auth: Auth;
   if (identify) {
-    auth = hostAuth(members, identify);
+    auth = hostAuth(identify);
   } else {
     const sessions = new Sessions(members, options.secrets);
     const login = new Login(room, sessions, pages, options.loginRate);
@@ -121,25 +121,16 @@ function roomPage(room: Room, pages: Pages, request: Request, session: Session):
   const { feed, members } = room;
   const { key, name } = session;
   if (request.params.user !== name) return redirect(303, `../../${roomPath(name)}`);
-  const query = request.query();
-  const before = parseBefore(query);
+  const before = parseBefore(request.query());
   // A link of another site leads here too, but it makes nobody present and moves no cursor.
   if (!request.isHead && !request.isForeign()) {
-    members.touch(before === "now" ? room.open(session) : members.get(key, name));
+    members.touch(before === "now" ? room.enter(session) : members.get(key, name));
   }
   const { events, more } = feed.readBefore(before, PAGE_MESSAGES);
-  const view = {
-    user: name,
-    key: pageKey(),
-    names: members.names,
-    isStill: query.get("still") !== undefined,
-    messages: events.map(({ event }) => event),
-    more,
-    ...(before !== "now" && { before }),
-    // On a page of older messages, the script continues after the last of them.
-    cursor: before === "now" ? feed.lastId : (events.at(-1)?.id ?? feed.lastPrunedId),
-  };
-  return html(200, pages.chatroom(request, view));
+  const messages = events.map(({ event }) => event);
+  // On a page of older messages, the script continues after the last of them.
+  const cursor = before === "now" ? feed.lastId : (messages.at(-1)?.id ?? feed.lastPrunedId);
+  return html(200, pages.chatroom(request, { user: name, messages, more, cursor, names: members.names }));
 }
 
 /** Answers `GET /who`. */

@@ -1,17 +1,17 @@
 /** The chat's own log-in: a session is a signed cookie with a name, for as long as its owner does not lose the name. */
 import { randomBytes } from "node:crypto";
-import { setCookie, sign, unsign } from "../http/cookie.js";
+import { cookieSetter, sign, unsign } from "../http/cookie.js";
 import type { Request } from "../http/request.js";
-import { HttpError } from "../http/response.js";
+import type { HeaderMap } from "../http/response.js";
 import { FORM_ID_LENGTH, type Session } from "../store/cluster.js";
-import type { Auth } from "./auth.js";
+import { type Auth, type Awaitable, chain } from "./auth.js";
 import type { Members } from "./members.js";
 import type { Secrets } from "./options.js";
 import { type Name, nameKey } from "./text.js";
 
 const COOKIE = "holdline";
 const DAY_MS = 24 * 3_600_000;
-const COOKIE_MAX_AGE_MS = 30 * DAY_MS;
+const COOKIE_MAX_AGE_S = (30 * DAY_MS) / 1000;
 const COOKIE_RENEW_AGE_MS = DAY_MS;
 const FORM_MAX_AGE_MS = DAY_MS;
 /** How many verified cookies are remembered. Forged ones are not, so strangers cannot fill the memory. */
@@ -30,7 +30,6 @@ interface SignedSession extends Session {
 }
 
 export class Sessions implements Auth {
-  readonly noSession = new HttpError(401, "no_session", "Log in first.");
   readonly loginPath = "login";
   // A poll brings the same cookie as the one before it. An HMAC each time was a fifth of a poll's cost.
   readonly #verified = new Map<string, SignedSession>();
@@ -56,23 +55,19 @@ export class Sessions implements Auth {
     return sign(`form ${Date.now()} ${randomId()}`, this.secrets()[0]);
   }
 
-  authenticate(request: Request): Session | undefined | Promise<Session | undefined> {
+  authenticate(request: Request): Awaitable<Session | undefined> {
     const session = this.#read(request);
-    if (!session) return undefined;
-    const owns = request.isHead ? this.members.mayOwn(session) : this.members.owns(session);
-    if (typeof owns === "boolean") return owns ? session : undefined;
-    return owns.then((owns) => (owns ? session : undefined));
+    return session && chain(this.members.owns(session), (owns) => (owns ? session : undefined));
   }
 
   /** Returns the `Set-Cookie` value for a session. */
   cookie({ name, id, since }: Session, request: Request): string {
-    const value = sign(JSON.stringify([name, id, since, Date.now()]), this.secrets()[0]);
-    const options = { maxAge: COOKIE_MAX_AGE_MS / 1000, secure: request.isSecure };
-    return setCookie(request.cookieName(COOKIE), value, options);
+    const value = sign(`${id} ${since} ${Date.now()} ${name}`, this.secrets()[0]);
+    return cookieSetter(request, COOKIE)(value, COOKIE_MAX_AGE_S);
   }
 
   // Only at the root: a cookie without a path belongs to the folder of the URL that set it, and the mount path is unknown.
-  renew(request: Request): { readonly "Set-Cookie"?: string } {
+  renew(request: Request): HeaderMap {
     const signed = this.#read(request);
     if (request.isHead || !signed || Date.now() - signed.signedAt < COOKIE_RENEW_AGE_MS) return {};
     return { "Set-Cookie": this.cookie(signed, request) };
@@ -80,7 +75,7 @@ export class Sessions implements Auth {
 
   /** Returns the `Set-Cookie` value that removes the cookie. */
   removeCookie(request: Request): string {
-    return setCookie(request.cookieName(COOKIE), "", { maxAge: 0, secure: request.isSecure });
+    return cookieSetter(request, COOKIE)("", 0);
   }
 
   /** Returns the session of the first cookie that the chat signed, unless it is too old. */
@@ -88,14 +83,14 @@ export class Sessions implements Auth {
     // A chat above this one on the same host may have a cookie of the same name.
     for (const cookie of request.cookies(COOKIE).slice(0, MAX_COOKIES_TRIED)) {
       const session = this.#verified.get(cookie) ?? this.#verify(cookie);
-      if (session) return Date.now() - session.signedAt > COOKIE_MAX_AGE_MS ? undefined : session;
+      if (session) return Date.now() - session.signedAt > COOKIE_MAX_AGE_S * 1000 ? undefined : session;
     }
     return undefined;
   }
 
   #verify(cookie: string): SignedSession | undefined {
     const text = cookie.length <= MAX_COOKIE_LENGTH ? unsign(cookie, this.secrets()) : undefined;
-    const session = text === undefined ? undefined : parseSession(text);
+    const session = parseSession(text ?? "");
     if (!session) return undefined;
     if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear();
     // A copy: a slice would keep the whole header in memory.
@@ -103,7 +98,7 @@ export class Sessions implements Auth {
     return session;
   }
 
-  /** Returns the id of a form, or undefined for an invalid or old key. A session cookie is no key, because it holds JSON. */
+  /** Returns the id of a form, or undefined for an invalid or old key. A session cookie is no key: its text has more parts. */
   #readFormKey(key: string): string | undefined {
     const text = key.length <= MAX_FORM_KEY_LENGTH ? unsign(key, this.secrets()) : undefined;
     const [, made, id] = /^form (\d+) ([\w-]+)$/.exec(text ?? "") ?? [];
@@ -116,16 +111,10 @@ export function randomId(): string {
   return randomBytes((FORM_ID_LENGTH / 4) * 3).toString("base64url");
 }
 
-/** Parses a signed text. Another version of the chat may have signed something else. */
+/** Parses the text of a cookie. The chat also signs the keys of forms, and another version may sign something else. */
 function parseSession(text: string): SignedSession | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const [name, id, since, signedAt]: unknown[] = Array.isArray(value) ? value : [];
-  if (typeof name !== "string" || typeof id !== "string") return undefined;
-  if (typeof since !== "number" || typeof signedAt !== "number") return undefined;
-  return { name, key: nameKey(name), id, since, signedAt };
+  const [, id = "", since, signedAt, name] = /^([\w-]+) (\d+) (\d+) (.+)$/.exec(text) ?? [];
+  return name === undefined
+    ? undefined
+    : { name, key: nameKey(name), id, since: Number(since), signedAt: Number(signedAt) };
 }

@@ -17,7 +17,7 @@ export const NAME_LENGTH = 32;
  */
 export const MAX_RAW_NAME_LENGTH = 256;
 
-const TOO_LONG = { rule: `A name has at most ${NAME_LENGTH} characters.` };
+const TOO_LONG = `A name has at most ${NAME_LENGTH} characters.`;
 
 /**
  * Invisible characters: those that Unicode calls ignorable, unassigned ones, the object replacement character, and the
@@ -26,19 +26,22 @@ const TOO_LONG = { rule: `A name has at most ${NAME_LENGTH} characters.` };
 const INVISIBLE =
   /[\p{Default_Ignorable_Code_Point}\p{Cn}\u2800\ufffc\u{1107f}\u{13441}\u{13442}\u{16fe4}\u{1d159}]/gu;
 
-/** Parses a name as a person typed it. Returns the rule that it breaks, if it breaks one. */
-export function parseName(raw: string): Name | { readonly rule: string } {
-  if (raw.length > MAX_RAW_NAME_LENGTH) return TOO_LONG;
+/** Makes the error for a text that breaks a rule. The rule is a sentence for people. */
+type ToError = (rule: string) => Error;
+
+/** Parses a name as a person typed it. Throws what `toError` returns if the name breaks a rule. */
+export function parseName(raw: string, toError: ToError): Name {
+  if (raw.length > MAX_RAW_NAME_LENGTH) throw toError(TOO_LONG);
   const shown = raw.replace(INVISIBLE, "").trim();
   // Format (zero-width, bidi), private use, lone surrogates, line and paragraph separators; control, as in "a\nb".
   if (/[\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u.test(raw) || /\p{Cc}/u.test(shown)) {
-    return { rule: "A name has no control, invisible or private-use characters." };
+    throw toError("A name has no control, invisible or private-use characters.");
   }
   const name = visible(shown).normalize("NFC");
-  if (name === "") return { rule: "A name needs at least one character that can be seen." };
-  if (isLonger(name, NAME_LENGTH)) return TOO_LONG;
-  if (name === "." || name === "..") return { rule: "A name cannot be . or .." };
-  if (/[/\\]/.test(name)) return { rule: "A name has no slash in it." };
+  if (name === "") throw toError("A name needs at least one character that can be seen.");
+  if (isLonger(name, NAME_LENGTH)) throw toError(TOO_LONG);
+  if (name === "." || name === "..") throw toError("A name cannot be . or ..");
+  if (/[/\\]/.test(name)) throw toError("A name has no slash in it.");
   return { name, key: nameKey(name) };
 }
 
@@ -63,14 +66,15 @@ export function isLonger(text: string, max: number): boolean {
 /** The longest message, in code points. */
 export const MESSAGE_LENGTH = 2000;
 
-/** Parses a message. Returns the rule that it breaks, if it breaks one. Line ends become `\n`, and those around it go. */
-export function parseText(raw: string): { readonly text: string } | { readonly rule: string } {
+/**
+ * Parses a message: line ends become `\n`, and those around it are removed. Throws what `toError` returns if the message
+ * breaks a rule.
+ */
+export function parseText(raw: string, toError: ToError): string {
   const text = raw.replace(/\r\n?/g, "\n").replace(/^\n+|(?<!\n)\n+$/g, "");
-  if (text === "") return { rule: "A message needs at least one character." };
-  if (isLonger(text, MESSAGE_LENGTH)) {
-    return { rule: `A message has at most ${MESSAGE_LENGTH} characters.` };
-  }
+  if (text === "") throw toError("A message needs at least one character.");
+  if (isLonger(text, MESSAGE_LENGTH)) throw toError(`A message has at most ${MESSAGE_LENGTH} characters.`);
   // Cs: a lone surrogate, which UTF-8 cannot carry.
-  if (/[^\P{Cc}\n\t]|\p{Cs}/u.test(text)) return { rule: "A message has no control characters." };
-  return { text };
+  if (/[^\P{Cc}\n\t]|\p{Cs}/u.test(text)) throw toError("A message has no control characters.");
+  return text;
 }

@@ -1,5 +1,6 @@
 /** Signed cookies: a text, a dot, and its HMAC-SHA-256. The server stores nothing for them. Their owner can read them. */
 import { createHmac, timingSafeEqual } from "node:crypto";
+import type { Request } from "./request.js";
 
 /** Signs a text for a cookie. */
 export function sign(text: string, secret: string | Uint8Array): string {
@@ -21,16 +22,19 @@ export function unsign(signed: string, secrets: readonly (string | Uint8Array)[]
 }
 
 /**
- * Returns a `Set-Cookie` value. Without a path, the cookie belongs to the folder of its URL, so it fits any mount.
- * @param options `maxAge` is in seconds; without it the cookie lasts until the browser is closed
+ * Returns a function that makes `Set-Cookie` values for one cookie, also when the head of the request is freed. Without a
+ * path, the cookie belongs to the folder of its URL, so it fits any mount. Without an age in seconds, it lasts until the
+ * browser is closed.
  */
-export function setCookie(
+export function cookieSetter(
+  request: Pick<Request, "cookieName" | "isSecure">,
   name: string,
-  value: string,
-  options: { maxAge?: number; secure: boolean },
-): string {
-  const age = options.maxAge === undefined ? "" : `; Max-Age=${options.maxAge}`;
-  return `${name}=${value}${age}; HttpOnly; SameSite=Lax${options.secure ? "; Secure" : ""}`;
+): (value: string, maxAgeS?: number) => string {
+  const [fullName, secure] = [request.cookieName(name), request.isSecure ? "; Secure" : ""];
+  return (value, maxAgeS) => {
+    const age = maxAgeS === undefined ? "" : `; Max-Age=${maxAgeS}`;
+    return `${fullName}=${value}${age}; HttpOnly; SameSite=Lax${secure}`;
+  };
 }
 
 function mac(payload: string, secret: string | Uint8Array): string {

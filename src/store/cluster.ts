@@ -22,28 +22,27 @@ export function isSameForm(id: string, other: string): boolean {
   return id !== "" && id.slice(0, FORM_ID_LENGTH) === other.slice(0, FORM_ID_LENGTH);
 }
 
-/** Why a member is not present any more. After `unload` the member may return in a moment. */
-export type LeaveReason = "unload" | "timeout" | "logout";
-
 /** The members of this process, as the cluster uses them. */
 export interface LocalMembers {
-  /** How long a name is held, and its member is present, after the last sign of life, in milliseconds. */
-  readonly grace: number;
-  /** How many names are remembered. */
-  readonly maxNames: number;
+  readonly options: {
+    /** How long a name is held, and its member is present, after the last sign of life, in milliseconds. */
+    readonly grace: number;
+    /** How many names are remembered. */
+    readonly maxNames: number;
+  };
   /**
    * Lists the sessions that are known here, with an empty `id` if the newest one has ended, and for how many milliseconds
    * they hold their names: Infinity while a poll is held, 0 or less if the name is free.
    */
   sessions(): Iterable<readonly [session: Session, ms: number]>;
-  /** Lists the members who are present here. */
-  present(): Iterable<{ readonly key: string; readonly name: string }>;
+  /** The members who are present here. */
+  readonly present: Iterable<{ readonly key: string; readonly name: string }>;
   /** Applies that a session owns its name, or with an empty `id` that nobody does. An older session is ignored. */
   applyOwner(session: Session): void;
   /** Applies that a member is present on one more process. */
   applyJoin(key: string, name: string): void;
-  /** Applies that a member is present on one process less. */
-  applyLeave(key: string, reason: LeaveReason): void;
+  /** Applies that a member is present on one process less. @param mayReturn whether a reload is likely */
+  applyLeave(key: string, mayReturn: boolean): void;
   /** Applies that a page was closed: its polls end, or without a page all of the member's. */
   applyUnload(key: string, page: string | undefined): void;
 }
@@ -60,14 +59,15 @@ export interface Cluster {
   claim(session: Session, replaced: string): Promise<ClaimResult>;
   /** Returns whether a session that is new to this process is still valid. Rejects with `StoreUnavailable`. */
   verify(session: Session): Promise<boolean>;
-  /** Ends a session, whose `since` is the time of the end: its cookie becomes invalid on every process. */
-  end(session: Session): void;
-  /** Holds a name for this many milliseconds; 0 frees it. */
+  /**
+   * Holds a name for this many milliseconds; 0 frees it. With an empty `id`, all sessions before `since` end: their cookies
+   * become invalid on every process.
+   */
   hold(session: Session, ms: number): void;
   /** Publishes that a member is now present on this process. */
   joined(key: string, name: string): void;
   /** Publishes that a member is not present on this process any more. */
-  left(key: string, reason: LeaveReason): void;
+  left(key: string, mayReturn: boolean): void;
   /** Publishes that a page was closed, whose polls other processes may hold. */
   unloaded(key: string, page: string | undefined): void;
   /** Resolves when everything that was published has reached the store. Never rejects. */

@@ -1,6 +1,6 @@
 /** The signed cookie: forged, truncated, swapped. */
 import { expect, test } from "vitest";
-import { setCookie, sign, unsign } from "../../src/http/cookie.js";
+import { cookieSetter, sign, unsign } from "../../src/http/cookie.js";
 
 const secret = "the secret of this test";
 const text = '["Zoë; Path=/","\0",1]';
@@ -53,10 +53,7 @@ test("an earlier secret is accepted, and another one is not", () => {
 });
 
 test("a cookie is hidden from scripts and other sites, and is Secure over TLS", () => {
-  expect(setCookie("name", "value", { maxAge: 60, secure: false })).toBe(
-    "name=value; Max-Age=60; HttpOnly; SameSite=Lax",
-  );
-  expect(setCookie("name", "", { maxAge: 0, secure: true })).toBe(
-    "name=; Max-Age=0; HttpOnly; SameSite=Lax; Secure",
-  );
+  const setter = (isSecure: boolean) => cookieSetter({ cookieName: (name) => name, isSecure }, "name");
+  expect(setter(false)("value", 60)).toBe("name=value; Max-Age=60; HttpOnly; SameSite=Lax");
+  expect(setter(true)("", 0)).toBe("name=; Max-Age=0; HttpOnly; SameSite=Lax; Secure");
 });

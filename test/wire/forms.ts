@@ -29,3 +29,9 @@ export function submit(
 export function cookieOf({ headers }: Reply): string {
   return headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
 }
+
+/** Returns the id of a session from its cookie, `<name>=<payload>.<signature>`. */
+export function idOf(cookie: string): string {
+  const [, payload = ""] = /=([\w-]+)\./.exec(cookie) ?? [];
+  return Buffer.from(payload, "base64url").toString().split(" ")[0] ?? "";
+}

@@ -206,15 +206,15 @@ describe("secrets", () => {
     const strange = [
       "hello",
       "",
-      "{",
       "null",
-      "1",
-      "{}",
-      "[]",
-      '["ann"]',
-      '["ann",1,2,3]',
-      '["ann","x","1",2]',
-      '[["ann"],"x",1,2]',
+      "ann",
+      '["ann","x",1,2]',
+      "x 1 2",
+      "x 1 2 ",
+      "x one 2 ann",
+      "x 1 two ann",
+      " 1 2 ann",
+      "form 1 2",
     ];
     for (const text of strange) {
       const Cookie = `holdline=${sign(text, "shared")}`;

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { parseId } from "../../feed/id.js";
-import type { LeaveReason, LocalMembers, Session } from "../cluster.js";
+import type { LocalMembers, Session } from "../cluster.js";
 import { type ClaimResult, type Cluster, FORM_ID_LENGTH } from "../cluster.js";
 import { StoreUnavailable } from "../store.js";
 import { DEADLINE_MS } from "./client.js";
@@ -50,7 +50,7 @@ export class RedisCluster implements Cluster {
 
   async claim(session: Session, instead: string): Promise<ClaimResult> {
     const connection = this.#connection();
-    const { grace = 0, maxNames = 0 } = this.#local ?? {};
+    const { maxNames = 0 } = this.#local?.options ?? {};
     // After a connection was lost, all processes renew their leases first.
     if (!connection || performance.now() < this.#claimsFrom)
       throw new StoreUnavailable(new Error("no connection to Redis"));
@@ -58,19 +58,15 @@ export class RedisCluster implements Cluster {
     const args = [deadline, JSON.stringify(session), instead, CLAIM_MS, maxNames, FORM_ID_LENGTH];
     const [id, name, since] = await connection.run("claim", args).catch(unavailable);
     if (id === "taken" || id === "full") return id;
-    const owner = { key: session.key, name: String(name), id: String(id), since: Number(since) };
-    this.hold(owner, grace);
-    return owner;
+    return { key: session.key, name: String(name), id: String(id), since: Number(since) };
   }
 
   async verify(session: Session): Promise<boolean> {
     const connection = this.#connection();
     if (!connection) throw new StoreUnavailable(new Error("no connection to Redis"));
-    return (await this.#renew(connection, [[session, this.#local?.grace ?? 0]]).catch(unavailable)) === 0;
-  }
-
-  end(session: Session): void {
-    this.#run((connection) => this.#renew(connection, [[{ ...session, id: "" }, 0]]));
+    return (
+      (await this.#renew(connection, [[session, this.#local?.options.grace ?? 0]]).catch(unavailable)) === 0
+    );
   }
 
   hold(session: Session, ms: number): void {
@@ -81,8 +77,8 @@ export class RedisCluster implements Cluster {
     this.#publish({ [`+${key}`]: name });
   }
 
-  left(key: string, reason: LeaveReason): void {
-    this.#publish({ [`-${key}`]: reason });
+  left(key: string, mayReturn: boolean): void {
+    this.#publish({ [`-${key}`]: mayReturn ? "unload" : "" });
   }
 
   unloaded(key: string, page = ""): void {
@@ -113,10 +109,10 @@ export class RedisCluster implements Cluster {
     await connection.publish({ from: this.#self });
     if (!this.#local) return;
     if (this.#isBehind) await this.resume(connection);
-    if (now - this.#renewedAt >= this.#local.grace / 3) await this.#renewAll(connection, false);
+    if (now - this.#renewedAt >= this.#local.options.grace / 3) await this.#renewAll(connection, false);
     // After such a pause the other processes have removed this one.
     if (this.#isUnknown || now - this.#beatAt > PROCESS_TTL_MS) {
-      const members = Array.from(this.#local.present(), ({ key, name }) => [`+${key}`, name]);
+      const members = Array.from(this.#local.present, ({ key, name }) => [`+${key}`, name]);
       this.#isUnknown = false;
       this.#publish({ all: "", ...Object.fromEntries(members) });
     }
@@ -141,7 +137,7 @@ export class RedisCluster implements Cluster {
 
   /** Ends: the members may be back on another process in a moment. */
   async close(): Promise<void> {
-    for (const { key } of this.#local?.present() ?? []) this.left(key, "unload");
+    for (const { key } of this.#local?.present ?? []) this.left(key, true);
     await this.flush();
   }
 
@@ -154,7 +150,7 @@ export class RedisCluster implements Cluster {
 
   /** Returns how many leases could not be renewed, because their names have other owners. */
   async #renew(connection: Connection, leases: readonly Lease[]): Promise<number> {
-    const { grace = 0, maxNames = 0 } = this.#local ?? {};
+    const { grace = 0, maxNames = 0 } = this.#local?.options ?? {};
     const length = (ms: number) => ms && Math.ceil(Math.max(0, Math.min(ms, grace)) + LEASE_MARGIN_MS);
     const args = leases.map(([session, ms]) => [session, length(ms)]);
     const refused = await connection.run("renew", [JSON.stringify(args), maxNames]);

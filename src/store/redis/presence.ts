@@ -1,9 +1,9 @@
 /**
  * The members of the other processes, from heartbeats. The fields of a heartbeat are `from` and changes: `+key` (joined: the
- * name), `-key` (left: the reason), `xpage key` (a page was closed), and `all`, with which all members follow.
+ * name), `-key` (left: `unload` if the page was closed), `xpage key` (a page was closed), and `all`, with which all members follow.
  */
 import { parseId } from "../../feed/id.js";
-import type { LeaveReason, LocalMembers } from "../cluster.js";
+import type { LocalMembers } from "../cluster.js";
 import type { Entry } from "./connection.js";
 
 /** Without a heartbeat for this long, the members of a process count as absent. */
@@ -24,9 +24,10 @@ export class RemoteMembers {
     const known = this.#processes.get(from);
     const members = known?.members ?? new Set();
     this.#processes.set(from, { seenAt, members });
-    const leave = (key: string, reason: LeaveReason) => members.delete(key) && local.applyLeave(key, reason);
+    const leave = (key: string, mayReturn: boolean) =>
+      members.delete(key) && local.applyLeave(key, mayReturn);
     if (fields.all !== undefined) {
-      for (const key of members) if (fields[`+${key}`] === undefined) leave(key, "timeout");
+      for (const key of members) if (fields[`+${key}`] === undefined) leave(key, false);
     }
     for (const [field, value] of Object.entries(fields)) {
       const key = field.slice(1);
@@ -34,7 +35,7 @@ export class RemoteMembers {
       if (field[0] === "+" && !members.has(key)) {
         members.add(key);
         local.applyJoin(key, value);
-      } else if (field[0] === "-") leave(key, value === "logout" || value === "unload" ? value : "timeout");
+      } else if (field[0] === "-") leave(key, value === "unload");
       else if (field[0] === "x") local.applyUnload(key.slice(space + 1), key.slice(0, space) || undefined);
     }
     return !known;
@@ -45,7 +46,7 @@ export class RemoteMembers {
     for (const [name, { seenAt, members }] of this.#processes) {
       if (now - seenAt <= PROCESS_TTL_MS) continue;
       this.#processes.delete(name);
-      for (const key of members) local.applyLeave(key, "timeout");
+      for (const key of members) local.applyLeave(key, false);
     }
   }
 }
