@@ -8,7 +8,7 @@
  *   WHAT=one,rate,yield,memory,idle   the scenarios
  *   ROUNDS=3                  rounds; in each, the servers take turns
  *   HEADERS=browser           requests have a browser's headers
- *   CLIENTS=1000              clients in `one`
+ *   CLIENTS=300               clients, instead of 1,000 in `one` and `rate`, and 10,000 in the others
  *   RATES=10,100,800          messages per second in `rate`
  */
 import { mkdirSync, writeFileSync } from "node:fs";

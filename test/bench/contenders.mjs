@@ -162,10 +162,10 @@ http {
 }
 `,
     );
-    return Server.start("sh", [
-      "-c",
-      `echo http://127.0.0.1:${NCHAN_PORT}; exec nginx -p ${folder} -c nginx.conf`,
-    ]);
+    // The address is printed when nginx listens.
+    const isListening = `(: >/dev/tcp/127.0.0.1/${NCHAN_PORT}) 2>/dev/null`;
+    const report = `(until ${isListening}; do sleep 0.1; done; echo http://127.0.0.1:${NCHAN_PORT}) &`;
+    return Server.start("bash", ["-c", `${report} exec nginx -p ${folder} -c nginx.conf`]);
   },
   enter: async (_, n) => ({ ticket: `${n}`, cursor: "" }),
   poll: ({ cursor }) => get("/sub", cursor),

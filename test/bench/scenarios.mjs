@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { percentile } from "./report.mjs";
 
 const { CLIENTS, RATES } = process.env;
+const clients = (usual) => Number(CLIENTS ?? usual);
 const RATES_PER_SECOND = RATES?.split(",").map(Number) ?? [10, 50, 100, 200, 400, 800, 1200, 2000];
 const RATE_SECONDS = 2.5;
 const ARRIVAL_TIMEOUT_MS = 10_000;
@@ -15,12 +16,12 @@ const YIELD_SECONDS = 6;
 const KIB = 1024;
 
 export const SCENARIOS = {
-  one: { clients: Number(CLIENTS ?? 1000), measure: one },
-  rate: { clients: 1000, measure: async ([room]) => [await rates(room)] },
-  yield: { clients: 10_000, isForOurs: true, measure: async ([room]) => [[await others(room)]] },
-  memory: { clients: 10_000, measure: async ([room]) => [[await memory(room)]] },
+  one: { clients: clients(1000), measure: one },
+  rate: { clients: clients(1000), measure: async ([room]) => [await rates(room)] },
+  yield: { clients: clients(10_000), isForOurs: true, measure: async ([room]) => [[await others(room)]] },
+  memory: { clients: clients(10_000), measure: async ([room]) => [[await memory(room)]] },
   idle: {
-    clients: 10_000,
+    clients: clients(10_000),
     isForOurs: true,
     // Bare's polls must end, too.
     flags: ["--timeouts"],
