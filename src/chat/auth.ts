@@ -1,5 +1,5 @@
 /** Authentication: identifies the sender of a request and guards the routes of members, also after every wait. */
-import { Fields } from "../http/form.js";
+import type { Fields } from "../http/form.js";
 import type { Request } from "../http/request.js";
 import { type HeaderMap, HttpError, type Result, redirect } from "../http/response.js";
 import type { Handler } from "../http/router.js";
@@ -22,7 +22,7 @@ export interface Auth {
 const NO_SESSION = new HttpError(401, "no_session", "Log in first.");
 const NOT_YOU = new HttpError(403, "not_you", "You are logged in under another name.");
 const FOREIGN = new HttpError(403, "foreign_origin", "This request came from another site.");
-const NO_FIELDS = new Fields();
+const NO_FIELDS: Fields = new Map();
 
 /** Returns host auth: the host names the sender of each request. There is no cookie, and two people may have one name. */
 export function hostAuth(identify: Identify): Auth {

@@ -3,10 +3,7 @@ import type { RateLimiter } from "../http/rate-limit.js";
 import { HttpError } from "../http/response.js";
 import { StoreUnavailable } from "../store/store.js";
 
-/** Returns a 400 with the code `bad_request`. */
-export function badRequest(message: string): HttpError {
-  return new HttpError(400, "bad_request", message);
-}
+export { badRequest } from "../http/response.js";
 
 /** Returns a 503: nothing was kept, and the caller may try again after some seconds. */
 export function unavailable(

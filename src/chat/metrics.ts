@@ -1,31 +1,11 @@
 /** The metrics of a chat. Everything is counted as it happens, so `/metrics` costs the same for any number of people. */
 import { watchLoop } from "../http/loop-delay.js";
-import { exposition, histogram, metric } from "../http/metrics.js";
-import { HttpError, type HttpResponse } from "../http/response.js";
+import { Histogram, labels, metric } from "../http/metrics.js";
+import { HttpError, type HttpResponse, text } from "../http/response.js";
 import type { Handler } from "../http/router.js";
 import { toHttpError } from "./errors.js";
 
 const LOOP_CHECK_MS = 100;
-
-/** A histogram of durations. */
-export class Durations {
-  /** How many durations were in each bucket, and in the one above all bounds. */
-  readonly counts: number[];
-  /** The sum of all durations, in seconds. */
-  sum = 0;
-
-  /** @param bounds the upper bounds of the buckets, in seconds */
-  constructor(readonly bounds: readonly number[]) {
-    this.counts = [...bounds, 0].map(() => 0);
-  }
-
-  add(seconds: number): void {
-    const found = this.bounds.findIndex((bound) => seconds <= bound);
-    const at = found < 0 ? this.bounds.length : found;
-    this.counts[at] = (this.counts[at] ?? 0) + 1;
-    this.sum += seconds;
-  }
-}
 
 export class Metrics {
   /** Polls by how they ended. `immediate`: the wait was 0; `full`: there was no room. */
@@ -40,12 +20,12 @@ export class Metrics {
   /** Messages that were kept, including notices. */
   messages = 0;
   /** How long the store took to keep a post. */
-  readonly appends = new Durations([
+  readonly appends = new Histogram([
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
   ]);
   /** Posts that the store could not keep. */
   failedAppends = 0;
-  readonly #loopDelay = new Durations([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]);
+  readonly #loopDelay = new Histogram([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]);
 
   /** Starts to measure the delay of the event loop. Ends with `clearInterval`. */
   watchLoop(): NodeJS.Timeout {
@@ -70,17 +50,19 @@ export class Metrics {
 
   /** Returns the page. @param waiting how many polls are held @param present how many members are present */
   page(waiting: number, present: number): HttpResponse {
-    const [polls, posts] = [{ outcome: this.polls }, { outcome: this.posts }];
-    return exposition([
+    const [polls, posts] = [labels("outcome", this.polls), labels("outcome", this.posts)];
+    const [appends, delays] = [this.appends.samples, this.#loopDelay.samples];
+    const metrics = [
       metric("gauge", "holdline_waiters", "Polls that are held.", waiting),
       metric("gauge", "holdline_people", "Members who are present.", present),
       metric("counter", "holdline_messages_total", "Messages kept, including notices.", this.messages),
       metric("counter", "holdline_polls_total", "Polls by how they ended.", polls),
       metric("counter", "holdline_posts_total", "Posts over HTTP by their result.", posts),
       metric("counter", "holdline_sent_bytes_total", "Bytes of reply bodies.", this.bytes),
-      histogram("holdline_store_append_seconds", "How long the store took to keep a post.", this.appends),
+      metric("histogram", "holdline_store_append_seconds", "Time to keep a post in the store.", appends),
       metric("counter", "holdline_store_failures_total", "Posts the store did not keep.", this.failedAppends),
-      histogram("holdline_event_loop_delay_seconds", "Delay of the event loop.", this.#loopDelay),
-    ]);
+      metric("histogram", "holdline_event_loop_delay_seconds", "Delay of the event loop.", delays),
+    ];
+    return text(200, metrics.join(""), { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
   }
 }

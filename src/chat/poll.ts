@@ -27,7 +27,8 @@ const BAD_CLIENT = badRequest("`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -.");
 /** Returns the handler of `/get_post/:user`. */
 export function longPoll(room: Room, auth: Auth): Handler {
   return withMember(auth, (request, session, form) => {
-    const fields = request.query().and(form);
+    const query = request.query();
+    const fields = form.size === 0 ? query : new Map([...form, ...query]);
     const since = fields.get("since");
     if (since !== undefined) return batchPoll(room, request, session, since, fields);
     return request.isHead ? json(200, "") : plainPoll(room, request, session);

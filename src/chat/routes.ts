@@ -99,11 +99,11 @@ export function createRouter(
   );
   get("/healthz", () => health(room));
   if (options.metrics) get("/metrics", () => metrics.page(feed.waiting, members.names.length));
-  for (const { path, serve } of readStatic(fileURLToPath(STATIC))) {
+  for (const [path, serve] of readStatic(fileURLToPath(STATIC))) {
     // The pages are templates, which are of no use as they are.
     if (!path.endsWith(".html")) get(`/${path}`, serve);
   }
-  for (const { path, serve } of readStatic(fileURLToPath(CLIENT))) get(`/client/${path}`, serve);
+  for (const [path, serve] of readStatic(fileURLToPath(CLIENT))) get(`/client/${path}`, serve);
   return router;
 }
 

@@ -1,61 +1,42 @@
 /** Fields of queries and bodies: form encoding (`a=1&b=2`) or an object of texts, parsed strictly. */
+import { badRequest, type HttpError } from "./response.js";
 
-import { HttpError } from "./response.js";
-
-type Pair = readonly [name: string, value: string];
-
-/** Fields in their order. A list, because a poll has three fields, and a map would hash each name. */
-export class Fields {
-  constructor(readonly pairs: readonly Pair[] = []) {}
-
-  /** Returns the value of a field; of several fields with one name, that of the first. */
-  get(name: string): string | undefined {
-    return this.pairs.find(([own]) => own === name)?.[1];
-  }
-
-  /** Returns these fields, followed by others. */
-  and({ pairs }: Fields): Fields {
-    return pairs.length === 0 ? this : new Fields([...this.pairs, ...pairs]);
-  }
-}
+/** Fields by name; of several fields with one name, the first. */
+export type Fields = ReadonlyMap<string, string>;
 
 /** A field of a longer text is copied. A slice would keep the whole text in memory. */
 const MAX_SLICED_LENGTH = 1024;
 
-const BAD_FORM = new HttpError(
-  400,
-  "bad_request",
-  "The percent-encoding or the UTF-8 of the fields is malformed.",
-);
-const BAD_JSON = new HttpError(400, "bad_request", "A JSON body is one object whose values are all texts.");
+const BAD_FORM = badRequest("The percent-encoding or the UTF-8 of the fields is malformed.");
+const BAD_JSON = badRequest("A JSON body is one object whose values are all texts.");
+
+/** Returns the result of `parse`, or throws `error` if that throws. */
+export function orThrow<T>(parse: () => T, error: HttpError): T {
+  try {
+    return parse();
+  } catch {
+    throw error;
+  }
+}
 
 /** Parses a query or a form body. Throws a 400 if its percent-encoding or UTF-8 is malformed. */
 export function parseForm(text: string): Fields {
-  const decode = (field: string): string => {
-    const spaced = field.includes("+") ? field.replaceAll("+", " ") : field;
-    return spaced.includes("%") || text.length > MAX_SLICED_LENGTH ? decodeURIComponent(spaced) : spaced;
+  const isPlain = text.length <= MAX_SLICED_LENGTH && !text.includes("%");
+  const decode = isPlain ? String : decodeURIComponent;
+  const fields = new Map<string, string>();
+  const add = (pair: string): void => {
+    const equals = pair.indexOf("=");
+    const name = decode(equals < 0 ? pair : pair.slice(0, equals));
+    if (pair !== "" && !fields.has(name)) fields.set(name, equals < 0 ? "" : decode(pair.slice(equals + 1)));
   };
-  const pairs: Pair[] = [];
-  try {
-    for (const pair of text.split("&")) {
-      const equals = pair.indexOf("=");
-      if (equals >= 0) pairs.push([decode(pair.slice(0, equals)), decode(pair.slice(equals + 1))]);
-      else if (pair !== "") pairs.push([decode(pair), ""]);
-    }
-  } catch {
-    // `decodeURIComponent` throws only for malformed text.
-    throw BAD_FORM;
-  }
-  return new Fields(pairs);
+  orThrow(() => text.replaceAll("+", " ").split("&").forEach(add), BAD_FORM);
+  return fields;
 }
 
 /** Parses a JSON body. See `toFields`. */
 export function parseJson(text: string, numbers: readonly string[]): Fields {
-  try {
-    return toFields(JSON.parse(text), numbers);
-  } catch {
-    throw BAD_JSON;
-  }
+  const value: unknown = orThrow(() => JSON.parse(text), BAD_JSON);
+  return toFields(value, numbers);
 }
 
 /**
@@ -64,11 +45,11 @@ export function parseJson(text: string, numbers: readonly string[]): Fields {
  */
 export function toFields(value: unknown, numbers: readonly string[]): Fields {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw BAD_JSON;
-  const pairs: Pair[] = [];
+  const fields = new Map<string, string>();
   for (const [name, member] of Object.entries(value)) {
     const isField = typeof member === "string" || (typeof member === "number" && numbers.includes(name));
     if (!isField) throw BAD_JSON;
-    pairs.push([name, `${member}`]);
+    fields.set(name, `${member}`);
   }
-  return new Fields(pairs);
+  return fields;
 }

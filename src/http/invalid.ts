@@ -7,6 +7,7 @@ const STATUSES: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
   ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
 };
+const HEADERS = "X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: 0";
 
 /**
  * Answers bytes that Node's parser rejects, or a request that takes too long, with a bare status, and closes. While the
@@ -18,20 +19,13 @@ export function rejectInvalid({ code = "" }: NodeJS.ErrnoException, socket: Dupl
   // The connection closes once its buffer is sent.
   if (socket.writableEnded) return;
   // A browser connects in advance, and would take a status now for the reply to its next request.
-  if (!(socket instanceof Socket) || socket.bytesRead === 0 || !socket.writable) socket.destroy();
-  else reject(socket, isReplyPending(socket) ? undefined : (STATUSES[code] ?? "400 Bad Request"));
-}
-
-/** Rejects a request whose head has too many fields. */
-export function rejectHead(res: ServerResponse): void {
-  // A response without a socket waits for an earlier reply.
-  if (res.socket) reject(res.socket, STATUSES.HPE_HEADER_OVERFLOW);
-  else res.req.socket.destroy();
-}
-
-function reject(socket: Socket, status: string | undefined): void {
-  const headers = "X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: 0";
-  if (status !== undefined) socket.write(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n`);
+  if (!(socket instanceof Socket) || socket.bytesRead === 0 || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  if (!isReplyPending(socket)) {
+    socket.write(`HTTP/1.1 ${STATUSES[code] ?? "400 Bad Request"}\r\n${HEADERS}\r\n\r\n`);
+  }
   socket.destroySoon();
 }
 

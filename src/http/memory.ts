@@ -1,6 +1,7 @@
 /** Bounds the memory that clients make the process use: by requests that are not answered and replies that are not read. */
 import { IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { hasBody } from "./body.js";
 
 /** One bound for all servers of the process, because they share its memory. */
 export const memory = {
@@ -8,50 +9,47 @@ export const memory = {
   max: 24 * 1024 * 1024,
   /** Called with the number of connections that were closed at the bound. */
   onClosed: (_count: number): void => {},
-  add,
 };
 
-/** The bytes of unanswered requests, for each connection that has had one, or a reply that was not read. */
-const requests = new Map<Socket, number>();
-// Never less than what is used. It is exact after a look at all connections; until the next one, replies only add to it.
+/** The bytes that are counted for each connection, and their sum. */
+const connections = new Map<Socket, number>();
 let used = 0;
 
-/**
- * Counts memory of a connection. At the bound, the connections that use most are closed.
- * @param request bytes of a request that is not answered yet; negative when they are free again
- * @param reply bytes of a reply that the connection could not send at once
- */
-function add(socket: Socket, request: number, reply = 0): void {
+/** Counts bytes of a connection; negative when they are free. At the bound, the connections with most bytes are closed. */
+function add(socket: Socket, bytes: number): void {
   if (socket.destroyed) return;
-  const before = requests.get(socket);
+  const before = connections.get(socket);
   if (before === undefined) socket.once("close", () => forget(socket));
-  requests.set(socket, (before ?? 0) + request);
-  used += request + reply;
+  connections.set(socket, (before ?? 0) + bytes);
+  used += bytes;
   if (used > memory.max) closeLargest();
 }
 
 function closeLargest(): void {
-  const sizes = Array.from(requests, ([socket, bytes]) => ({ socket, size: bytes + socket.writableLength }));
-  used = sizes.reduce((sum, { size }) => sum + size, 0);
   let closed = 0;
-  for (const { socket, size } of sizes.sort((a, b) => b.size - a.size)) {
-    // Half of the bound, so that the next look at all connections comes only after as many bytes again.
+  for (const [socket] of [...connections].sort(([, a], [, b]) => b - a)) {
+    // Half of the bound, so that the connections are sorted again only after as many bytes.
     if (used <= memory.max / 2) break;
-    used -= size;
-    requests.delete(socket);
+    forget(socket);
     socket.destroy();
     closed++;
   }
-  if (closed > 0) memory.onClosed(closed);
+  memory.onClosed(closed);
 }
 
 function forget(socket: Socket): void {
-  used -= requests.get(socket) ?? 0;
-  requests.delete(socket);
+  used -= connections.get(socket) ?? 0;
+  connections.delete(socket);
 }
 
-/** The memory of a text in a head, beside its characters, in bytes. Measured on Node 20, with the lists that it is in. */
+/** The memory of a request without its texts, and of one text beside its characters, in bytes. */
+const REQUEST_BYTES = 4 * 1024;
 const TEXT_BYTES = 64;
+/** V8 keeps about as many bytes of heads that are free as of those in use. */
+const HEAP_FACTOR = 2;
+/** A body without a length, and the longest one that the option `bodyLimit` permits. */
+const CHUNKED_BYTES = 64 * 1024;
+const MAX_BODY_BYTES = 1_000_000;
 /** A longer URL is freed with the head, in characters. */
 const LONG_URL = 256;
 
@@ -59,13 +57,20 @@ const LONG_URL = 256;
 export class ServedRequest extends IncomingMessage {
   #counted = 0;
 
-  /** Counts the head until the reply is sent or the poll is held. */
+  /** Counts the request until its response is closed or its poll is held. */
   count(res: ServerResponse): void {
     if (this.#counted > 0 || this.rawHeaders.length === 0) return;
-    this.#counted = this.url?.length ?? 0;
-    for (const text of this.rawHeaders) this.#counted += text.length + TEXT_BYTES;
-    memory.add(this.socket, this.#counted);
-    res.once("close", () => this.#uncount());
+    let head = this.url?.length ?? 0;
+    for (const text of this.rawHeaders) head += text.length + TEXT_BYTES;
+    const { "content-length": length = CHUNKED_BYTES } = this.headers;
+    const body = hasBody(this) ? Math.min(Number(length), MAX_BODY_BYTES) : 0;
+    this.#add(res, REQUEST_BYTES + HEAP_FACTOR * head + body);
+  }
+
+  /** Counts a reply that the connection could not send at once, until the response is closed. */
+  countReply(res: ServerResponse): void {
+    const bytes = res.socket?.writableLength ?? 0;
+    if (bytes > 0) this.#add(res, bytes);
   }
 
   /**
@@ -75,16 +80,21 @@ export class ServedRequest extends IncomingMessage {
    * more work. Such a request emits neither "end" nor "close", but its response does.
    */
   hold(): void {
-    const { "content-length": length, "transfer-encoding": coding } = this.headers;
-    if (length === undefined && coding === undefined) this.read();
-    if (this.#counted > 0) this.#uncount();
+    if (!hasBody(this)) this.read();
+    this.#free();
     this.headers = {};
     this.rawHeaders = [];
     if ((this.url ?? "").length > LONG_URL) this.url = "";
   }
 
-  #uncount(): void {
-    memory.add(this.socket, -this.#counted);
+  #add(res: ServerResponse, bytes: number): void {
+    if (this.#counted === 0) res.once("close", () => this.#free());
+    this.#counted += bytes;
+    add(this.socket, bytes);
+  }
+
+  #free(): void {
+    if (this.#counted > 0) add(this.socket, -this.#counted);
     this.#counted = 0;
   }
 }

@@ -1,49 +1,57 @@
 /** Prometheus' text format, version 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/ */
-import { type HttpResponse, text } from "./response.js";
+
+/** Values by what follows the name of the metric: a suffix, or a label in braces. */
+type Samples = Readonly<Record<string, number>>;
 
 /**
- * Returns a counter or a gauge: one value, or one for each value of a label.
+ * Returns a metric.
  * @param name with the unit, in seconds or bytes; the name of a counter ends in `_total`
  * @param help one line
+ * @param value one value, or several samples
  */
 export function metric(
-  type: "counter" | "gauge",
+  type: "counter" | "gauge" | "histogram",
   name: string,
   help: string,
-  value: number | { readonly [label: string]: Readonly<Record<string, number>> },
+  value: number | Samples,
 ): string {
-  if (typeof value === "number") return page(type, name, help, [` ${value}`]);
-  const samples = Object.entries(value).flatMap(([label, values]) =>
-    // JSON escapes the same characters: backslash, quote and line end.
-    Object.entries(values).map(([of, value]) => `{${label}=${JSON.stringify(of)}} ${value}`),
-  );
-  return page(type, name, help, samples);
-}
-
-/**
- * Returns a histogram.
- * @param bounds the upper bounds of the classes, growing
- * @param counts how many values are in each class, and in the one above all bounds
- */
-export function histogram(
-  name: string,
-  help: string,
-  { bounds, counts, sum }: { bounds: readonly number[]; counts: readonly number[]; sum: number },
-): string {
-  let count = 0;
-  const samples = counts.map((more, at) => {
-    count += more;
-    return `_bucket{le="${bounds[at] ?? "+Inf"}"} ${count}`;
-  });
-  return page("histogram", name, help, [...samples, `_sum ${sum}`, `_count ${count}`]);
-}
-
-/** Returns a page of metrics. */
-export function exposition(metrics: readonly string[]): HttpResponse {
-  return text(200, metrics.join(""), { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
-}
-
-function page(type: string, name: string, help: string, samples: readonly string[]): string {
-  const lines = samples.map((sample) => `${name}${sample}\n`).join("");
+  const samples = Object.entries(typeof value === "number" ? { "": value } : value);
+  const lines = samples.map(([suffix, value]) => `${name}${suffix} ${value}\n`).join("");
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines}`;
+}
+
+/** Returns one sample for each value of a label. */
+export function labels(label: string, values: Samples): Samples {
+  // JSON escapes the same characters: backslash, quote and line end.
+  const samples = Object.entries(values).map(([of, value]) => [`{${label}=${JSON.stringify(of)}}`, value]);
+  return Object.fromEntries(samples);
+}
+
+/** Counts values in classes. */
+export class Histogram {
+  /** The sum of all values. */
+  sum = 0;
+  readonly #counts: number[];
+
+  /** @param bounds the upper bounds of the classes, growing; one more class is above all bounds */
+  constructor(readonly bounds: readonly number[]) {
+    this.#counts = [...bounds, 0].map(() => 0);
+  }
+
+  add(value: number): void {
+    const found = this.bounds.findIndex((bound) => value <= bound);
+    const at = found < 0 ? this.bounds.length : found;
+    this.#counts[at] = (this.#counts[at] ?? 0) + 1;
+    this.sum += value;
+  }
+
+  /** The samples of the metric. */
+  get samples(): Samples {
+    let count = 0;
+    const samples = this.#counts.map((more, at) => {
+      count += more;
+      return [`_bucket{le="${this.bounds[at] ?? "+Inf"}"}`, count];
+    });
+    return { ...Object.fromEntries(samples), _sum: this.sum, _count: count };
+  }
 }

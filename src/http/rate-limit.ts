@@ -54,9 +54,7 @@ export function canonicalAddress(text: string): string | undefined {
  */
 export function clientSubnet(address: string): string {
   if (!address.includes(":")) return address;
-  const [head = "", tail = ""] = address.split("::");
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === "" ? [] : tail.split(":");
+  const [left = [], right = []] = address.split("::").map((part) => part.split(":").filter(Boolean));
   const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");
   return [...left, ...zeros, ...right].slice(0, 4).join(":");
 }

@@ -1,26 +1,22 @@
 /** A request as handlers see it. It is parsed strictly, and only when a handler asks. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { quality } from "./accept.js";
-import { readForm } from "./body.js";
+import { type BodyOptions, readForm } from "./body.js";
 import { type Fields, parseForm } from "./form.js";
 import { canonicalAddress } from "./rate-limit.js";
 
-export interface RequestOptions {
-  /** The longest body that `form` reads, in bytes. */
-  readonly bodyLimit: number;
+export interface RequestOptions extends BodyOptions {
   /** Whether the last hop of `X-Forwarded-*` is trusted. The caller may have invented the hops before it. */
   readonly trustProxy: boolean;
   /** The path in front of all routes, like `/chat`. Default: none. */
   readonly mount?: string;
-  /** The names of the fields that may be numbers in a JSON body. Default: none. */
-  readonly numberFields?: readonly string[];
 }
 
 export class Request {
   /** The path below the mount with its percent-encoding, without the query; `""` if it is not below. */
   readonly path: string;
   /** The parameters of the route's pattern, decoded. */
-  params: Readonly<Record<string, string>> = {};
+  readonly params: Record<string, string> = {};
   /** Whether the request was pipelined and had to wait for the reply to an earlier one. */
   wasQueued = false;
   readonly #search: string;
@@ -116,7 +112,7 @@ export class Request {
    * 413 `too_large`, 415 `unsupported_type`, 400 `bad_request`.
    */
   form(): Promise<Fields> {
-    return readForm(this.req, this.options.bodyLimit, this.options.numberFields ?? []);
+    return readForm(this.req, this.options);
   }
 
   /** The host that the caller asked for, and its port; empty if the request names none. */

@@ -35,6 +35,11 @@ export class HttpError extends Error {
   }
 }
 
+/** Returns a 400 with the code `bad_request`. */
+export function badRequest(message: string, headers: HeaderMap = {}): HttpError {
+  return new HttpError(400, "bad_request", message, headers);
+}
+
 /** The headers of every dynamic response. */
 export const DYNAMIC = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
 
@@ -89,6 +94,7 @@ export function send(res: ServerResponse, { status, headers, body = "" }: HttpRe
   const bytes = Buffer.byteLength(body);
   // Without a length, the body would be sent in chunks.
   res.writeHead(status, hasNoBody ? headers : { ...headers, "Content-Length": bytes });
-  res.end(bytes > LARGE_BYTES && typeof body === "string" ? Buffer.from(body) : body);
+  if (res.req.method === "HEAD") res.end();
+  else res.end(bytes > LARGE_BYTES && typeof body === "string" ? Buffer.from(body) : body);
   return bytes;
 }

@@ -1,19 +1,20 @@
 /**
  * The router: a method and a path pattern lead to a handler, and every request gets exactly one reply. A pattern is a path
- * whose segments may be `:name`, which matches any segment that is not empty. Segments are compared after decoding.
+ * whose segments may be `:name`, which matches any segment that is not empty. Its text is decoded after the match.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { memory, ServedRequest } from "./memory.js";
+import { hasBody } from "./body.js";
+import { ServedRequest } from "./memory.js";
 import { Request, type RequestOptions } from "./request.js";
-import { HttpError, type HttpResponse, json, type Result, send } from "./response.js";
+import { badRequest, HttpError, type HttpResponse, json, type Result, send } from "./response.js";
 
 /** Answers a request. An `HttpError` becomes its response. Any other error is a fault of ours, and a 500. */
 export type Handler = (request: Request) => Result | Promise<Result>;
 
 interface Route {
   readonly methods: readonly string[];
-  readonly pattern: readonly string[];
+  readonly pattern: RegExp;
   readonly handler: Handler;
 }
 
@@ -32,14 +33,11 @@ const NOT_FOUND = new HttpError(404, "not_found", "Page not found.");
 /** Plain JSON, because the code that makes pages may be what failed. */
 const INTERNAL = json(500, { error: { code: "internal", message: "Something went wrong on our side." } });
 /** RFC 9112, section 3.2. */
-const BAD_HOST = new HttpError(400, "bad_request", "A request has one Host.", { Connection: "close" });
-const BAD_PATH = new HttpError(400, "bad_request", "The path is malformed.");
+const BAD_HOST = badRequest("A request has one Host.", { Connection: "close" });
+const BAD_PATH = badRequest("The path is malformed.");
 
 /** The most requests of one connection that wait for the reply to an earlier one. One more closes the connection. */
 const MAX_QUEUED = 16;
-/** What Node keeps for a request that waits: its objects, and the part of its body that Node reads ahead. */
-const QUEUED_BYTES = 24 * 1024;
-const QUEUED_BODY_BYTES = 64 * 1024;
 
 export class Router {
   readonly #routes: Route[] = [];
@@ -50,7 +48,10 @@ export class Router {
   /** Routes requests of `method` (`GET` includes `HEAD`) for paths that match `pattern` to `handler`. */
   on(method: "GET" | "POST", pattern: string, handler: Handler): void {
     const methods = method === "GET" ? ["GET", "HEAD"] : [method];
-    this.#routes.push({ methods, pattern: pattern.split("/"), handler });
+    const source = encodeURI(pattern)
+      .replaceAll(".", "\\.")
+      .replace(/:(\w+)/g, "(?<$1>[^/]+)");
+    this.#routes.push({ methods, pattern: new RegExp(`^${source}$`), handler });
   }
 
   /**
@@ -65,13 +66,11 @@ export class Router {
       return;
     }
     if (!hasOneHost(req)) found = BAD_HOST;
-    const { method, headers } = req;
-    const hasBody = headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
     // The body of a GET has no meaning. Unread, it would be kept for as long as the reply is held.
-    if (hasBody && method !== "POST") req.resume();
+    if (req.method !== "POST" && hasBody(req)) req.resume();
     // Node drops what comes after a request to upgrade. A connection that has lost bytes must not continue.
-    if (headers.upgrade !== undefined) res.shouldKeepAlive = false;
-    if (res.socket === null) this.#queue(request, found, hasBody ? QUEUED_BODY_BYTES : QUEUED_BYTES);
+    if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
+    if (res.socket === null) this.#queue(request, found);
     else void this.#run(request, found);
   }
 
@@ -80,16 +79,14 @@ export class Router {
    * reply would stay in memory, and Node would end the process if the connection closed first. Behind a reply that closes
    * the connection the socket never comes, and the request is dropped.
    */
-  #queue(request: Request, found: Handler | HttpError, bytes: number): void {
-    const { req, res } = request;
-    const queued = (this.#queued.get(req.socket) ?? 0) + 1;
-    this.#queued.set(req.socket, queued);
-    if (queued > MAX_QUEUED) req.socket.destroy();
-    memory.add(req.socket, bytes);
+  #queue(request: Request, found: Handler | HttpError): void {
+    const { socket } = request.req;
+    const queued = (this.#queued.get(socket) ?? 0) + 1;
+    this.#queued.set(socket, queued);
+    if (queued > MAX_QUEUED) socket.destroy();
     request.wasQueued = true;
-    res.once("socket", () => {
-      memory.add(req.socket, -bytes);
-      this.#queued.set(req.socket, (this.#queued.get(req.socket) ?? 1) - 1);
+    request.res.once("socket", () => {
+      this.#queued.set(socket, (this.#queued.get(socket) ?? 1) - 1);
       // In a microtask, because Node is still assigning the socket.
       queueMicrotask(() => this.#run(request, found));
     });
@@ -133,14 +130,16 @@ export class Router {
 
   /** Finds the handler for a request, and sets the parameters of the request. */
   #find(request: Request): Handler | HttpError {
-    const segments = decodeSegments(request.path);
-    if (!segments) return request.path === "" ? NOT_FOUND : BAD_PATH;
+    const { path, req } = request;
+    const isEncoded = path.includes("%");
+    if (isEncoded && isMalformed(path)) return BAD_PATH;
+    const decode = isEncoded ? decodeURIComponent : String;
     const allowed: string[] = [];
     for (const { methods, pattern, handler } of this.#routes) {
-      const params = match(pattern, segments);
-      if (!params) continue;
-      request.params = params;
-      if (methods.includes(request.req.method ?? "")) return handler;
+      const match = pattern.exec(path);
+      if (!match) continue;
+      for (const name in match.groups) request.params[name] = decode(match.groups[name] ?? "");
+      if (methods.includes(req.method ?? "")) return handler;
       allowed.push(...methods);
     }
     if (allowed.length === 0) return NOT_FOUND;
@@ -157,26 +156,12 @@ function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
   return hosts === 1 || (hosts === 0 && httpVersion !== "1.1");
 }
 
-/** Returns the decoded segments of a path. Undefined: it is no path, or its percent-encoding is malformed. */
-function decodeSegments(path: string): string[] | undefined {
-  if (!path.startsWith("/")) return undefined;
-  const segments = path.split("/");
+/** Returns whether the percent-encoding of a path is malformed, or its UTF-8. */
+function isMalformed(path: string): boolean {
   try {
-    return path.includes("%") ? segments.map(decodeURIComponent) : segments;
+    decodeURIComponent(path);
+    return false;
   } catch {
-    // `decodeURIComponent` throws only for malformed text.
-    return undefined;
+    return true;
   }
-}
-
-/** Returns the parameters of a path that matches a pattern, else undefined. */
-function match(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
-  if (pattern.length !== segments.length) return undefined;
-  const params: Record<string, string> = {};
-  for (const [at, expected] of pattern.entries()) {
-    const segment = segments[at] ?? "";
-    if (expected.startsWith(":") && segment !== "") params[expected.slice(1)] = segment;
-    else if (expected !== segment) return undefined;
-  }
-  return params;
 }

@@ -3,9 +3,10 @@ import { closeSync, openSync } from "node:fs";
 import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { devNull } from "node:os";
-import { rejectHead, rejectInvalid } from "./invalid.js";
+import { rejectInvalid } from "./invalid.js";
 import { watchLoop } from "./loop-delay.js";
 import { memory, ServedRequest } from "./memory.js";
+import { DYNAMIC, send } from "./response.js";
 import { stopServer } from "./stop.js";
 import { throttledLog } from "./throttled-log.js";
 
@@ -26,8 +27,9 @@ export interface ServeOptions {
   readonly idleTimeout?: number;
   /**
    * How many bytes clients may make the process keep, over all its connections: requests that are not answered, and
-   * replies that are not read. Beyond that, the connections with most bytes are closed, until half of it is left. A
-   * process has one such bound, and the last server with this option sets it. Default 24 MiB.
+   * replies that are not read. A request counts as 4 KiB, twice its head, and its body. Beyond the bound, the connections
+   * with most bytes are closed, until half of it is left. A process has one such bound, and the last server with this
+   * option sets it. Default 24 MiB.
    */
   readonly maxBufferedBytes?: number;
   /** Called with one line about trouble, each kind at most once a minute. Default: `console.error`. */
@@ -49,8 +51,9 @@ export interface Serving {
 const LATE_MS = 1_000;
 const WATCH_MS = 1_000;
 const DESCRIPTORS_ADVICE = "new connections are closed as they come; raise the limit (ulimit -n)";
-/** A head with this many fields or more is 431. */
+/** A head with more fields is 431. */
 const MAX_HEADERS = 64;
+const HEAD_TOO_LONG = { status: 431, headers: DYNAMIC };
 
 /** Returns a server for a handler. It does not listen yet. */
 export function serve(handler: RequestListener, options: ServeOptions = {}): Serving {
@@ -60,17 +63,16 @@ export function serve(handler: RequestListener, options: ServeOptions = {}): Ser
   memory.max = options.maxBufferedBytes ?? memory.max;
   memory.onClosed = (count) => log("too many bytes are buffered", `${count} connections are closed`);
 
-  // One function for all responses, not a closure each. If the client reads, there is nothing to count.
+  // One function for all responses, not a closure each.
   const onReply = function (this: ServerResponse<ServedRequest>) {
-    const { socket, req } = this;
-    if (!socket || socket.writableLength === 0) return;
-    req.count(this);
-    memory.add(socket, 0, socket.writableLength);
+    this.req.countReply(this);
   };
   const onRequest = (req: ServedRequest, res: ServerResponse<ServedRequest> & { req: ServedRequest }) => {
-    // Node drops the fields beyond its limit without an error.
-    if (req.rawHeaders.length >= 2 * MAX_HEADERS) return rejectHead(res);
-    if (stopped) res.shouldKeepAlive = false;
+    const isTooLong = req.rawHeaders.length > 2 * MAX_HEADERS;
+    if (isTooLong || stopped) res.shouldKeepAlive = false;
+    if (isTooLong && res.socket) return send(res, HEAD_TOO_LONG);
+    // A response without a socket waits for an earlier reply.
+    if (isTooLong) return req.socket.destroy();
     res.on("prefinish", onReply);
     handler(req, res);
     if (!res.writableEnded) req.count(res);
@@ -88,7 +90,8 @@ export function serve(handler: RequestListener, options: ServeOptions = {}): Ser
     requireHostHeader: false,
   };
   const server = createServer(limits, onRequest);
-  server.maxHeadersCount = MAX_HEADERS;
+  // One more, because Node drops the fields beyond its limit without an error.
+  server.maxHeadersCount = MAX_HEADERS + 1;
   server.maxConnections = options.maxConnections ?? 12_000;
   server.timeout = options.idleTimeout ?? 75_000;
   // An unknown expectation is ignored (RFC 9110, section 10.1.1). Otherwise Node sends a bare 417.

@@ -11,11 +11,7 @@ const SILENCE_MS = 60_000;
 export function throttledLog(log: (line: string) => unknown): (kind: string, detail: unknown) => void {
   const logged = new Map<string, { at: number; more: number }>();
   // Async, so that nothing is thrown to the caller.
-  const write = async (kind: string, detail: unknown, more: string): Promise<void> => {
-    const text = typeof detail === "string" ? detail : inspect(detail, { customInspect: false });
-    await log(`${kind}: ${printable(text)}${more}`);
-  };
-  return (kind, detail) => {
+  return async (kind, detail) => {
     const last = logged.get(kind);
     if (last && performance.now() - last.at < SILENCE_MS) {
       last.more++;
@@ -23,7 +19,12 @@ export function throttledLog(log: (line: string) => unknown): (kind: string, det
     }
     logged.set(kind, { at: performance.now(), more: 0 });
     const more = last?.more ? ` (and ${last.more} times more in the minute before)` : "";
-    write(kind, detail, more).catch(() => console.error(`${kind}, and the log failed`));
+    try {
+      const text = typeof detail === "string" ? detail : inspect(detail, { customInspect: false });
+      await log(`${kind}: ${printable(text)}${more}`);
+    } catch {
+      console.error(`${kind}, and the log failed`);
+    }
   };
 }
 

@@ -1,14 +1,16 @@
 /** Metrics in Prometheus' text format. */
 import { expect, test } from "vitest";
-import { exposition, histogram, metric } from "../../src/http/metrics.js";
+import { Histogram, labels, metric } from "../../src/http/metrics.js";
 
 test("metrics have a help line, a type, and escaped labels", () => {
-  const { body } = exposition([
+  const waits = new Histogram([0.1, 1]);
+  for (const seconds of [0.05, 0.1, 7.35]) waits.add(seconds);
+  const metrics = [
     metric("gauge", "room_people", "People.", 3),
-    metric("counter", "room_posts_total", "Posts.", { outcome: { kept: 2, 'a "b"\\\n': 0 } }),
-    histogram("room_wait_seconds", "Waits.", { bounds: [0.1, 1], counts: [2, 0, 1], sum: 7.5 }),
-  ]);
-  expect(body).toBe(`# HELP room_people People.
+    metric("counter", "room_posts_total", "Posts.", labels("outcome", { kept: 2, 'a "b"\\\n': 0 })),
+    metric("histogram", "room_wait_seconds", "Waits.", waits.samples),
+  ];
+  expect(metrics.join("")).toBe(`# HELP room_people People.
 # TYPE room_people gauge
 room_people 3
 # HELP room_posts_total Posts.

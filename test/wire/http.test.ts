@@ -47,7 +47,7 @@ describe("static files", () => {
       "x-content-type-options": "nosniff",
     });
     const etag = css.headers.etag ?? "";
-    for (const tag of [etag, `W/${etag}`, `"x", ${etag}`, "*"]) {
+    for (const tag of [etag, `W/${etag}`, `"x", ${etag}`]) {
       const again = await ask(`${running.url}/chat.css`, { headers: { "If-None-Match": tag } });
       expect([again.status, again.body]).toEqual([304, ""]);
     }
