@@ -2,7 +2,8 @@
 import { parseArgs } from "node:util";
 
 interface Flag {
-  /** The name of the value in `--help`. Without it, the flag takes no value. */
+  readonly type: "string" | "boolean";
+  /** The name of the value in `--help`. */
   readonly value?: string;
   readonly usual?: string;
   /** The environment variable that stands in for the flag. */
@@ -11,28 +12,27 @@ interface Flag {
   readonly help: string;
 }
 
+const VALUE = { type: "string" } as const;
+const SWITCH = { type: "boolean" } as const;
+const EVERY_HOST = "listen on this address; :: is every address";
+const FREE_PORT = "listen on this port; 0 is any free port";
+
 const FLAGS = {
-  host: {
-    value: "HOST",
-    usual: "127.0.0.1",
-    variable: "HOST",
-    help: "listen on this address; :: is every address",
-  },
-  port: { value: "PORT", usual: "5000", variable: "PORT", help: "listen on this port; 0 is any free port" },
-  data: { value: "DIR", usual: "data", help: "keep messages in this folder; none is in memory" },
-  redis: { value: "URL", help: "keep messages in Redis, for several processes with one room" },
-  title: { value: "TEXT", usual: "holdline", help: "the title of the pages" },
-  backlog: { value: "N", usual: "1000", help: "messages that are kept" },
-  "max-waiters": { value: "N", usual: "10000", help: "polls that are held at once" },
-  "post-rate": { value: "N", usual: "5", help: "posts per second and user; 0 is no limit" },
-  "login-rate": { value: "N", usual: "5", help: "log-ins per second and address; 0 is no limit" },
-  metrics: { help: "serve /metrics in the format of Prometheus" },
-  "trust-proxy": { help: "believe X-Forwarded headers; only behind a proxy that sets them" },
-  help: { short: "h", help: "print this list" },
-  version: { short: "v", help: "print the version" },
+  host: { ...VALUE, value: "HOST", usual: "127.0.0.1", variable: "HOST", help: EVERY_HOST },
+  port: { ...VALUE, value: "PORT", usual: "5000", variable: "PORT", help: FREE_PORT },
+  data: { ...VALUE, value: "DIR", usual: "data", help: "keep messages in this folder; none is in memory" },
+  redis: { ...VALUE, value: "URL", help: "keep messages in Redis, for several processes with one room" },
+  title: { ...VALUE, value: "TEXT", usual: "holdline", help: "the title of the pages" },
+  backlog: { ...VALUE, value: "N", usual: "1000", help: "messages that are kept" },
+  "max-waiters": { ...VALUE, value: "N", usual: "10000", help: "polls that are held at once" },
+  "post-rate": { ...VALUE, value: "N", usual: "5", help: "posts per second and user; 0 is no limit" },
+  "login-rate": { ...VALUE, value: "N", usual: "5", help: "log-ins per second and address; 0 is no limit" },
+  metrics: { ...SWITCH, help: "serve /metrics in the format of Prometheus" },
+  "trust-proxy": { ...SWITCH, help: "believe X-Forwarded headers; only behind a proxy that sets them" },
+  help: { ...SWITCH, short: "h", help: "print this list" },
+  version: { ...SWITCH, short: "v", help: "print the version" },
 } as const satisfies Record<string, Flag>;
 type Name = keyof typeof FLAGS;
-const ENTRIES: [string, Flag][] = Object.entries(FLAGS);
 
 /** What the command line asks for. */
 export type Command = ReturnType<typeof parseCommand>;
@@ -45,10 +45,10 @@ export function parseCommand(args: readonly string[], env: Record<string, string
   const given = readFlags(args);
   const find = (name: Name) => {
     const { variable = "", usual = "" }: Flag = FLAGS[name];
-    const value = given.get(name);
+    const value = given[name];
     // An empty variable counts as one that is not set.
     if (value === undefined && env[variable]) return { label: variable, value: env[variable] };
-    return { label: `--${name}`, value: value ?? usual };
+    return { label: `--${name}`, value: `${value ?? usual}` };
   };
   const text = (name: Name) => {
     const { label, value } = find(name);
@@ -62,14 +62,14 @@ export function parseCommand(args: readonly string[], env: Record<string, string
   };
   const rate = (name: Name) => number(name, 0, 1_000_000, /^\d+(\.\d+)?$/);
 
-  const redis = given.has("redis") ? text("redis") : undefined;
-  if (redis !== undefined && given.has("data") && given.get("data") !== "none") {
+  const redis = given.redis === undefined ? undefined : text("redis");
+  if (redis !== undefined && given.data !== undefined && given.data !== "none") {
     throw new RangeError("--data and --redis exclude each other; choose one");
   }
   const title = text("title");
   if ([...title].length > 100) throw new RangeError("--title must have at most 100 characters");
   return {
-    ...{ help: given.has("help"), version: given.has("version") },
+    ...{ help: given.help, version: given.version },
     ...{ host: text("host"), port: number("port", 0, 65_535), data: text("data"), redis },
     options: {
       title,
@@ -77,43 +77,26 @@ export function parseCommand(args: readonly string[], env: Record<string, string
       maxWaiters: number("max-waiters", 1, 1_000_000),
       postRate: rate("post-rate"),
       loginRate: rate("login-rate"),
-      metrics: given.has("metrics"),
-      trustProxy: given.has("trust-proxy"),
+      metrics: given.metrics === true,
+      trustProxy: given["trust-proxy"] === true,
     },
   };
 }
 
 /** Returns the flags that are given, with their values. Of a flag that is given twice, the last one counts. */
-function readFlags(args: readonly string[]): Map<string, string> {
-  const options = Object.fromEntries(
-    ENTRIES.map(([name, { value, short }]) => [
-      name,
-      { type: value ? ("string" as const) : ("boolean" as const), ...(short && { short }) },
-    ]),
-  );
-  const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
-  const given = new Map<string, string>();
-  for (const token of tokens) {
-    if (token.kind === "option-terminator") continue;
-    // A URL may contain a password.
-    if (token.kind === "positional")
-      throw new RangeError(`unexpected argument: ${token.value.replace(/\/\/.*@/, "//...@")}`);
-    const type = options[token.name]?.type;
-    if (type === undefined) throw new RangeError(`unknown flag: ${token.rawName}`);
-    if (type === "boolean" && token.value !== undefined)
-      throw new RangeError(`${token.rawName} takes no value`);
-    // The next flag is not the value of this one, unless it is written --flag=value.
-    const isFlag = !token.inlineValue && /^-\D/.test(token.value ?? "");
-    if (type === "string" && (token.value === undefined || isFlag))
-      throw new RangeError(`${token.rawName} needs a value`);
-    given.set(token.name, token.value ?? "");
+function readFlags(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: FLAGS }).values;
+  } catch (error) {
+    // The other lines are advice. A URL may contain a password.
+    const [line = ""] = `${error instanceof Error ? error.message : error}`.split("\n");
+    throw new RangeError(line.replace(/\/\/.*@/, "//...@"));
   }
-  return given;
 }
 
 /** The text of `--help`: one line for each flag, with its default. */
 export function helpText(): string {
-  const lines = ENTRIES.map(([name, { value, usual, variable, short, help }]) => {
+  const lines = Object.entries<Flag>(FLAGS).map(([name, { value, usual, variable, short, help }]) => {
     const flag = `${short ? `-${short}, ` : ""}--${name}${value ? ` ${value}` : ""}`;
     const notes = [usual && `default ${usual}`, variable && `or $${variable}`].filter(Boolean).join(", ");
     return `  ${flag.padEnd(18)}  ${help}${notes && ` (${notes})`}\n`;

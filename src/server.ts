@@ -30,35 +30,24 @@ function printAndExit(text: string): never {
   process.exit(0);
 }
 
-function readCommand(): Command {
+/** Returns what `read` returns. Ends the process if a flag is wrong. */
+function orGiveUp<T>(read: () => T, context = ""): T {
   try {
-    return parseCommand(process.argv.slice(2), process.env);
+    return read();
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return giveUp(2, `${error.message}; holdline --help lists all flags`);
+    return giveUp(2, `${context}${error.message}; holdline --help lists all flags`);
   }
-}
-
-function readVersion(): string {
-  const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
-  return version;
 }
 
 /** Returns the store, and where it keeps messages, in words. */
 function storeOf({ data, redis, options: { backlog: keep } }: Command): { store: Store; place: string } {
-  if (redis === undefined) {
-    if (data === "none") return { store: new MemoryStore(), place: "in memory" };
-    return { store: new FileStore({ folder: data, keep, warn: log }), place: `in ${data}` };
+  if (redis !== undefined) {
+    const place = `in Redis at ${parseUrl(redis).place}`;
+    return { store: new RedisStore({ url: redis, keep, warn: log }), place };
   }
-  try {
-    return {
-      store: new RedisStore({ url: redis, keep, warn: log }),
-      place: `in Redis at ${parseUrl(redis).place}`,
-    };
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return giveUp(2, `--redis: ${error.message}`);
-  }
+  if (data === "none") return { store: new MemoryStore(), place: "in memory" };
+  return { store: new FileStore({ folder: data, keep, warn: log }), place: `in ${data}` };
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): string {
@@ -99,12 +88,15 @@ function onSignal(): void {
 process.on("SIGTERM", onSignal);
 process.on("SIGINT", onSignal);
 
-const command = readCommand();
+const command = orGiveUp(() => parseCommand(process.argv.slice(2), process.env));
 if (command.help) printAndExit(helpText());
-if (command.version) printAndExit(`${readVersion()}\n`);
+if (command.version) {
+  const { version }: { version: string } = createRequire(import.meta.url)("../package.json");
+  printAndExit(`${version}\n`);
+}
 const { host, port, options } = command;
 const log = (line: string) => process.stderr.write(`holdline: ${line}\n`);
-const { store, place } = storeOf(command);
+const { store, place } = orGiveUp(() => storeOf(command), "--redis: ");
 const chat = await createChat({ ...options, store, log }).catch((error: Error) => {
   const isErrno = error.cause instanceof Error && "errno" in error.cause;
   const advice = isErrno ? "; choose another folder with --data, or --data none" : "";

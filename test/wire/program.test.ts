@@ -96,26 +96,38 @@ describe("the start", () => {
   });
 
   test.each([
-    ["an unknown flag", ["--colour"], "unknown flag: --colour"],
-    ["an unknown short flag", ["-x"], "unknown flag: -x"],
-    ["a stray argument", ["5000"], "unexpected argument: 5000"],
+    ["an unknown flag", ["--colour"], "Unknown option '--colour'"],
+    ["an unknown short flag", ["-x"], "Unknown option '-x'"],
+    [
+      "a stray argument",
+      ["5000"],
+      "Unexpected argument '5000'. This command does not take positional arguments",
+    ],
     [
       "a URL without its flag, and does not show the password",
       ["redis://:hunter2@host"],
-      "unexpected argument: redis://...@host",
+      "Unexpected argument 'redis://...@host'. This command does not take positional arguments",
     ],
     ["a port that is no number", ["--port", "http"], '--port must be a number from 0 to 65535, not "http"'],
     ["a port out of range", ["--port", "65536"], '--port must be a number from 0 to 65535, not "65536"'],
-    ["a negative port", ["--port", "-1"], '--port must be a number from 0 to 65535, not "-1"'],
+    ["a negative port", ["--port=-1"], '--port must be a number from 0 to 65535, not "-1"'],
     ["an empty host", ["--host", ""], "--host must not be empty"],
     ["an empty folder", ["--data="], "--data must not be empty"],
     ["a title of white space", ["--title", " "], "--title must not be empty"],
     ["a long title", ["--title", "x".repeat(101)], "--title must have at most 100 characters"],
     ["no messages at all", ["--backlog", "0"], '--backlog must be a number from 1 to 1000000, not "0"'],
     ["half a poll", ["--max-waiters", "0.5"], '--max-waiters must be a number from 1 to 1000000, not "0.5"'],
-    ["a flag without its value at the end", ["--max-waiters"], "--max-waiters needs a value"],
-    ["a flag without its value before another", ["--data", "--metrics"], "--data needs a value"],
-    ["a value for a flag that takes none", ["--metrics=yes"], "--metrics takes no value"],
+    [
+      "a flag without its value at the end",
+      ["--max-waiters"],
+      "Option '--max-waiters <value>' argument missing",
+    ],
+    [
+      "a flag without its value before another",
+      ["--data", "--metrics"],
+      "Option '--data' argument is ambiguous.",
+    ],
+    ["a value for a flag that takes none", ["--metrics=yes"], "Option '--metrics' does not take an argument"],
     [
       "two stores",
       ["--data", "x", "--redis", "redis://x"],
