@@ -19,8 +19,8 @@ export class Backlog<E> {
 
   /** The parameters are described in `FeedOptions`: `limit` is its `backlog`. */
   constructor(
-    private readonly limit = 1000,
-    private readonly clockSkew = 0,
+    private readonly limit: number,
+    private readonly clockSkew: number,
   ) {}
 
   /** The id of the newest event, or `lastPrunedId` if none is kept. A reader at this cursor has seen everything. */
@@ -49,7 +49,7 @@ export class Backlog<E> {
     this.#entries.push({ id, event, json });
     this.#lastId = id;
     if (this.#entries.length > this.limit) this.#lastPrunedId = this.#entries.shift()?.id ?? id;
-    this.changed();
+    this.wakeReaders();
     return id;
   }
 
@@ -63,23 +63,23 @@ export class Backlog<E> {
     this.#lastPrunedId = lastPrunedId;
     this.#lastId = lastPrunedId;
     // First, so that it also happens if an event is refused.
-    this.changed();
+    this.wakeReaders();
     for (const { event, id } of events) this.push(event, id);
   }
 
   /** Returns the events after a cursor: at most `limit` (at least 1, default 1,000) and at most 1 MiB of JSON. */
   read(cursor: Cursor | "now", { limit = MAX_BATCH_EVENTS }: { readonly limit?: number } = {}): Batch<E> {
-    return this.readJson(this.idAt(cursor), Math.max(1, limit))[0];
+    return this.readJson(this.idAt(cursor), limit >= 1 ? limit : 1)[0];
   }
 
   /**
    * Returns the newest events before an id, oldest first, and whether older ones are kept.
    * @param before an id, or `"now"` for the newest events of all
-   * @param limit how many events, at most
+   * @param limit how many events, at most; none if it is 0 or less, or not a number
    */
   readBefore(before: Id | "now", limit: number): { events: StoredEvent<E>[]; more: boolean } {
     const end = before === "now" ? this.#entries.length : this.#indexFrom(before);
-    const start = Math.max(0, end - limit);
+    const start = Math.max(0, end - (limit > 0 ? limit : 0));
     const events = this.#entries.slice(start, end).map(({ id, event }) => ({ id, event }));
     return { events, more: start > 0 };
   }
@@ -90,7 +90,7 @@ export class Backlog<E> {
    */
   follow({ since = "now", signal }: FollowOptions = {}): AsyncIterableIterator<Batch<E>, undefined> {
     const over = { done: true, value: undefined } as const;
-    const wake = () => this.changed();
+    const wake = () => this.wakeReaders();
     let cursor = this.idAt(since);
     let returned = false;
     return {
@@ -117,8 +117,8 @@ export class Backlog<E> {
     };
   }
 
-  /** Wakes all followers: each reads again, or ends. */
-  protected changed(): void {
+  /** Wakes all followers: each reads again, or ends. Called when the events have changed. */
+  protected wakeReaders(): void {
     for (const wake of this.#waitingFollowers) wake();
     this.#waitingFollowers.clear();
   }

@@ -54,11 +54,14 @@ export class Feed<E> extends Backlog<E> {
   #cachedLength = 0;
   #draining = false;
 
-  constructor(options: FeedOptions<E> = {}) {
-    super(options.backlog, options.clockSkew);
+  /** @throws RangeError if one of the numbers is too small or not a number */
+  constructor({ backlog = 1000, maxWaiters = 10_000, clockSkew = 0, ...options }: FeedOptions<E> = {}) {
+    if (!(backlog >= 1 && maxWaiters >= 1)) throw new RangeError("backlog and maxWaiters are at least 1.");
+    if (!(clockSkew >= 0)) throw new RangeError("clockSkew is at least 0.");
+    super(backlog, clockSkew);
     this.onError = options.onError ?? ((error) => console.error(error));
     this.#encode = options.encode ?? ((batch) => `${JSON.stringify(batch)}\n`);
-    this.#waiters = new Waiters(options.maxWaiters ?? 10_000, (...finished) => this.#answer(...finished));
+    this.#waiters = new Waiters(maxWaiters, (...finished) => this.#answer(...finished));
     this.#requestFlush = createFlush(
       () => this.#waiters.all(),
       (waiter) => this.hasNews(waiter.cursor) && this.#waiters.finish(waiter, "events"),
@@ -79,7 +82,7 @@ export class Feed<E> extends Backlog<E> {
 
   /**
    * Takes a poll. It supersedes an older poll of the same client, which is answered at once, without events.
-   * @returns `"answered"` if the wait is 0 or the feed is draining. `"held"` if the feed answers later: when a flush finds
+   * @returns `"answered"` if the wait is 0 or less, or the feed is draining. `"held"` if the feed answers later: when a flush finds
    * news, when the wait ends, or when the poll is superseded, canceled or drained. `"full"` if `maxWaiters` polls are held
    * already: the feed never answers this one
    * @throws Error if the waiter is held already
@@ -90,12 +93,11 @@ export class Feed<E> extends Backlog<E> {
     if (waiter.cursor === "now" || waiter.cursor === this.lastId) waiter.cursor = this.lastId;
     // A poll that is answered at once is held for a moment too, so that all polls have one way in and one way out.
     if (!this.#waiters.hold(waiter)) return "full";
-    if (waiter.wait <= 0 || this.#draining) {
-      this.#waiters.finish(waiter, this.#draining ? "drained" : "timeout");
-      return "answered";
-    }
-    if (this.hasNews(waiter.cursor)) this.#requestFlush();
-    return "held";
+    if (this.#draining) this.#waiters.finish(waiter, "drained");
+    else if (!(waiter.wait > 0)) this.#waiters.finish(waiter, "timeout");
+    else if (this.hasNews(waiter.cursor)) this.#requestFlush();
+    // A superseded poll can finish this one while it is answered.
+    return waiter.slot ? "held" : "answered";
   }
 
   /**
@@ -109,18 +111,18 @@ export class Feed<E> extends Backlog<E> {
   /** Answers all waiters with `retry`, and every later poll at once, so that the process can stop. */
   drain(): void {
     this.#draining = true;
-    this.#waiters.finishAll("drained");
+    for (const waiter of this.#waiters.all()) this.#waiters.finish(waiter, "drained");
   }
 
   /** Drains, and ends the followers. */
   close(): void {
     this.drain();
     this.closed = true;
-    this.changed();
+    this.wakeReaders();
   }
 
-  protected override changed(): void {
-    super.changed();
+  protected override wakeReaders(): void {
+    super.wakeReaders();
     this.forgetReplies();
     if (this.waiting > 0) this.#requestFlush();
   }

@@ -24,21 +24,19 @@ export function longPollHandler<E, Req extends IncomingMessage = IncomingMessage
   feed: Feed<E>,
   { authorize }: { readonly authorize?: (req: Req) => boolean | Promise<boolean> } = {},
 ): (req: Req, res: ServerResponse, next?: () => void) => void {
-  async function start(poll: HttpPoll<E>, req: Req): Promise<void> {
+  return async (req, res, next) => {
+    if (next && req.method !== "GET" && req.method !== "HEAD") return next();
+    // Reads a request without a body to its end. Otherwise Node does it after the reply, with more work.
+    if (!req.headers["content-length"] && !req.headers["transfer-encoding"]) req.read();
+    const poll = new HttpPoll(feed, res);
     try {
-      if (poll.res.socket === null) await untilFirst(req, poll.res);
+      if (res.socket === null) await untilFirst(req, res);
       if (!authorize || (await authorize(req)) === true) poll.start(req);
       else poll.refuse(401, "unauthorized", "Not allowed.");
     } catch (error) {
       poll.failed();
       feed.onError(error, poll);
     }
-  }
-  return (req, res, next) => {
-    if (next && req.method !== "GET" && req.method !== "HEAD") return next();
-    // Reads a request without a body to its end. Otherwise Node does it after the reply, with more work.
-    if (!req.headers["content-length"] && !req.headers["transfer-encoding"]) req.read();
-    void start(new HttpPoll(feed, res), req);
   };
 }
 
@@ -63,7 +61,7 @@ const BAD_CURSOR = "`since` is 0, now, or the cursor of a reply.";
 const BAD_WAIT = "`wait` is a number of seconds, 0 to 60.";
 const BAD_CLIENT = "`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -.";
 // For three short fields these are faster than `URLSearchParams`.
-const FIELDS = { since: /[?&]since=([^&]*)/, wait: /[?&]wait=([^&]*)/, client: /[?&]client=([^&]*)/ };
+const FIELDS = [/[?&]since=([^&]*)/, /[?&]wait=([^&]*)/, /[?&]client=([^&]*)/];
 
 class HttpPoll<E> extends Waiter<E> {
   constructor(
@@ -79,9 +77,7 @@ class HttpPoll<E> extends Waiter<E> {
       return this.refuse(405, "method_not_allowed", "Use GET.", { Allow: "GET, HEAD" });
     const search = url.slice(url.indexOf("?"));
     const query = search.includes("%") ? `?${new URLSearchParams(search)}` : search;
-    const since = FIELDS.since.exec(query)?.[1] ?? "";
-    const wait = FIELDS.wait.exec(query)?.[1] ?? "10";
-    const client = FIELDS.client.exec(query)?.[1];
+    const [since = "", wait = "10", client] = FIELDS.map((field) => field.exec(query)?.[1]);
     if (since !== "now" && !isCursor(since)) return this.refuse(400, "bad_cursor", BAD_CURSOR);
     if (!/^\d+(\.\d+)?$/.test(wait) || +wait > 60) return this.refuse(400, "bad_request", BAD_WAIT);
     if (!/^[\w-]{1,64}$/.test(client ?? "-")) return this.refuse(400, "bad_request", BAD_CLIENT);
@@ -121,7 +117,7 @@ class HttpPoll<E> extends Waiter<E> {
     });
     // `end(body)` makes two writes, and the second one is empty. Corked, the reply is one write.
     res.socket?.cork();
-    res.write(body);
+    if (res.req.method !== "HEAD") res.write(body);
     res.socket?.uncork();
     res.end();
   }

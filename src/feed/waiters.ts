@@ -23,7 +23,7 @@ export abstract class Waiter<E> {
    * held waiter forward, past events that its reader need not see.
    */
   cursor: Cursor | "now" = "now";
-  /** How long the poll may be held, in milliseconds, below 2^31 - 1. With 0 or less it is answered at once. */
+  /** How long the poll may be held, in milliseconds, below 2^31 - 1. With 0, less or NaN it is answered at once. */
   wait = 0;
   /** Identifies the client. A newer poll of the same client supersedes this one. Undefined: no poll does. */
   client: string | undefined = undefined;
@@ -105,12 +105,6 @@ export class Waiters<E> {
       if (typeof slot.key === "symbol" || this.#slots.size > this.max) this.#remove(slot);
     }
     this.onFinish(waiter, reason);
-  }
-
-  /** Finishes all waiters, and stops all timers. */
-  finishAll(reason: FinishReason): void {
-    for (const waiter of this.all()) this.finish(waiter, reason);
-    for (const slot of this.#slots.values()) this.#remove(slot);
   }
 
   #remove({ key, timer }: Slot<E>): void {

@@ -1,6 +1,13 @@
 /** A feed and its polls, without HTTP. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type Batch, Feed, type FeedOptions, type Id, type Waiter } from "../../src/feed/index.js";
+import {
+  type Batch,
+  Feed,
+  type FeedOptions,
+  type FinishReason,
+  type Id,
+  type Waiter,
+} from "../../src/feed/index.js";
 import { Poll, poll } from "./poll.js";
 
 beforeEach(() => {
@@ -39,16 +46,6 @@ test("an event between two polls is in the backlog, and the next poll gets it wi
   expect([feed.waiting, second.batches]).toEqual([1, []]);
   await flush();
   expect(second.events).toEqual(["two"]);
-});
-
-test("a poll that already has news is answered by the next flush", async () => {
-  const feed = newFeed();
-  feed.push("one");
-  const waiter = new Poll<string>("0");
-  expect(feed.poll(waiter)).toBe("held");
-  expect(waiter.batches).toEqual([]);
-  await flush();
-  expect(waiter.events).toEqual(["one"]);
 });
 
 test("a poll with a wait of 0 is answered in its call", () => {
@@ -93,19 +90,6 @@ test("a poll with a cursor in the future is held until an event after it comes",
   expect(ann.batches).toEqual([{ cursor: id, events: ["later"] }]);
 });
 
-test("a newer poll of a client supersedes the older one, which gets its cursor and no events", async () => {
-  const feed = newFeed();
-  const id = feed.push("one");
-  const older = poll(feed, "0", 1000, "page");
-  const newer = poll(feed, "0", 1000, "page");
-  expect(older.batches).toEqual([{ cursor: feed.lastPrunedId, events: [], superseded: true }]);
-  expect([older.reasons, feed.waiting]).toEqual([["superseded"], 1]);
-  const newest = poll(feed, id, 0, "page");
-  expect(newer.batches[0]?.superseded).toBe(true);
-  expect(newest.batches).toEqual([{ cursor: id, events: [] }]);
-  expect(feed.waiting).toBe(0);
-});
-
 test("a poll over the limit is full and not answered, and a newer poll of a held client is held", async () => {
   const feed = newFeed({ maxWaiters: 1 });
   poll(feed, "now", 1000, "page");
@@ -119,15 +103,28 @@ test("a poll over the limit is full and not answered, and a newer poll of a held
   expect([extra.batches, extra.reasons]).toEqual([[], []]);
 });
 
-test("a canceled poll is answered at once, and a disconnected one is not answered", () => {
+test("a poll that the answer of the poll before it finishes is reported as answered", () => {
   const feed = newFeed();
-  const [ann, bob] = [poll(feed), poll(feed)];
-  feed.cancel(ann);
-  feed.cancel(bob, "disconnected");
-  feed.cancel(bob);
-  expect([ann.batches, ann.reasons]).toEqual([[{ cursor: feed.lastId, events: [] }], ["canceled"]]);
-  expect([bob.batches, bob.reasons]).toEqual([[], ["disconnected"]]);
-  expect(feed.waiting).toBe(0);
+  const older = poll(feed, "now", 1000, "page");
+  const newer = new Poll<string>("now", 1000, "page");
+  older.onAnswer = () => feed.cancel(newer);
+  expect(feed.poll(newer)).toBe("answered");
+  expect([newer.reasons, feed.waiting]).toEqual([["canceled"], 0]);
+});
+
+test.each<FeedOptions<string>>([
+  ...[{ backlog: Number.NaN }, { backlog: 0 }, { maxWaiters: Number.NaN }, { maxWaiters: 0 }],
+  ...[{ clockSkew: Number.NaN }, { clockSkew: -1 }],
+])("a feed with %j throws a RangeError", (options) => {
+  expect(() => newFeed(options)).toThrow(RangeError);
+});
+
+test("a wait or a limit that is not a number is 0", () => {
+  const feed = newFeed();
+  for (const event of ["one", "two"]) feed.push(event);
+  expect(feed.poll(new Poll<string>("now", Number.NaN))).toBe("answered");
+  expect(feed.read("0", { limit: Number.NaN }).events).toEqual(["one"]);
+  expect(feed.readBefore("now", Number.NaN)).toEqual({ events: [], more: true });
 });
 
 test("a held waiter cannot be polled again, and a finished one can", async () => {
@@ -153,6 +150,75 @@ test("a held waiter whose cursor is moved past an event is answered with the nex
   feed.push("hello");
   await pass(50);
   expect(ann.events).toEqual(["hello"]);
+});
+
+test("a waiter is held for its wait, and at most 50 ms longer", async () => {
+  const feed = newFeed();
+  for (const wait of [0.4, 1, 7.5, 999, 1000, 60_000]) {
+    const ann = poll(feed, "now", wait, "page");
+    await pass(wait);
+    expect([ann.reasons, feed.waiting]).toEqual([[], 1]);
+    await pass(50);
+    expect([ann.reasons, feed.waiting]).toEqual([["timeout"], 0]);
+  }
+  const endless = poll(feed, "now", Number.POSITIVE_INFINITY);
+  await pass(1e9);
+  expect(endless.reasons).toEqual([]);
+});
+
+test("the next poll of a client has its whole wait, although the one before ended early", async () => {
+  const feed = newFeed();
+  for (const wait of [1000, 1000, 600, 1000]) {
+    const early = poll(feed, "now", wait, "page");
+    await pass(500);
+    feed.cancel(early);
+  }
+  const ann = poll(feed, "now", 1000, "page");
+  await pass(1000);
+  expect(ann.reasons).toEqual([]);
+  await pass(50);
+  expect(ann.reasons).toEqual(["timeout"]);
+});
+
+test.each<[FinishReason, (feed: Feed<string>, waiter: Poll<string>) => unknown]>([
+  ["events", (feed) => feed.push("one")],
+  ["timeout", () => pass(1050)],
+  ["superseded", (feed) => poll(feed, "now", 0, "page")],
+  ["canceled", (feed, waiter) => feed.cancel(waiter)],
+  ["disconnected", (feed, waiter) => feed.cancel(waiter, "disconnected")],
+  ["drained", (feed) => feed.drain()],
+])("a waiter that is finished for %s is not finished again", async (reason, finish) => {
+  const feed = newFeed();
+  const ann = poll(feed, "now", 1000, "page");
+  await finish(feed, ann);
+  await flush();
+  feed.push("two");
+  feed.cancel(ann);
+  feed.cancel(ann, "disconnected");
+  feed.close();
+  await vi.runAllTimersAsync();
+  expect([ann.reasons, ann.batches.length]).toEqual([[reason], reason === "disconnected" ? 0 : 1]);
+  expect([feed.waiting, vi.getTimerCount()]).toEqual([0, 0]);
+});
+
+test("a superseded poll gets its own cursor and no events, and its end does not finish the newer one", () => {
+  const feed = newFeed();
+  feed.push("one");
+  const older = poll(feed, "0", 1000, "page");
+  const newer = poll(feed, "0", 1000, "page");
+  expect(older.batches).toEqual([{ cursor: feed.lastPrunedId, events: [], superseded: true }]);
+  feed.cancel(older, "disconnected");
+  expect([newer.reasons, feed.waiting]).toEqual([[], 1]);
+});
+
+test("clients that do not come back use no slots, and at most as many as the waiters are kept", async () => {
+  const feed = newFeed({ maxWaiters: 100 });
+  for (let n = 0; n < 1000; n++) feed.cancel(poll(feed, "now", 1000, `page ${n}`));
+  // Each slot has a timer.
+  expect(vi.getTimerCount()).toBe(100);
+  await pass(1050);
+  for (let n = 0; n < 5000; n++) feed.cancel(poll(feed), "disconnected");
+  expect([feed.waiting, vi.getTimerCount()]).toEqual([0, 0]);
 });
 
 test("a waiter that polls again from its answer gets the next event", async () => {
@@ -189,6 +255,15 @@ test("drain answers all waiters with a retry of at most two seconds, and every l
   expect(feed.waiting).toBe(0);
 });
 
+test("drain answers each waiter once, also if an answer finishes another one", () => {
+  const feed = newFeed();
+  const waiters = [poll(feed), poll(feed, "now", 1000, "page"), poll(feed)];
+  for (const waiter of waiters) waiter.onAnswer = () => waiters.forEach((other) => void feed.cancel(other));
+  feed.drain();
+  expect(waiters.map(({ reasons }) => reasons)).toEqual([["drained"], ["canceled"], ["canceled"]]);
+  expect(feed.waiting).toBe(0);
+});
+
 test("waiters at one cursor share one encoded reply until the next event or forgetReplies", async () => {
   const encode = vi.fn((batch: Batch<string>, events: string) => `${batch.cursor} ${events}`);
   const feed = newFeed({ encode });
@@ -211,18 +286,6 @@ test("waiters at one cursor share one encoded reply until the next event or forg
   });
 });
 
-test("the cache of replies has a bound", () => {
-  const encode = vi.fn(() => "x".repeat(1024 * 1024 - 1024));
-  const feed = newFeed({ encode });
-  const ask = (n: number) => void poll(feed, `${n}-0`, 0);
-  for (let n = 0; n < 4; n++) ask(n);
-  for (let n = 0; n < 4; n++) ask(n);
-  expect(encode).toHaveBeenCalledTimes(4);
-  ask(4);
-  for (let n = 0; n < 4; n++) ask(n);
-  expect(encode).toHaveBeenCalledTimes(4 + 1 + 4);
-});
-
 test("a large body is one buffer for all waiters, and a small body is text", () => {
   const feed = newFeed();
   feed.push("é".repeat(70_000));
@@ -233,48 +296,35 @@ test("a large body is one buffer for all waiters, and a small body is text", () 
   expect(poll(feed, "now", 0).bodies).toEqual([`${JSON.stringify(feed.read("now"))}\n`]);
 });
 
-test("an answer that throws goes to onError with its waiter, and all other waiters are answered", async () => {
-  const errors: [unknown, Waiter<string> | undefined][] = [];
-  const feed = newFeed({ onError: (error, waiter) => errors.push([error, waiter]) });
-  const waiters = Array.from({ length: 5 }, () => poll(feed));
-  for (const broken of [1, 3]) {
-    Object.assign(waiters[broken] ?? {}, {
-      onAnswer() {
-        throw new Error(`broken ${broken}`);
-      },
-    });
-  }
-  feed.push("one");
-  await flush();
-  expect(waiters.map(({ events }) => events)).toEqual(waiters.map(() => ["one"]));
-  expect(errors).toEqual([
-    [new Error("broken 1"), waiters[1]],
-    [new Error("broken 3"), waiters[3]],
-  ]);
-  // The next flush, a timer, a drain and poll itself are no different.
-  for (const finish of [
-    () => feed.push("two"),
-    () => pass(10_050),
-    () => feed.cancel(broken),
-    () => void poll(feed, "now", 0, "page"),
-    () => feed.drain(),
-  ]) {
-    errors.length = 0;
-    broken = new Poll("now", 10_000, "page");
+test.each<[string, (feed: Feed<string>, broken: Poll<string>) => unknown]>([
+  ["a flush", (feed) => feed.push("one")],
+  ["its time-out", () => pass(10_050)],
+  ["a cancel", (feed, broken) => feed.cancel(broken)],
+  ["a newer poll", (feed) => poll(feed, "now", 0, "page")],
+  ["a drain", (feed) => feed.drain()],
+])(
+  "an answer in %s that throws goes to onError with its waiter, and all others are answered",
+  async (_, finish) => {
+    const errors: [unknown, Waiter<string> | undefined][] = [];
+    const feed = newFeed({ onError: (error, waiter) => errors.push([error, waiter]) });
+    const before = poll(feed);
+    const broken = poll(feed, "now", 10_000, "page");
     broken.onAnswer = () => {
       throw new Error("broken");
     };
-    feed.poll(broken);
-    const healthy = poll(feed);
-    await finish();
-    feed.cancel(healthy);
-    await pass(100);
+    const after = poll(feed);
+    await finish(feed, broken);
+    await pass(10_050);
     expect(errors).toEqual([[new Error("broken"), broken]]);
-    expect([broken.reasons.length, healthy.batches.length, feed.waiting]).toEqual([1, 1, 0]);
-  }
-});
-
-let broken: Poll<string>;
+    const counts = [before, broken, after].map(({ batches, reasons }) => [batches.length, reasons.length]);
+    expect(counts).toEqual([
+      [1, 1],
+      [1, 1],
+      [1, 1],
+    ]);
+    expect(feed.waiting).toBe(0);
+  },
+);
 
 test("a finished, encode or onError that throws leaves all other waiters answered", async () => {
   const uncaught: unknown[] = [];
@@ -303,17 +353,6 @@ test("a finished, encode or onError that throws leaves all other waiters answere
   feed.push("bad");
   await pass(50);
   expect([third.batches, uncaught.length, feed.waiting]).toEqual([[], 2, 0]);
-});
-
-test("an error goes to the console without onError", async () => {
-  const log = vi.spyOn(console, "error").mockImplementation(() => {});
-  const feed = newFeed();
-  poll(feed).onAnswer = () => {
-    throw new Error("broken");
-  };
-  feed.push("one");
-  await flush();
-  expect(log.mock.calls).toEqual([[new Error("broken")]]);
 });
 
 test("an event that is pushed from an answer is delivered by the next flush", async () => {

@@ -1,42 +1,13 @@
 /** A feed over real HTTP, and clients that write bytes. */
-import { once } from "node:events";
-import { createServer, get, type IncomingHttpHeaders, type RequestListener, type Server } from "node:http";
-import { type AddressInfo, connect, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
-
-/** Serves on a free port until the test is finished. */
-export async function listen(
-  listener: RequestListener,
-): Promise<{ server: Server; port: number; url: string }> {
-  const server = createServer({ keepAliveTimeout: 60_000 }, listener).listen(0, "127.0.0.1");
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  return { server, port, url: `http://127.0.0.1:${port}/` };
-}
-
-export interface Reply {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: string;
-}
+import { ask } from "../http/listen.js";
 
 /** One request on a connection of its own. Rejects if the connection is closed without a reply. */
-export function request(
-  url: string,
-  options: { method?: string; signal?: AbortSignal } = {},
-): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    const sent = get(url, { agent: false, ...options }, async (res) => {
-      let body = "";
-      for await (const chunk of res.setEncoding("utf8")) body += chunk;
-      resolve({ status: res.statusCode ?? 0, headers: res.headers, body });
-    });
-    sent.on("error", reject);
-  });
+export async function request(url: string, options: { method?: string; signal?: AbortSignal } = {}) {
+  const [, port, path = ""] = /:(\d+)(\/.*)$/.exec(url) ?? [];
+  const { body, ...reply } = await ask(Number(port), path, options);
+  return { ...reply, body: body.toString() };
 }
 
 /** The JSON of a reply. */

@@ -7,17 +7,7 @@ const integer = fc.oneof(fc.nat(20), fc.maxSafeNat());
 const id = fc.tuple(integer, integer).map(([ms, n]): Id => `${ms}-${n}`);
 
 test("ids are compared as two integers", () => {
-  const inOrder: Id[] = [
-    "0-0",
-    "0-1",
-    "0-9",
-    "0-10",
-    "5-0",
-    "9-99",
-    "10-0",
-    "1700000000000-0",
-    "1700000000000-2",
-  ];
+  const inOrder: Id[] = ["0-0", "0-1", "0-9", "0-10", "5-0", "9-99", "10-0", "1700000000000-0"];
   for (const [n, earlier] of inOrder.entries()) {
     expect(compareIds(earlier, earlier)).toBe(0);
     for (const later of inOrder.slice(n + 1)) {

@@ -3,7 +3,8 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { expect, test } from "vitest";
 import { Feed, longPollHandler } from "../../src/feed/index.js";
-import { json, line, listen, Raw } from "./http.js";
+import { listen } from "../http/listen.js";
+import { json, line, Raw } from "./http.js";
 import { until } from "./poll.js";
 
 async function start(authorize?: (req: IncomingMessage) => boolean | Promise<boolean>) {
