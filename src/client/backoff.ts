@@ -9,8 +9,6 @@ const FIRST_PAUSE_MS = 1000;
 const MAX_PAUSE_MS = 30_000;
 /** Full jitter may draw zero, again and again. */
 const MIN_PAUSE_MS = 250;
-/** Longest delay that a server can ask for. A wrong `Retry-After` must not silence a page for a day. */
-const MAX_DELAY_MS = 300_000;
 /** How long an attempt or pause runs before a wake-up ends it: a storm of events must not cause a storm of requests. */
 const MIN_RUN_MS = 1000;
 /** How often the clock is read, and the jump beyond that which shows that the machine slept. */
@@ -22,36 +20,23 @@ const CONNECTIONS = 6;
 const SUSPECT_TIMEOUT_MS = 2500;
 const WAKE_EVENTS = ["online", "offline", "pageshow", "visibilitychange"];
 
-/** Returns a delay that a server asked for, in ms: 0 for anything that is not a delay, at most five minutes. */
-export function toDelay(ms: unknown): number {
-  return typeof ms === "number" && ms > 0 ? Math.min(ms, MAX_DELAY_MS) : 0;
-}
-
-/** Returns the delay in a `Retry-After` header (seconds or an HTTP date), in ms; 0 if it is absent or malformed. */
-export function retryAfter(header: string | null): number {
-  const text = header?.trim() ?? "";
-  if (/^\d+$/.test(text)) return toDelay(Number(text) * 1000);
-  // Date.parse alone accepts nearly anything as a date.
-  return text.endsWith("GMT") ? toDelay(Date.parse(text) - Date.now()) : 0;
-}
-
 /** The attempts and pauses of one loop. */
 export class Backoff {
   readonly #signal: AbortSignal | undefined;
   readonly #events: EventTarget | undefined;
   readonly #clock: ReturnType<typeof setInterval>;
+  #clockReadAt = Date.now();
   #stopped = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
   /** The number of next attempts whose connection may be dead. */
   #suspects = 0;
   /** Ends the attempt or pause that is running. */
-  #finish: (() => void) | undefined;
+  #cut = new AbortController();
   #isAttempt = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #endsAt = 0;
   /** When a wake-up may end it. */
-  #earliest = 0;
-  #end = 0;
-  #clockReadAt = Date.now();
+  #mayEndAt = 0;
 
   /** Waits for the wake-up events of `events`. The signal ends the running attempt or pause, and with it the loop. */
   constructor({ signal, events }: RequestOptions) {
@@ -80,7 +65,7 @@ export class Backoff {
     // Not by the `signal` option of addEventListener, which Chrome knows from version 90 on.
     this.#signal?.removeEventListener("abort", this);
     for (const name of WAKE_EVENTS) this.#events?.removeEventListener(name, this);
-    this.#finish?.();
+    this.#endBy(0);
   }
 
   /**
@@ -88,26 +73,19 @@ export class Backoff {
    * A cut says nothing about the server, so the caller may try again at once.
    */
   async attempt<T>(timeoutMs: number, run: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
-    if (this.#stopped) return undefined;
-    const cut = new AbortController();
-    this.#isAttempt = true;
     const isSuspect = this.#suspects-- > 0;
-    this.#begin(() => cut.abort(), isSuspect ? Math.min(SUSPECT_TIMEOUT_MS, timeoutMs) : timeoutMs, 0);
-    try {
-      const result = await run(cut.signal);
-      if (cut.signal.aborted) return undefined;
-      this.#suspects = 0;
-      return result;
-    } finally {
-      this.#isAttempt = false;
-      this.#done();
-    }
+    const signal = this.#begin(isSuspect ? Math.min(SUSPECT_TIMEOUT_MS, timeoutMs) : timeoutMs, 0, true);
+    const result = signal.aborted ? undefined : await run(signal);
+    if (signal.aborted) return undefined;
+    this.#endBy(0);
+    this.#suspects = 0;
+    return result;
   }
 
   /** Waits `ms`. A wake-up ends the wait sooner, but not before `minDelay` ms. */
   async pause(ms: number, minDelay: number): Promise<void> {
-    await new Promise<void>((resolve) => this.#begin(resolve, ms, minDelay));
-    this.#done();
+    const signal = this.#begin(ms, minDelay, false);
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
   }
 
   /** Counts a failure. Returns the length of the next pause in ms: the jitter, on top of `minDelay`. */
@@ -130,11 +108,11 @@ export class Backoff {
   wake(isCut: boolean): void {
     // One wake-up causes several events; the clock must not act as a second one.
     if (isCut) this.#clockReadAt = Date.now();
-    if (!this.#finish || (this.#isAttempt && !isCut)) return;
+    if (this.#isAttempt && !isCut) return;
     // Earlier failures no longer count, and the first attempt may come before the network is ready.
     this.#failures = 0;
     this.suspect();
-    this.#endBy(this.#earliest);
+    this.#endBy(this.#mayEndAt);
   }
 
   /** Receives the wake-up events and the end of the signal. */
@@ -142,36 +120,34 @@ export class Backoff {
     const { type } = event;
     if (type === "abort") this.stop();
     else if (type === "visibilitychange") {
-      if (typeof document === "undefined" || document.visibilityState === "visible") this.wake(false);
-    } else {
+      // A page that was hidden may hold a good poll.
+      if (typeof document === "undefined" || !document.hidden) this.wake(false);
+    } else if (type !== "pageshow" || ("persisted" in event && event.persisted === true)) {
       // Offline too: a poll may stay held on a cut line, and another attempt tells whether the server can be reached.
-      // A page from the back/forward cache holds a dead poll; a page that is only shown may hold a good one.
-      this.wake(type !== "pageshow" || ("persisted" in event && event.persisted === true));
+      // A page from the back/forward cache holds a dead poll.
+      this.wake(true);
     }
   }
 
-  #begin(finish: () => void, ms: number, minDelay: number): void {
+  /** Begins an attempt or a pause. Its end is the end of the returned signal. */
+  #begin(ms: number, minDelay: number, isAttempt: boolean): AbortSignal {
     const now = performance.now();
-    this.#finish = finish;
-    this.#earliest = now + Math.max(minDelay, MIN_RUN_MS);
-    this.#end = Number.POSITIVE_INFINITY;
+    this.#cut = new AbortController();
+    this.#isAttempt = isAttempt;
+    this.#mayEndAt = now + Math.max(minDelay, MIN_RUN_MS);
+    this.#endsAt = Number.POSITIVE_INFINITY;
     this.#endBy(this.#stopped ? 0 : now + ms);
+    return this.#cut.signal;
   }
 
   /** Moves the end of what is running forward. */
-  #endBy(end: number): void {
-    if (end >= this.#end) return;
+  #endBy(endsAt: number): void {
+    if (endsAt >= this.#endsAt) return;
     clearTimeout(this.#timer);
-    this.#end = end;
-    const left = end - performance.now();
+    this.#endsAt = endsAt;
+    const left = endsAt - performance.now();
     // Without a timer if possible: the timers of a hidden tab are late.
-    if (left > 0) this.#timer = setTimeout(() => this.#finish?.(), left);
-    else this.#finish?.();
-  }
-
-  #done(): void {
-    clearTimeout(this.#timer);
-    this.#finish = undefined;
-    this.#end = 0;
+    if (left > 0) this.#timer = setTimeout(() => this.#cut.abort(), left);
+    else this.#cut.abort();
   }
 }

@@ -1,9 +1,14 @@
 /** What every part of the page does with the document. Text goes in as text, never as HTML. */
 import type { Strings } from "../chat/strings.js";
 import { markup } from "./markup.js";
+import type { RoomOptions } from "./options.js";
 
 /** The script's texts in the page's language. The server puts them into the page. */
-export type Words = Strings["script"] & { readonly errors: Strings["errors"] };
+type Words = Strings["script"] & { readonly errors: Strings["errors"] };
+
+export const words: Words = JSON.parse(byId("strings", HTMLScriptElement).text);
+/** The user of this page, and the path from here to the chat's root. */
+export const room: RoomOptions = { base: "../../", user: document.body.dataset.user ?? "" };
 
 /** Returns our element with this id. @throws TypeError if there is none: script and page are of different versions */
 export function byId<T extends Element>(id: string, kind: new () => T): T {

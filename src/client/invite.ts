@@ -1,29 +1,27 @@
 /** The invitation in a room without messages: the address to share, and a button that copies it. */
-import { make, type Words } from "./dom.js";
+import { make, room, words } from "./dom.js";
 
 /** How long the button shows that the address was copied. */
 const COPIED_MS = 2000;
 
-/** Returns the invitation. @param base the path from the page to the chat's root */
-export function makeInvite({ invite, copy, copied }: Words, base: string): HTMLElement {
-  const address = make("input", "");
-  address.readOnly = true;
-  address.value = new URL(base, location.href).href;
-  address.setAttribute("aria-label", invite);
-  const button = make("button", "", copy);
-  button.setAttribute("aria-live", "polite");
-  button.addEventListener("click", async () => {
-    // Selected, so that the user can copy it where the script may not: without permission, or over plain http.
-    address.select();
-    try {
-      await navigator.clipboard.writeText(address.value);
-    } catch {
-      return;
-    }
-    button.textContent = copied;
-    setTimeout(() => {
-      button.textContent = copy;
-    }, COPIED_MS);
-  });
-  return make("section", "invite", make("p", "", invite), address, button);
-}
+const address = make("input", "");
+const button = make("button", "", words.copy);
+export const invite = make("section", "invite", make("p", "", words.invite), address, button);
+
+address.readOnly = true;
+address.value = new URL(room.base, location.href).href;
+address.setAttribute("aria-label", words.invite);
+button.setAttribute("aria-live", "polite");
+button.addEventListener("click", async () => {
+  // Selected, so that the user can copy it where the script may not: without permission, or over plain http.
+  address.select();
+  try {
+    await navigator.clipboard.writeText(address.value);
+  } catch {
+    return;
+  }
+  button.textContent = words.copied;
+  setTimeout(() => {
+    button.textContent = words.copy;
+  }, COPIED_MS);
+});

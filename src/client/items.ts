@@ -1,10 +1,25 @@
 /** The items of the conversation: made as the server makes them (`chat/pages.ts`), and grouped by author and day. */
 import type { Message } from "./chat.js";
-import { make, paragraph, type Words } from "./dom.js";
+import { make, paragraph, room, words } from "./dom.js";
 import { nameClass } from "./markup.js";
 
 /** Messages of one user within this time share a name and a time. */
 const GROUP_MS = 180_000;
+
+// The browser's locale decides how a time is written; a date has words, which must be in the page's language.
+const { lang } = document.documentElement;
+const locale = browserLocale() ?? lang;
+const dateLocale = locale.split("-")[0] === lang.split("-")[0] ? locale : lang;
+const DATE = { weekday: "long", day: "numeric", month: "long" } as const;
+const TIME = { hour: "numeric", minute: "2-digit" } as const;
+const timeFormat = new Intl.DateTimeFormat(locale, TIME);
+const dateFormat = new Intl.DateTimeFormat(dateLocale, DATE);
+const fullFormat = new Intl.DateTimeFormat(dateLocale, {
+  ...DATE,
+  ...TIME,
+  year: "numeric",
+  second: "2-digit",
+});
 
 /** The end of a row of items, with which the next item is compared. */
 export class Tail {
@@ -13,83 +28,51 @@ export class Tail {
   group: { readonly author: string; readonly at: number } | undefined;
 }
 
-export class Items {
-  readonly #user: string;
-  readonly #words: Words;
-  readonly #timeFormat: Intl.DateTimeFormat;
-  readonly #dateFormat: Intl.DateTimeFormat;
-  readonly #fullFormat: Intl.DateTimeFormat;
+/** Returns the item of a message. */
+export function makeItem({ id, user, text, at, kind }: Message): HTMLLIElement {
+  const name = make("bdi", nameClass(user), user);
+  const time = make("time", "");
+  setTime(time, at);
+  const li = make("li", kind ? "notice" : user === room.user ? "own" : "");
+  li.dataset.id = id;
+  if (kind) {
+    const [before = "", after = ""] = words[kind === "join" ? "joined" : "left"].split("{name}");
+    li.append(make("p", "", before, name, after), " ", time);
+  } else li.append(name, " ", time, paragraph(text));
+  return li;
+}
 
-  /** @param user the user of this page */
-  constructor(user: string, words: Words) {
-    this.#user = user;
-    this.#words = words;
-    // The browser's locale decides how a time is written; a date has words, which must be in the page's language.
-    const { lang } = document.documentElement;
-    const locale = browserLocale() ?? lang;
-    const dateLocale = locale.split("-")[0] === lang.split("-")[0] ? locale : lang;
-    const date = { weekday: "long", day: "numeric", month: "long" } as const;
-    const time = { hour: "numeric", minute: "2-digit" } as const;
-    this.#timeFormat = new Intl.DateTimeFormat(locale, time);
-    this.#dateFormat = new Intl.DateTimeFormat(dateLocale, date);
-    this.#fullFormat = new Intl.DateTimeFormat(dateLocale, {
-      ...date,
-      ...time,
-      year: "numeric",
-      second: "2-digit",
-    });
-  }
+/** Completes an item of the server's HTML: the server does not know the user's time zone. */
+export function adopt(li: HTMLLIElement): void {
+  const time = li.querySelector("time");
+  if (time) setTime(time, Date.parse(time.dateTime));
+  // Without styles only a <br> ends a line; with styles the line end of the text does.
+  for (const br of li.querySelectorAll("p br")) br.replaceWith("\n");
+}
 
-  /** Returns the item of a message. */
-  item({ id, user, text, at, kind }: Message): HTMLLIElement {
-    const name = make("bdi", nameClass(user), user);
-    const time = make("time", "");
-    this.#setTime(time, at);
-    const li = make("li", kind ? "notice" : user === this.#user ? "own" : "");
-    li.dataset.id = id;
-    if (kind) {
-      const [before = "", after = ""] = this.#words[kind === "join" ? "joined" : "left"].split("{name}");
-      li.append(make("p", "", before, name, after), " ", time);
-    } else li.append(name, " ", time, paragraph(text));
-    return li;
-  }
+/** Hides the name and time of an item that continues a group, and inserts a line before the first item of a day. */
+export function place(li: HTMLLIElement, tail: Tail): void {
+  const time = li.querySelector("time");
+  const { group } = tail;
+  tail.group = undefined;
+  if (!time) return; // a message that was not sent
+  const date = new Date(time.dateTime);
+  const day = date.toDateString();
+  const isNewDay = day !== tail.day;
+  tail.day = day;
+  if (isNewDay) li.before(make("li", "day", dateFormat.format(date)));
+  if (li.classList.contains("notice")) return;
+  const next = { author: li.querySelector(".user")?.textContent ?? "", at: date.getTime() };
+  const continues = !isNewDay && next.author === group?.author && next.at - group.at < GROUP_MS;
+  tail.group = continues ? group : next;
+  li.classList.toggle("more", continues);
+  li.title = continues ? time.title : ""; // its own time is hidden
+}
 
-  /** Completes an item of the server's HTML: the server does not know the user's time zone. */
-  adopt(li: HTMLLIElement): void {
-    const time = li.querySelector("time");
-    if (time) this.#setTime(time, Date.parse(time.dateTime));
-    // Without styles only a <br> ends a line; with styles the line end of the text does.
-    for (const br of li.querySelectorAll("p br")) br.replaceWith("\n");
-  }
-
-  /**
-   * Hides the name and time of an item that continues a group. Returns the line of a new day, to insert before the item,
-   * or undefined.
-   */
-  place(li: HTMLLIElement, tail: Tail): HTMLLIElement | undefined {
-    const time = li.querySelector("time");
-    const { group } = tail;
-    tail.group = undefined;
-    if (!time) return undefined; // a message that was not sent
-    const date = new Date(time.dateTime);
-    const day = date.toDateString();
-    const isNewDay = day !== tail.day;
-    tail.day = day;
-    if (!li.classList.contains("notice")) {
-      const next = { author: li.querySelector(".user")?.textContent ?? "", at: date.getTime() };
-      const continues = !isNewDay && next.author === group?.author && next.at - group.at < GROUP_MS;
-      tail.group = continues ? group : next;
-      li.classList.toggle("more", continues);
-      li.title = continues ? time.title : ""; // its own time is hidden
-    }
-    return isNewDay ? make("li", "day", this.#dateFormat.format(date)) : undefined;
-  }
-
-  #setTime(time: HTMLTimeElement, at: number): void {
-    time.dateTime = new Date(at).toISOString();
-    time.textContent = this.#timeFormat.format(at).replace(/^0(?=\d)/, "");
-    time.title = this.#fullFormat.format(at);
-  }
+function setTime(time: HTMLTimeElement, at: number): void {
+  time.dateTime = new Date(at).toISOString();
+  time.textContent = timeFormat.format(at).replace(/^0(?=\d)/, "");
+  time.title = fullFormat.format(at);
 }
 
 /** Returns the browser's locale; undefined if it is malformed, such as `C` on a bare Linux or `en-US@posix`. */

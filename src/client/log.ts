@@ -4,200 +4,170 @@
  * once, so that their height is known: a guess that is corrected while the user scrolls would stop the scrolling.
  */
 import type { Message } from "./chat.js";
-import { byId, make, paragraph, type Words } from "./dom.js";
-import { Items, Tail } from "./items.js";
+import { byId, make, room, words } from "./dom.js";
+import { adopt, makeItem, place, Tail } from "./items.js";
 
 /** Number of messages on the page; the oldest are removed. */
 const MAX_SHOWN = 5000;
 /** Distance from the end within which new messages are followed. */
 const NEAR_PX = 48;
+const TITLE = document.title;
 
-export class Log {
-  readonly #scroller = byId("scroller", HTMLElement);
-  readonly #list = byId("messages", HTMLOListElement);
-  /** Earlier messages have a list of their own: screen readers read aloud what is added to the other one. */
-  readonly #earlier = byId("earlier", HTMLOListElement);
-  readonly #newer = make("button", "newer");
-  /** The line above the messages that arrived while nobody looked at the end. */
-  readonly #divider: HTMLLIElement;
-  readonly #ids = new Set<string>();
-  readonly #user: string;
-  readonly #words: Words;
-  readonly #items: Items;
-  readonly #tail = new Tail();
-  #unread = 0;
-  #oldestId: string | undefined;
+const scroller = byId("scroller", HTMLElement);
+const list = byId("messages", HTMLOListElement);
+/** Earlier messages have a list of their own: screen readers read aloud what is added to the other one. */
+const earlier = byId("earlier", HTMLOListElement);
+const newer = make("button", "newer");
+/** The line above the messages that arrived while nobody looked at the end. */
+const divider = make("li", "new", words.newHere);
+const tail = new Tail();
+const ids = new Set<string>();
+/** Number of messages of others that arrived while nobody looked at the end. */
+let unread = 0;
 
-  /** @param user the user of this page */
-  constructor(user: string, words: Words) {
-    this.#user = user;
-    this.#words = words;
-    this.#items = new Items(user, words);
-    this.#divider = make("li", "new", words.newHere);
-    for (const li of this.#list.querySelectorAll("li")) {
-      this.#ids.add(li.dataset.id ?? "");
-      this.#items.adopt(li);
-      const day = this.#items.place(li, this.#tail);
-      if (day) li.before(day);
+for (const li of list.querySelectorAll("li")) {
+  ids.add(li.dataset.id ?? "");
+  adopt(li);
+  place(li, tail);
+}
+skipUnseen([...list.children]);
+newer.hidden = true;
+byId("foot", HTMLElement).prepend(newer);
+newer.addEventListener("click", () => {
+  toEnd();
+  // The button disappears and must not take the focus with it; in the box, the focus would open a phone's keyboard.
+  scroller.focus();
+});
+scroller.addEventListener("scroll", () => isSeen() && showUnread(0), { passive: true });
+document.addEventListener("visibilitychange", () => {
+  if (isSeen()) showUnread(0);
+  // The messages below the line were seen before the tab was hidden.
+  else if (unread === 0) removeDivider();
+});
+
+/** Whether the message with this id is on the page. */
+export function has(id: string): boolean {
+  return ids.has(id);
+}
+
+/** Returns the id of the oldest message on the page: earlier ones are before it. Undefined if there is none. */
+export function oldestId(): string | undefined {
+  return firstItem()?.dataset.id;
+}
+
+/** Appends the messages that are not on the page and returns them. @param gap whether messages before are missing */
+export function add(messages: readonly Message[], gap: boolean): Message[] {
+  const fresh = messages.filter(({ id }) => !ids.has(id));
+  const others = fresh.filter(({ user, kind }) => user !== room.user && kind === undefined);
+  const isUnseen = others.length > 0 && !isSeen();
+  const dividedAt = isUnseen && unread === 0 ? others[0] : undefined;
+  if (dividedAt) removeDivider();
+  const items = document.createDocumentFragment();
+  if (gap) {
+    items.append(make("li", "gap", words.gap));
+    tail.group = undefined;
+  }
+  for (const message of fresh) {
+    if (message === dividedAt) {
+      items.append(divider);
+      tail.group = undefined;
     }
-    this.#oldestId = this.#first()?.dataset.id;
-    skipUnseen([...this.#list.children]);
-    this.#newer.hidden = true;
-    byId("foot", HTMLElement).prepend(this.#newer);
-    this.#scroller.addEventListener("scroll", () => this.#isSeen() && this.#showUnread(0), {
-      passive: true,
-    });
-    this.#newer.addEventListener("click", () => {
-      this.toEnd();
-      // The button disappears and must not take the focus with it; in the box, the focus would open a phone's keyboard.
-      this.#scroller.focus();
-    });
-    document.addEventListener("visibilitychange", () => {
-      if (this.#isSeen()) this.#showUnread(0);
-      // The messages below the line were seen before the tab was hidden.
-      else if (this.#unread === 0) this.removeDivider();
-    });
+    render(message, tail, items);
   }
+  skipUnseen([...items.children]);
+  steady(() => list.append(items));
+  removeSurplus();
+  if (isUnseen) showUnread(unread + others.length);
+  return fresh;
+}
 
-  /** Whether the message with this id is on the page. */
-  has(id: string): boolean {
-    return this.#ids.has(id);
-  }
+/** Inserts earlier messages above all others. The position counts from the end, so the view does not move. */
+export function prepend(messages: readonly Message[]): void {
+  const items = document.createDocumentFragment();
+  const before = new Tail();
+  for (const message of messages) if (!ids.has(message.id)) render(message, before, items);
+  const first = firstItem();
+  const { previousElementSibling: day } = first ?? {};
+  // It was the first of its day and its group on the page.
+  if (day?.className === "day") day.remove();
+  if (first) place(first, before);
+  skipUnseen([...items.children]);
+  earlier.prepend(items);
+}
 
-  /** Whether one of the user's last messages has this text. */
-  hasOwn(text: string): boolean {
-    const own = [...this.#list.querySelectorAll("li.own > p")].slice(-20);
-    const { textContent } = paragraph(text);
-    return own.some((p) => p.textContent === textContent);
-  }
+/** Returns an item for a message that is not kept yet. */
+export function pendingItem(text: string): HTMLLIElement {
+  return makeItem({ id: "0-0", user: room.user, text, at: Date.now() });
+}
 
-  /** Appends the messages that are not on the page and returns them. @param gap whether messages before are missing */
-  add(messages: readonly Message[], gap: boolean): Message[] {
-    const fresh = messages.filter(({ id }) => !this.#ids.has(id));
-    const others = fresh.filter(({ user, kind }) => user !== this.#user && kind === undefined);
-    const isUnseen = others.length > 0 && !this.#isSeen();
-    const dividedAt = isUnseen && this.#unread === 0 ? others[0]?.id : undefined;
-    if (dividedAt) this.removeDivider();
-    const items = document.createDocumentFragment();
-    if (gap) {
-      items.append(make("li", "gap", this.#words.gap));
-      this.#tail.group = undefined;
-    }
-    items.append(this.#render(fresh, this.#tail, dividedAt));
-    if (items.childNodes.length > 0) this.#append(items);
-    if (isUnseen) this.#showUnread(this.#unread + others.length);
-    return fresh;
-  }
+/** Groups the items of a list as if they followed the newest message. */
+export function group(pending: HTMLOListElement): void {
+  for (const day of pending.querySelectorAll(".day")) day.remove();
+  const end = Object.assign(new Tail(), tail);
+  for (const li of pending.querySelectorAll("li")) if (!li.hidden) place(li, end);
+}
 
-  /** The id of the oldest message on the page: earlier ones are before it. Undefined if there is none. */
-  get oldestId(): string | undefined {
-    return this.#oldestId;
-  }
+/** Makes a change at the end. Whoever reads further up sees nothing move. */
+export function steady(change: () => void): void {
+  // Not `scrollHeight`, which is rounded.
+  const height = () => scroller.firstElementChild?.getBoundingClientRect().height ?? 0;
+  const before = isAtEnd() ? undefined : height();
+  change();
+  if (before !== undefined) scroller.scrollTop -= height() - before;
+}
 
-  /**
-   * Inserts earlier messages above all others. The position counts from the end, so the view does not move.
-   * @param oldestId the id from which on all messages are on the page now
-   */
-  prepend(messages: readonly Message[], oldestId: string): void {
-    const tail = new Tail();
-    const fresh = messages.filter(({ id }) => !this.#ids.has(id));
-    const items = this.#render(fresh, tail);
-    this.#oldestId = oldestId;
-    const first = this.#first();
-    if (first) {
-      // It was the first of its day and its group on the page.
-      const { previousElementSibling: day } = first;
-      if (day?.className === "day") day.remove();
-      const newDay = this.#items.place(first, tail);
-      if (newDay) items.append(newDay);
-    }
-    skipUnseen([...items.children]);
-    this.#earlier.prepend(items);
-  }
+/** Removes the line above the new messages. Whoever reads below or above it sees nothing move. */
+export function removeDivider(): void {
+  const isAbove = divider.getBoundingClientRect().top < scroller.getBoundingClientRect().top;
+  // The position counts from the end, so a change above the view does not move it.
+  if (isAbove) divider.remove();
+  else steady(() => divider.remove());
+}
 
-  /** Returns an item for a message that is not kept yet. */
-  pendingItem(text: string): HTMLLIElement {
-    return this.#items.item({ id: "0-0", user: this.#user, text, at: Date.now() });
-  }
+/** Scrolls to the end. */
+export function toEnd(): void {
+  scroller.scrollTop = 0;
+  showUnread(0);
+}
 
-  /** Groups the items of a list as if they followed the newest message. */
-  group(list: HTMLOListElement): void {
-    const tail = Object.assign(new Tail(), this.#tail);
-    for (const li of list.querySelectorAll("li")) if (!li.hidden) this.#items.place(li, tail);
-  }
+/** Appends the item of a message. */
+function render(message: Message, end: Tail, items: DocumentFragment): void {
+  const li = makeItem(message);
+  ids.add(message.id);
+  items.append(li);
+  place(li, end);
+}
 
-  /** Makes a change at the end. Whoever reads further up sees nothing move. */
-  steady(change: () => void): void {
-    // Not `scrollHeight`, which is rounded.
-    const height = () => this.#scroller.firstElementChild?.getBoundingClientRect().height ?? 0;
-    const before = this.#isAtEnd() ? undefined : height();
-    change();
-    if (before !== undefined) this.#scroller.scrollTop -= height() - before;
+/** Removes the oldest items from a page with too many, unless the user may be reading them. */
+function removeSurplus(): void {
+  if (!isAtEnd()) return;
+  const all = scroller.querySelectorAll<HTMLLIElement>("#earlier > li, #messages > li");
+  if (all.length <= MAX_SHOWN) return;
+  for (const li of [...all].slice(0, -MAX_SHOWN)) {
+    ids.delete(li.dataset.id ?? "");
+    li.remove();
   }
+  firstItem()?.classList.remove("more");
+}
 
-  /** Removes the line above the new messages. Whoever reads below or above it sees nothing move. */
-  removeDivider(): void {
-    const isAbove = this.#divider.getBoundingClientRect().top < this.#scroller.getBoundingClientRect().top;
-    // The position counts from the end, so a change above the view does not move it.
-    if (isAbove) this.#divider.remove();
-    else this.steady(() => this.#divider.remove());
-  }
+function firstItem(): HTMLLIElement | null {
+  return scroller.querySelector<HTMLLIElement>("li[data-id]");
+}
 
-  /** Scrolls to the end. */
-  toEnd(): void {
-    this.#scroller.scrollTop = 0;
-    this.#showUnread(0);
-  }
+function isAtEnd(): boolean {
+  return scroller.scrollTop > -NEAR_PX;
+}
 
-  #append(items: DocumentFragment): void {
-    skipUnseen([...items.children]);
-    this.steady(() => this.#list.append(items));
-    this.#oldestId ??= this.#first()?.dataset.id;
-    const surplus = [...this.#earlier.children, ...this.#list.children].slice(0, -MAX_SHOWN);
-    if (surplus.length === 0) return;
-    for (const li of surplus) {
-      if (li instanceof HTMLElement) this.#ids.delete(li.dataset.id ?? "");
-      li.remove();
-    }
-    const first = this.#first();
-    this.#oldestId = first?.dataset.id;
-    first?.classList.remove("more");
-  }
+/** Whether the user sees the newest message. */
+function isSeen(): boolean {
+  return !document.hidden && isAtEnd();
+}
 
-  /** Returns the items of messages with the lines of new days. @param dividedAt the id of the first new message, if any */
-  #render(messages: readonly Message[], tail: Tail, dividedAt?: string): DocumentFragment {
-    const items = document.createDocumentFragment();
-    for (const message of messages) {
-      this.#ids.add(message.id);
-      if (message.id === dividedAt) tail.group = undefined;
-      const li = this.#items.item(message);
-      const day = this.#items.place(li, tail);
-      if (day) items.append(day);
-      if (message.id === dividedAt) items.append(this.#divider);
-      items.append(li);
-    }
-    return items;
-  }
-
-  #first(): HTMLLIElement | null {
-    return this.#scroller.querySelector<HTMLLIElement>("li[data-id]");
-  }
-
-  #isAtEnd(): boolean {
-    return this.#scroller.scrollTop > -NEAR_PX;
-  }
-
-  /** Whether the user sees the newest message. */
-  #isSeen(): boolean {
-    return !document.hidden && this.#isAtEnd();
-  }
-
-  #showUnread(unread: number): void {
-    this.#unread = unread;
-    this.#newer.hidden = unread === 0 || this.#isAtEnd();
-    const { newMessage, newMessages } = this.#words;
-    this.#newer.textContent = unread === 1 ? newMessage : newMessages.replace("{n}", String(unread));
-  }
+function showUnread(count: number): void {
+  unread = count;
+  newer.hidden = count === 0 || isAtEnd();
+  newer.textContent = count === 1 ? words.newMessage : words.newMessages.replace("{n}", String(count));
+  document.title = count > 0 ? `(${count}) ${TITLE}` : TITLE;
 }
 
 /** Lets the browser skip items that are out of view. In the second frame from now they have been laid out. */

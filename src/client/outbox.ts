@@ -4,17 +4,16 @@
  * Otherwise a message of ours with the same text hides the entry, until the reply shows whether that was right.
  */
 import type { Message } from "./chat.js";
-import { byId, fill, make, memory, paragraph, type Words } from "./dom.js";
-import type { Log } from "./log.js";
+import { byId, fill, make, memory, paragraph, room, words } from "./dom.js";
+import * as log from "./log.js";
 import { isObject, parseJson, randomId } from "./request.js";
-import { SendError, type Sender } from "./send.js";
+import { SendError, Sender } from "./send.js";
 
 /** Errors after which the same message can be sent once the user has logged in again. */
 const SESSION_ERRORS = ["no_session", "not_you"];
-
-type Failure = Pick<SendError, "code" | "retryable">;
 /** A shorter delay is not shown. */
 const SHOW_AFTER_MS = 1000;
+const MEMORY = `outbox ${location.pathname}`;
 
 /** One message on its way. */
 interface Entry {
@@ -24,7 +23,7 @@ interface Entry {
   /** Its id, once it is kept. */
   id?: string;
   /** Why it was not sent. */
-  error?: Failure | undefined;
+  error?: Pick<SendError, "code" | "retryable"> | undefined;
 }
 
 /** What a reload leaves of a message. */
@@ -35,163 +34,132 @@ interface Saved {
   readonly code?: string;
 }
 
-/** Options of an `Outbox`. */
-export interface OutboxOptions {
-  readonly user: string;
-  readonly words: Words;
-  readonly log: Log;
-  readonly sender: Sender;
-  /** Called when a focused button is removed. */
-  readonly focus: () => void;
+const list = byId("outbox", HTMLOListElement);
+const sending = byId("sending", HTMLElement);
+const sender = new Sender(room);
+const entries = new Set<Entry>();
+
+// Messages that a reload has cut off are sent again with the same key, so they are kept once.
+const saved = parseJson(memory.get(MEMORY) ?? "");
+for (const { key, text, code } of Array.isArray(saved) ? saved.filter(isSaved) : []) {
+  const entry = makeEntry(text, key);
+  if (code === undefined) void send(entry);
+  else fail(entry, { code, retryable: false }, SESSION_ERRORS.includes(code) ? "not_sent" : code);
 }
 
-export class Outbox {
-  readonly #list = byId("outbox", HTMLOListElement);
-  readonly #sending = byId("sending", HTMLElement);
-  readonly #options: OutboxOptions;
-  readonly #memory: string;
-  readonly #entries = new Set<Entry>();
+/** Sends a message. */
+export function post(text: string): void {
+  void send(makeEntry(text, randomId()));
+}
 
-  constructor(options: OutboxOptions) {
-    this.#options = options;
-    this.#memory = `outbox ${location.pathname}`;
-    // Messages that a reload has cut off are sent again with the same key, so they are kept once.
-    const saved = parseJson(memory.get(this.#memory) ?? "");
-    for (const { key, text, code } of Array.isArray(saved) ? saved.filter(isSaved) : []) {
-      const entry = this.#add(text, key, options.log.hasOwn(text));
-      if (code === undefined) void this.#send(entry);
-      else this.#fail(entry, { code, retryable: false }, SESSION_ERRORS.includes(code) ? "not_sent" : code);
-    }
+/** Sends again what failed for want of a connection, because the poll is live. */
+export function retry(): void {
+  sender.retry();
+  for (const entry of entries) if (entry.error?.retryable) void send(entry);
+}
+
+/** Removes the entries that the poll has brought. */
+export function remove(messages: readonly Message[]): void {
+  for (const { id, user, text, kind } of messages) {
+    if (user !== room.user || kind !== undefined) continue;
+    const all = [...entries];
+    const entry =
+      all.find((entry) => entry.id === id) ??
+      all.find((entry) => !entry.id && !entry.li.hidden && entry.text === text);
+    if (entry?.id) drop(entry);
+    else if (entry) setHidden(entry, true);
   }
+  changed();
+}
 
-  /** Sends a message. */
-  post(text: string): void {
-    void this.#send(this.#add(text, randomId(), false));
+function makeEntry(text: string, key: string): Entry {
+  const entry: Entry = { key, text, li: make("li", "") };
+  entries.add(entry);
+  list.append(entry.li);
+  return entry;
+}
+
+async function send(entry: Entry): Promise<void> {
+  const { li, text, key } = entry;
+  entry.error = undefined;
+  li.className = "own pending";
+  fill(li, ...log.pendingItem(text).childNodes);
+  changed();
+  const timer = setTimeout(() => {
+    li.classList.add("late");
+    changed();
+  }, SHOW_AFTER_MS);
+  try {
+    entry.id = await sender.send(text, { key });
+    if (log.has(entry.id)) return drop(entry);
+    setHidden(entry, false);
+    li.className = "own";
+    changed();
+  } catch (error) {
+    if (!(error instanceof SendError)) throw error;
+    fail(entry, error, error.code);
+  } finally {
+    clearTimeout(timer);
   }
+}
 
-  /** Sends again what failed for want of a connection, because the poll is live. */
-  retry(): void {
-    this.#options.sender.retry();
-    for (const entry of this.#entries) if (entry.error?.retryable) void this.#send(entry);
-  }
+/** Shows why a message was not sent, and what can be done. @param reason the key of the words */
+function fail(entry: Entry, error: NonNullable<Entry["error"]>, reason: string): void {
+  const { li, text } = entry;
+  entry.error = error;
+  const isSessionError = SESSION_ERRORS.includes(error.code);
+  // The class hides the button until the poll is live.
+  if (SESSION_ERRORS.includes(reason)) document.body.classList.add("stopped");
+  const alert = make("p", "reason", words.errors[reason] ?? words.errors.unreachable ?? reason);
+  alert.setAttribute("role", "alert"); // Firefox has the property `role` from version 119 on
+  setHidden(entry, false);
+  log.steady(() => {
+    li.className = "own failed";
+    fill(li, paragraph(text), alert);
+    if (error.retryable || isSessionError)
+      li.append(
+        makeButton("again", words.again, () => void send(entry)),
+        " ",
+      );
+    li.append(makeButton("quiet", words.drop, () => drop(entry)));
+  });
+  changed();
+}
 
-  /** Removes the entries that the poll has brought. */
-  remove(messages: readonly Message[]): void {
-    for (const { id, user, text, kind } of messages) {
-      if (user !== this.#options.user || kind !== undefined) continue;
-      const entries = [...this.#entries];
-      const known = entries.find((entry) => entry.id === id);
-      if (known) this.#remove(known);
-      else {
-        const twin = entries.find((entry) => !entry.id && !entry.li.hidden && entry.text === text);
-        if (twin) this.#hide(twin, true);
-      }
-    }
-    this.#changed();
-  }
+/** Returns a button that moves the focus to the message box, because a click removes it. */
+function makeButton(className: string, label: string, act: () => void): HTMLButtonElement {
+  const button = make("button", className, label);
+  button.addEventListener("click", () => {
+    document.getElementById("message")?.focus();
+    act();
+  });
+  return button;
+}
 
-  #add(text: string, key: string, hidden: boolean): Entry {
-    const li = make("li", "");
+function setHidden({ li }: Entry, hidden: boolean): void {
+  log.steady(() => {
     li.hidden = hidden;
-    const entry: Entry = { key, text, li };
-    this.#entries.add(entry);
-    this.#list.append(li);
-    return entry;
-  }
-
-  async #send(entry: Entry): Promise<void> {
-    const { log, sender } = this.#options;
-    entry.error = undefined;
-    const { li, text, key } = entry;
-    li.className = "own pending";
-    fill(li, ...log.pendingItem(text).childNodes);
-    this.#changed();
-    const timer = setTimeout(() => {
-      li.classList.add("late");
-      this.#changed();
-    }, SHOW_AFTER_MS);
-    try {
-      entry.id = await sender.send(text, { key });
-    } catch (error) {
-      this.#fail(entry, error instanceof SendError ? error : { code: "internal", retryable: false });
-      return;
-    } finally {
-      clearTimeout(timer);
-    }
-    if (log.has(entry.id)) {
-      this.#remove(entry);
-      return;
-    }
-    this.#hide(entry, false);
-    li.classList.remove("pending", "late");
-    this.#changed();
-  }
-
-  /** Shows why a message was not sent, and what can be done. @param text the key of the words, if not the code */
-  #fail(entry: Entry, error: Failure, text = error.code): void {
-    const { words, log, focus } = this.#options;
-    entry.error = error;
-    const isSessionError = SESSION_ERRORS.includes(error.code);
-    // The class hides the button until the poll is live.
-    if (isSessionError && text === error.code) document.body.classList.add("stopped");
-    const button = (className: string, label: string, act: () => void) => {
-      const made = make("button", className, label);
-      made.addEventListener("click", () => {
-        focus();
-        act();
-      });
-      return made;
-    };
-    const again = button("again", words.again, () => void this.#send(entry));
-    const drop = button("quiet", words.drop, () => this.#remove(entry));
-    const reason = make("p", "reason", words.errors[text] ?? words.errors.unreachable ?? text);
-    reason.setAttribute("role", "alert"); // Firefox has the property `role` from version 119 on
-    this.#hide(entry, false);
-    entry.li.className = "own failed";
-    log.steady(() => {
-      fill(entry.li, paragraph(entry.text), reason);
-      if (error.retryable || isSessionError) entry.li.append(again, " ");
-      entry.li.append(drop);
-    });
-    this.#changed();
-  }
-
-  #hide({ li }: Entry, hidden: boolean): void {
-    this.#options.log.steady(() => {
-      li.hidden = hidden;
-    });
-  }
-
-  #remove(entry: Entry): void {
-    this.#options.log.steady(() => entry.li.remove());
-    this.#entries.delete(entry);
-    this.#changed();
-  }
-
-  /** Groups the entries anew, shows whether one of them is late, and stores the unsent ones. */
-  #changed(): void {
-    const { log, words } = this.#options;
-    log.group(this.#list);
-    const isLate = this.#list.querySelector(".late:not([hidden])") !== null;
-    this.#sending.textContent = isLate ? words.sending : "";
-
-    const left = [...this.#entries].filter(({ id }) => id === undefined);
-    const saved = left.map(({ key, text, error }) => ({
-      key,
-      text,
-      ...(error && !error.retryable && { code: error.code }),
-    }));
-    memory.set(this.#memory, saved.length > 0 ? JSON.stringify(saved) : "");
-    // Only while it is needed: a page with this listener is not kept in Firefox's back/forward cache.
-    if (saved.length > 0) addEventListener("beforeunload", warn);
-    else removeEventListener("beforeunload", warn);
-  }
+  });
 }
 
-/** Makes the browser ask before it closes the page. */
-function warn(event: BeforeUnloadEvent): void {
-  event.preventDefault();
-  event.returnValue = true; // for Chrome before version 119
+function drop(entry: Entry): void {
+  log.steady(() => entry.li.remove());
+  entries.delete(entry);
+  changed();
+}
+
+/** Groups the entries anew, shows whether one of them is late, and stores the unsent ones. */
+function changed(): void {
+  log.group(list);
+  sending.textContent = list.querySelector(".late:not([hidden])") ? words.sending : "";
+  const unsent = [...entries].filter(({ id }) => id === undefined);
+  const saved = unsent.map(({ key, text, error }): Saved => {
+    const code = error && !error.retryable && error.code;
+    return { key, text, ...(code && { code }) };
+  });
+  memory.set(MEMORY, unsent.length > 0 ? JSON.stringify(saved) : "");
+  // Only while it is needed: a page with this handler is not kept in Firefox's back/forward cache.
+  window.onbeforeunload = unsent.length > 0 ? () => "unsent" : null;
 }
 
 /** Whether this is a stored message. It is not if the storage is corrupt or of another version of this page. */

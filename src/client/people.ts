@@ -1,6 +1,6 @@
 /** The people who are here: their number always, their names while the list is open. */
-import { byId, fill, make, type Words } from "./dom.js";
-import type { RoomOptions } from "./options.js";
+import type { Message } from "./chat.js";
+import { byId, fill, make, room, words } from "./dom.js";
 import { getJson, isObject } from "./request.js";
 
 /** Longest list; the rest is a number. */
@@ -8,65 +8,56 @@ const MAX_LISTED = 200;
 /** Shortest time between two requests while the list is open, however many people join and leave. */
 const INTERVAL_MS = 2000;
 
-export class People {
-  readonly #details = byId("people", HTMLDetailsElement);
-  readonly #words: Words;
-  readonly #room: RoomOptions;
-  #present = -1;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+const details = byId("people", HTMLDetailsElement);
+const summary = details.querySelector("summary");
+let shown = -1;
+let timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(words: Words, room: RoomOptions) {
-    this.#words = words;
-    this.#room = room;
-    const details = this.#details;
-    details.addEventListener("toggle", () => this.#refresh(0));
-    details.addEventListener("keydown", ({ key }) => {
-      if (key !== "Escape" || !details.open) return;
-      details.open = false;
-      details.querySelector("summary")?.focus();
-    });
-    document.addEventListener("click", ({ target }) => {
-      if (target instanceof Node && !details.contains(target)) details.open = false;
-    });
-  }
+details.addEventListener("toggle", () => refresh(0));
+details.addEventListener("keydown", ({ key }) => {
+  if (key !== "Escape" || !details.open) return;
+  details.open = false;
+  summary?.focus();
+});
+document.addEventListener("click", ({ target }) => {
+  if (target instanceof Node && !details.contains(target)) details.open = false;
+});
 
-  /** Shows the number of people. @param changed whether somebody joined or left, perhaps without changing the number */
-  update(present: number, changed: boolean): void {
-    if (present === this.#present && !changed) return;
-    this.#present = present;
-    this.#showCount(present);
-    this.#refresh(INTERVAL_MS);
-  }
+/** Shows the number of people, and fetches their names if a notice says that somebody joined or left. */
+export function update(present: number, messages: readonly Message[]): void {
+  if (present === shown && messages.every(({ kind }) => kind === undefined)) return;
+  showCount(present);
+  refresh(INTERVAL_MS);
+}
 
-  #showCount(present: number): void {
-    const summary = this.#details.querySelector("summary");
-    if (summary) summary.textContent = this.#words.here.replace("{n}", String(present));
-  }
+function showCount(count: number): void {
+  shown = count;
+  if (summary) summary.textContent = words.here.replace("{n}", String(count));
+}
 
-  /** Fetches the names after `ms`, unless that is due already. */
-  #refresh(ms: number): void {
-    if (!this.#details.open) return;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      void this.#fetch();
-    }, ms);
-  }
+/** Fetches the names after `ms`, unless that is due already. */
+function refresh(ms: number): void {
+  if (!details.open || timer) return;
+  timer = setTimeout(() => {
+    timer = undefined;
+    void fetchNames();
+  }, ms);
+}
 
-  async #fetch(): Promise<void> {
-    const body = await getJson(this.#room, "who");
-    // Without a reply the old list stays; the status line shows the connection.
-    if (!isObject<{ users: unknown; count: unknown }>(body)) return;
-    const { users, count } = body;
-    if (!Array.isArray(users) || typeof count !== "number") return;
-    this.#showCount(count);
-    const names = users.filter((name) => typeof name === "string").slice(0, MAX_LISTED);
-    const items = names.map((name) => {
-      const mark = name === this.#room.user ? [" ", make("span", "quiet", this.#words.you)] : [];
-      return make("li", "", make("bdi", "", name), ...mark);
-    });
-    const rest = count - names.length;
-    if (rest > 0) items.push(make("li", "quiet", this.#words.more.replace("{n}", String(rest))));
-    const list = this.#details.querySelector("ul");
-    if (list) fill(list, ...items);
-  }
+async function fetchNames(): Promise<void> {
+  const body = await getJson(room, "who");
+  // Without a reply the old list stays; the status line shows the connection.
+  if (!isObject<{ users: unknown; count: unknown }>(body)) return;
+  const { users, count } = body;
+  if (!Array.isArray(users) || typeof count !== "number") return;
+  showCount(count);
+  const names = users.filter((name) => typeof name === "string").slice(0, MAX_LISTED);
+  const items = names.map((name) => {
+    const mark = name === room.user ? [" ", make("span", "quiet", words.you)] : [];
+    return make("li", "", make("bdi", "", name), ...mark);
+  });
+  const rest = count - names.length;
+  if (rest > 0) items.push(make("li", "quiet", words.more.replace("{n}", String(rest))));
+  const list = details.querySelector("ul");
+  if (list) fill(list, ...items);
 }

@@ -1,8 +1,9 @@
 /** One HTTP request and its result. Nothing here throws: a request without a reply has a result too. */
-import { retryAfter } from "./backoff.js";
 import type { RequestOptions, RoomOptions } from "./options.js";
 
 const TIMEOUT_MS = 10_000;
+/** Longest delay that a server can ask for. A wrong `Retry-After` must not silence a page for a day. */
+const MAX_DELAY_MS = 300_000;
 
 /** The result of a request. The last three fields describe the failure if it is not the expected reply. */
 export interface Result {
@@ -48,7 +49,7 @@ export async function request(options: RequestOptions, url: string, init: Init):
     const response = await fetch(url, { ...init, headers, cache: "no-store", credentials: "same-origin" });
     const { status } = response;
     const body = parseJson(await response.text());
-    const minDelay = retryAfter(response.headers.get("retry-after"));
+    const minDelay = toDelay(Number(response.headers.get("retry-after")) * 1000);
     const error = isObject<{ error: unknown }>(body) && isObject<Result>(body.error) ? body.error : {};
     const { code, message = `HTTP ${status}` } = error;
     const result = { status, body, minDelay, message: String(message) };
@@ -68,6 +69,11 @@ export async function getJson(room: RoomOptions, path: string): Promise<unknown>
   const { body } = await request(room, roomUrl(room.base, path), { signal: cut.signal });
   clearTimeout(timer);
   return body;
+}
+
+/** Returns a delay that a server asked for, in ms: 0 for anything that is not a delay, at most five minutes. */
+export function toDelay(ms: unknown): number {
+  return typeof ms === "number" && ms > 0 ? Math.min(ms, MAX_DELAY_MS) : 0;
 }
 
 /** Returns the URL of a route of the chat. */

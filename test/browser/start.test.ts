@@ -130,7 +130,7 @@ describe("if the script fails to start, the page says so and refreshes itself", 
       async (route) => {
         const response = await route.fetch();
         const script = await response.text();
-        const broken = script.replace("new Outbox(", "new (class { constructor() { null.x } })(");
+        const broken = script.replace("new SharedPoll(", "new (class { constructor() { null.x } })(");
         if (broken === script) throw new Error("the script has changed");
         await route.fulfill({ response, body: broken });
       },

@@ -1,12 +1,10 @@
 /** The timing of retries: fake timers and a fake fetch. */
 import { describe, expect, test, vi } from "vitest";
-import { retryAfter } from "../../src/client/backoff.js";
 import { longPoll } from "../../src/client/index.js";
-import { type Answers, enter, holds, later, message, never, refused, reply } from "./fake-room.js";
+import { type Answers, away, enter, holds, later, message, never, refused, reply } from "./fake-room.js";
 import { fakeTime, pass, second } from "./fake-time.js";
 
 fakeTime(1);
-const away: Answers = () => Promise.reject(new TypeError("fetch failed"));
 
 describe("the backoff", () => {
   test("doubles up to 30 s", async () => {
@@ -22,35 +20,41 @@ describe("the backoff", () => {
     expect(pauses.slice(0, 3)).toEqual([250, 1000, 1000]);
   });
 
-  test("restarts after a success", async () => {
-    const { pauses } = enter((poll, n) =>
-      n === 4 || n === 5 ? reply(`${n}-0`, [message(`${n}-0`)]) : away(poll, n),
-    );
-    await pass(8 * second);
-    expect(pauses.slice(0, 4)).toEqual([1, 2, 4, 1].map((s) => s * second));
+  const restarts: [string, Answers, number[]][] = [
+    [
+      "restarts after a held poll brought a message",
+      (_, n) => (n === 4 || n === 5 ? reply(`${n}-0`, [message(`${n}-0`)]) : away()),
+      [1, 2, 4, 1],
+    ],
+    [
+      "does not restart after a probe while held polls are refused",
+      (poll) => (poll.query.get("wait") === "0" ? reply("1-0") : refused(503, "too_many_waiters")),
+      [1, 2, 4, 8],
+    ],
+    [
+      "does not grow while a proxy answers probes and cuts held polls, whatever their wait",
+      (poll) =>
+        poll.query.get("wait") === "0" ? reply("1-0") : later(900, () => new Response("", { status: 504 })),
+      [1, 1, 1, 1],
+    ],
+  ];
+  test.each(restarts)("%s", async (_, answers, expected) => {
+    const { pauses } = enter(answers);
+    await pass(15 * second);
+    expect(pauses.slice(0, 4)).toEqual(expected.map((s) => s * second));
   });
 
-  test("does not restart after a probe while held polls are refused", async () => {
-    const full: Answers = (poll) =>
-      poll.query.get("wait") === "0" ? reply("1-0") : refused(503, "too_many_waiters");
-    const { pauses } = enter(full);
-    await pass(14 * second);
-    expect(pauses.slice(0, 4)).toEqual([1, 2, 4, 8].map((s) => s * second));
-  });
-
-  test("reports its reason", async () => {
-    const { states } = enter((_, n) => (n === 1 ? refused(503, "draining") : away(_, n)));
-    await pass(2 * second);
-    expect(states.filter(({ name }) => name === "waiting")).toMatchObject([
-      { code: "draining", message: "said: draining" },
-      { code: "unreachable", message: "TypeError: fetch failed" },
-    ]);
-  });
-
-  test("is added to Retry-After, so that clients do not return together", async () => {
-    const { pauses } = enter(() => refused(503, "too_many_waiters", { "retry-after": "7" }));
+  test.each([
+    ["7", 7],
+    [" 7 ", 7],
+    ["0", 0],
+    ["-3", 0],
+    ["soon", 0],
+    ["99999999999999999999999", 300],
+  ])("is added to a Retry-After of %j, so that clients do not return together", async (header, seconds) => {
+    const { pauses } = enter(() => refused(503, "too_many_waiters", { "retry-after": header }));
     await pass(0);
-    expect(pauses).toEqual([8 * second]);
+    expect(pauses).toEqual([(seconds + 1) * second]);
   });
 
   test("is not added to a draining server's retry", async () => {
@@ -61,37 +65,17 @@ describe("the backoff", () => {
     await pass(3 * second);
     expect(pauses).toEqual([1234]);
     await pass(1234);
-    expect(asked.length).toBe(3);
     expect(asked[2]?.query.get("wait")).toBe("0");
   });
-});
-
-test.each([
-  ["3", 3000],
-  [" 3 ", 3000],
-  ["0", 0],
-  ["-3", 0],
-  ["1.5", 0],
-  ["soon", 0],
-  ["", 0],
-  [null, 0],
-  ["99999999999999999999999", 300_000],
-  ["Tue, 01 Jan 2030 00:00:10 GMT", 10_000],
-  ["Mon, 31 Dec 2029 23:59:59 GMT", 0],
-  ["Fri, 01 Jan 2100 00:00:00 GMT", 300_000],
-  ["Tue, 99 Foo 2030 GMT", 0],
-  ["in 2099", 0],
-])("Retry-After: %s means %d ms", (header, ms) => {
-  expect(retryAfter(header)).toBe(ms);
 });
 
 describe("a poll that outlives its wait", () => {
   test("is cut after the timeout slack and repeated at once from the same cursor", async () => {
     const { asked } = enter(holds);
     await pass(35 * second - 1);
-    expect(asked.map(({ signal }) => signal.aborted)).toEqual([false, false]);
+    expect(asked.at(-1)?.signal.aborted).toBe(false);
     await pass(1);
-    expect(asked.map(({ signal }) => signal.aborted).slice(0, 2)).toEqual([false, true]);
+    expect(asked[1]?.signal.aborted).toBe(true);
     expect(asked.map(({ query }) => query.get("since"))).toEqual(["now", "1-0", "1-0", "1-0"]);
   });
 
@@ -114,6 +98,6 @@ test.each([
   { wait: Number.NaN },
   { timeoutSlack: 0.001 },
   { timeoutSlack: Number.POSITIVE_INFINITY },
-])("the options %o throw a RangeError", (wrong) => {
+])("the options %o throw a RangeError before anything is asked", (wrong) => {
   expect(() => longPoll({ base: "/", user: "ann", ...wrong })).toThrow(RangeError);
 });

@@ -42,6 +42,9 @@ export function holds(asked: Asked): Response | Promise<Response> {
   return asked.query.get("wait") === "0" ? reply("1-0") : never(asked);
 }
 
+/** Fails as `fetch` does without a server. */
+export const away = () => Promise.reject(new TypeError("fetch failed"));
+
 /** Starts a poll of a room that gives these answers. It ends with the test. */
 export function enter(answers: Answers, options: Partial<LongPollOptions> = {}) {
   const asked: Asked[] = [];

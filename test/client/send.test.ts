@@ -1,8 +1,8 @@
 /** Posts: fake timers and a fake fetch. */
 import { getEventListeners } from "node:events";
 import { expect, test, vi } from "vitest";
-import { longPoll, SendError } from "../../src/client/index.js";
-import { never, refused } from "./fake-room.js";
+import { longPoll, SendError, type SendOptions } from "../../src/client/index.js";
+import { away, never, refused } from "./fake-room.js";
 import { fakeTime, pass, second, stop, stopSignal } from "./fake-time.js";
 
 fakeTime();
@@ -45,12 +45,13 @@ test("a message is posted as a form with a key, and send returns its id", async 
 });
 
 const lost: [string, () => Response | Promise<Response>][] = [
-  ["no network", () => Promise.reject(new TypeError("fetch failed"))],
+  ["no network", away],
   ["500", () => refused(500, "internal")],
   ["502 of a proxy", () => new Response("<h1>Bad gateway</h1>", { status: 502 })],
   ["503", () => refused(503, "store_unavailable")],
   ["429", () => refused(429, "slow_down")],
   ["404 of a proxy", () => new Response("no backend", { status: 404 })],
+  ["401 of a firewall", () => new Response("<h1>Blocked</h1>", { status: 401 })],
   ["a login page", () => new Response("<form>", { status: 200 })],
   ["half an answer", () => new Response('{"id":"1-')],
   ["an id under a bad status", () => Response.json({ id: "9-9" }, { status: 502 })],
@@ -67,18 +68,15 @@ test.each(lost)("a post without a good reply is repeated with the same key: %s",
   expect(new Set(posts.map(({ key }) => key)).size).toBe(1);
 });
 
-test.each(lost)(
-  "a post that always fails is repeated a few times, and then rejects: %s",
-  async (_, answer) => {
-    const { posts, room } = enter(answer);
-    const sent = outcome(room.send("hello"));
-    await pass(60 * second);
-    expect(await sent).toBeInstanceOf(SendError);
-    expect(posts.length).toBeGreaterThan(5);
-    expect(posts.length).toBeLessThan(12);
-    expect(vi.getTimerCount()).toBe(0);
-  },
-);
+test("a post that always fails is repeated a few times, and then rejects", async () => {
+  const { posts, room } = enter(away);
+  const sent = outcome(room.send("hello"));
+  await pass(60 * second);
+  expect(await sent).toBeInstanceOf(SendError);
+  expect(posts.length).toBeGreaterThan(5);
+  expect(posts.length).toBeLessThan(12);
+  expect(vi.getTimerCount()).toBe(0);
+});
 
 test("a send waits for the Retry-After of a 429 in spite of a wake-up, and rejects beyond its limit", async () => {
   const events = new EventTarget();
@@ -104,7 +102,7 @@ test("an attempt that hangs times out and is repeated", async () => {
 test("an online event ends the pause of a send", async () => {
   vi.spyOn(Math, "random").mockReturnValue(1);
   const events = new EventTarget();
-  const { room } = enter((n) => (n < 5 ? Promise.reject(new TypeError("offline")) : kept()), { events });
+  const { room } = enter((n) => (n < 5 ? away() : kept()), { events });
   const sent = room.send("hello");
   await pass(8 * second); // into the wait of 8 s
   events.dispatchEvent(new Event("online"));
@@ -132,7 +130,7 @@ test.each([
 });
 
 test("a failed message is sent again with the key of its first time", async () => {
-  const { posts, room } = enter((n) => (n === 1 ? Promise.reject(new TypeError("offline")) : kept()));
+  const { posts, room } = enter((n) => (n === 1 ? away() : kept()));
   expect(await outcome(room.send("hello", { key: "k", limit: 0 }))).toMatchObject({ code: "unreachable" });
   expect(await room.send("hello", { key: "k" })).toBe("1-0");
   expect(posts.map(({ key }) => key)).toEqual(["k", "k"]);
@@ -154,29 +152,21 @@ test("a body too large for keepalive is sent without it", async () => {
   expect(posts[0]?.init.keepalive).toBe(false);
 });
 
-test("a signal during the last attempt is the reason of the rejection", async () => {
-  const { room } = enter((_, signal) => never({ signal }));
-  const sent = outcome(room.send("hello", { limit: 0 }));
-  await pass(second);
-  stop(new Error("left"));
+const own = new AbortController();
+test.each<[string, Parameters<typeof enter>[0], SendOptions]>([
+  ["the room's signal, during a pause,", away, {}],
+  ["the room's signal, during the last attempt,", (_, signal) => never({ signal }), { limit: 0 }],
+  ["its own signal", away, { signal: own.signal }],
+])("%s ends a send with its reason, and nothing is left", async (_, answers, options) => {
+  const { signal = stopSignal() } = options;
+  const { posts, room } = enter(answers);
+  const sent = outcome(room.send("hello", options));
+  await pass(5 * second);
+  const before = posts.length;
+  if (options.signal) own.abort(new Error("left"));
+  else stop(new Error("left"));
   expect(await sent).toMatchObject({ message: "left" });
+  expect([vi.getTimerCount(), getEventListeners(signal, "abort")]).toEqual([0, []]);
+  await pass(60 * second);
+  expect(posts.length).toBe(before);
 });
-
-test.each(["the room's signal", "its own signal"])(
-  "%s ends a send with its reason, and nothing is left",
-  async (which) => {
-    const own = new AbortController();
-    const [signal, abort] = which.startsWith("its own")
-      ? [own.signal, (reason: Error) => own.abort(reason)]
-      : [stopSignal(), stop];
-    const { posts, room } = enter(() => Promise.reject(new TypeError("offline")));
-    const sent = outcome(room.send("hello", signal === own.signal ? { signal } : {}));
-    await pass(5 * second);
-    const before = posts.length;
-    abort(new Error("left"));
-    expect(await sent).toMatchObject({ message: "left" });
-    expect([vi.getTimerCount(), getEventListeners(signal, "abort")]).toEqual([0, []]);
-    await pass(60 * second);
-    expect(posts.length).toBe(before);
-  },
-);

@@ -1,15 +1,16 @@
 /** A browser with several tabs and the room that they poll, with fake locks, channels and server. */
 import type { Message } from "../../src/client/index.js";
 import { SharedPoll, type SharedPollOptions } from "../../src/client/tabs.js";
-import { reply } from "./fake-room.js";
+import { message, reply } from "./fake-room.js";
 
 /** The room: its messages and its held polls. */
 export class World {
   readonly messages: Message[] = [];
   /** The `since` and the `wait` of each poll. */
-  readonly asked: { readonly since: string; readonly wait: string; readonly client: string }[] = [];
+  readonly asked: string[] = [];
   /** The reply to all polls, once it is set. */
   refusal: (() => Response) | undefined;
+  readonly tabs: Tab[] = [];
   readonly channels = new Set<FakeChannel>();
   readonly locks = new FakeLocks();
   readonly #waiters = new Set<() => void>();
@@ -24,7 +25,7 @@ export class World {
   }
 
   say(text: string): void {
-    this.messages.push({ id: `${this.messages.length + 1}-0`, user: "ann", text, at: 1 });
+    this.messages.push(message(`${this.messages.length + 1}-0`, text));
     const waiters = [...this.#waiters];
     this.#waiters.clear();
     for (const wake of waiters) wake();
@@ -32,13 +33,11 @@ export class World {
 
   readonly fetch: typeof globalThis.fetch = async (url, init) => {
     const query = new URL(String(url)).searchParams;
-    const [since = "", wait = "", client = ""] = ["since", "wait", "client"].map(
-      (key) => query.get(key) ?? "",
-    );
-    this.asked.push({ since, wait, client });
+    const since = query.get("since") ?? "";
+    this.asked.push(`${since} ${query.get("wait")}`);
     if (this.refusal) return this.refusal();
     const seen = Number.parseInt(since, 10);
-    if (wait !== "0" && this.messages.length === seen) {
+    if (query.get("wait") !== "0" && this.messages.length === seen) {
       await new Promise<void>((resolve, reject) => {
         this.#waiters.add(resolve);
         init?.signal?.addEventListener("abort", () => {
@@ -50,9 +49,11 @@ export class World {
     return reply(this.end, this.messages.slice(seen));
   };
 
-  /** Opens a tab whose page shows everything up to now, or up to `since`. */
+  /** Opens a hidden tab whose page shows everything up to now, or up to `since`. */
   open(options: Partial<SharedPollOptions> = {}): Tab {
-    return new Tab(this, options);
+    const tab = new Tab(this, options);
+    this.tabs.push(tab);
+    return tab;
   }
 }
 
@@ -60,8 +61,10 @@ export class Tab {
   readonly texts: string[] = [];
   readonly states: string[] = [];
   readonly poll: SharedPoll;
-  visible = true;
+  /** This tab's end of the channel. */
+  readonly channel: FakeChannel | undefined;
   gaps = 0;
+  #isVisible = false;
 
   constructor(world: World, options: Partial<SharedPollOptions>) {
     this.poll = new SharedPoll({
@@ -71,7 +74,7 @@ export class Tab {
       fetch: world.fetch,
       since: world.end,
       locks: world.locks,
-      isVisible: () => this.visible,
+      isVisible: () => this.#isVisible,
       onBatch: ({ messages, gap }) => {
         if (gap) this.gaps++;
         this.texts.push(...messages.map(({ text }) => text));
@@ -80,6 +83,18 @@ export class Tab {
       ...options,
     });
     this.poll.start();
+    this.channel = [...world.channels].pop();
+  }
+
+  /** Makes the tab visible. */
+  show(): void {
+    this.#isVisible = true;
+    this.poll.start();
+  }
+
+  /** Makes the tab hidden. */
+  hide(): void {
+    this.#isVisible = false;
   }
 
   get leads(): boolean {

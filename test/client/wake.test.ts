@@ -2,7 +2,7 @@
 import { getEventListeners } from "node:events";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { longPoll } from "../../src/client/index.js";
-import { type Answers, enter, holds, message, refused, reply } from "./fake-room.js";
+import { type Answers, away, enter, holds, message, refused, reply } from "./fake-room.js";
 import { fakeTime, pass, second, stop, stopSignal } from "./fake-time.js";
 
 const names = ["online", "offline", "pageshow", "visibilitychange"];
@@ -13,19 +13,17 @@ beforeEach(() => {
 });
 
 const start = (answers: Answers, options = {}) => enter(answers, { events, ...options });
-const away: Answers = () => Promise.reject(new TypeError("fetch failed"));
 const listeners = () => names.flatMap((name) => getEventListeners(events, name));
 const shown = (persisted: boolean) => Object.assign(new Event("pageshow"), { persisted });
 
-describe("a poll is repeated at once", () => {
-  const wakes: [string, () => Event][] = [
-    ["online", () => new Event("online")],
-    ["offline", () => new Event("offline")],
-    ["pageshow", () => shown(false)],
-    ["pageshow from the back/forward cache", () => shown(true)],
-    ["becoming visible", () => new Event("visibilitychange")],
+describe("a wake-up", () => {
+  const wakes: [string, () => Event, boolean][] = [
+    ["online", () => new Event("online"), true],
+    ["offline", () => new Event("offline"), true],
+    ["pageshow from the back/forward cache", () => shown(true), true],
+    ["becoming visible", () => new Event("visibilitychange"), false],
   ];
-  test.each(wakes)("after a wake-up during a pause: %s", async (_, event) => {
+  test.each(wakes)("ends a pause and restarts the backoff: %s", async (_, event) => {
     const { asked } = start(away);
     await pass(20 * second); // into the wait of 16 s
     const before = asked.length;
@@ -36,47 +34,39 @@ describe("a poll is repeated at once", () => {
     expect(asked.length).toBe(before + 2);
   });
 
-  test.each(wakes)("after a wake-up while it is held, if it is most likely dead: %s", async (name, event) => {
+  test.each(wakes)("repeats a held poll if it is most likely dead: %s", async (_, event, dead) => {
     const { asked } = start(holds);
     await pass(5 * second);
     events.dispatchEvent(event());
     await pass(0);
-    const dead = name.includes("line") || name.includes("cache");
     expect(asked[1]?.signal.aborted).toBe(dead);
     expect(asked.length).toBe(dead ? 4 : 2);
   });
 
-  test("but not when the page becomes hidden", async () => {
-    vi.stubGlobal("document", { visibilityState: "hidden" });
+  test("is not the start of a page, nor a page that becomes hidden", async () => {
+    vi.stubGlobal("document", { hidden: true });
     const { asked } = start(away);
     await pass(20 * second);
     const before = asked.length;
     events.dispatchEvent(new Event("visibilitychange"));
+    events.dispatchEvent(shown(false));
     await pass(0);
     expect(asked.length).toBe(before);
   });
 
-  test("when the machine wakes up: the hung poll is cut", async () => {
+  test("of the machine repeats a held poll once, although the page reports it too", async () => {
     const { asked } = start(holds);
-    await pass(5 * second);
-    vi.setSystemTime(Date.now() + 3_600_000);
-    await pass(2 * second);
-    expect(asked[1]?.signal.aborted).toBe(true);
-    expect(asked.length).toBe(4);
-    await pass(10 * second);
-    expect(asked.length).toBe(4);
+    for (const event of [undefined, shown(true)]) {
+      asked.length = 0;
+      await pass(5 * second);
+      vi.setSystemTime(Date.now() + 3_600_000);
+      if (event) events.dispatchEvent(event);
+      await pass(12 * second);
+      expect(asked.length).toBe(event ? 2 : 4); // a probe and a held poll; before the first, two more
+    }
   });
 
-  test("once, when both the page and the clock show a wake-up", async () => {
-    const { asked } = start(holds);
-    await pass(5 * second);
-    vi.setSystemTime(Date.now() + 3_600_000);
-    events.dispatchEvent(shown(true));
-    await pass(10 * second);
-    expect(asked.length).toBe(4);
-  });
-
-  test("but not when the clock is set back or a timer is a little late", async () => {
+  test("is not a clock that is set back or a timer that is a little late", async () => {
     const { asked } = start(holds);
     await pass(second);
     vi.setSystemTime(Date.now() - 3_600_000);
@@ -86,7 +76,7 @@ describe("a poll is repeated at once", () => {
     expect(asked.length).toBe(2);
   });
 
-  test("but not before the Retry-After of the server", async () => {
+  test("does not shorten the Retry-After of the server", async () => {
     const { asked } = start(() => refused(429, "slow_down", { "retry-after": "20" }));
     await pass(5 * second);
     events.dispatchEvent(new Event("online"));
@@ -101,14 +91,14 @@ describe("a poll is repeated at once", () => {
     ["a good server", holds],
     ["a server that asks for nothing", () => refused(503, "draining", { "retry-after": "0" })],
   ];
-  test.each(storms)("but not for each event of a storm: %s", async (_, answers) => {
+  test.each(storms)("acts once a second in a storm of events: %s", async (_, answers) => {
     const { asked } = start(answers);
     for (let i = 0; i < 1000; i++) {
       for (const event of [new Event("online"), shown(true), new Event("visibilitychange")])
         events.dispatchEvent(event);
       await pass(20);
     }
-    expect(asked.length).toBeGreaterThan(9); // 20 s, and a wake-up acts every second
+    expect(asked.length).toBeGreaterThan(9); // in 20 s
     expect(asked.length).toBeLessThan(45);
   });
 });
@@ -133,14 +123,12 @@ describe("the end of polling leaves no timer, no request and no listener", () =>
     expect(asked.length).toBe(before);
   });
 
+  const readRoom = (options = {}) =>
+    longPoll({ base: "http://chat.test/", user: "ann", events, fetch: async () => reply("1-0"), ...options })
+      .batches;
+
   test("by the signal, while the consumer handles a batch", async () => {
-    const { batches } = longPoll({
-      base: "http://chat.test/",
-      user: "ann",
-      events,
-      signal: stopSignal(),
-      fetch: async () => reply("1-0"),
-    });
+    const batches = readRoom({ signal: stopSignal() });
     await batches.next();
     expect(listeners().length).toBe(4);
     stop();
@@ -155,19 +143,14 @@ describe("the end of polling leaves no timer, no request and no listener", () =>
     expect([asked.length, vi.getTimerCount(), listeners()]).toEqual([0, 0, []]);
   });
 
-  test("by the consumer, which breaks or throws", async () => {
-    for (const leave of [() => "break", () => Promise.reject(new Error("enough"))]) {
-      const { batches } = longPoll({
-        base: "http://chat.test/",
-        user: "ann",
-        events,
-        fetch: async () => reply("1-0"),
-      });
-      const loop = async () => {
-        for await (const _ of batches) if ((await leave()) === "break") break;
-      };
-      await loop().catch((error: unknown) => expect(String(error)).toContain("enough"));
-      expect([vi.getTimerCount(), listeners()]).toEqual([0, []]);
-    }
+  test.each(["breaks", "throws"])("by the consumer, which %s", async (how) => {
+    const loop = async () => {
+      for await (const _ of readRoom()) {
+        if (how === "breaks") break;
+        throw new Error("enough");
+      }
+    };
+    await loop().catch((error: unknown) => expect(String(error)).toContain("enough"));
+    expect([vi.getTimerCount(), listeners()]).toEqual([0, []]);
   });
 });
