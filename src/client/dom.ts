@@ -17,14 +17,13 @@ export function byId<T extends Element>(id: string, kind: new () => T): T {
   throw new TypeError(`the page has no ${kind.name} #${id}`);
 }
 
-/** Returns a new element with a class (or none, ""), and children; a string is text. */
+/** Returns a new element with these properties and children; a string is text. */
 export function make<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
-  className: string,
+  properties: Partial<HTMLElementTagNameMap[Name]>,
   ...children: (Node | string)[]
 ): HTMLElementTagNameMap[Name] {
-  const element = document.createElement(name);
-  if (className) element.className = className;
+  const element = Object.assign(document.createElement(name), properties);
   element.append(...children);
   return element;
 }
@@ -37,20 +36,12 @@ export function fill(element: Element, ...children: (Node | string)[]): void {
 
 /** Returns a message's text with its links and code. Each line takes its direction from its own first letter. */
 export function paragraph(text: string): HTMLParagraphElement {
-  const p = make("p", "");
-  p.dir = "auto";
-  for (const { text: piece, href, code } of markup(text)) {
-    if (code) p.append(make("code", code, piece));
-    else if (href === undefined) p.append(piece);
-    else {
-      const link = make("a", "", piece);
-      link.href = href;
-      link.target = "_blank";
-      link.rel = "noopener noreferrer nofollow";
-      p.append(link);
-    }
-  }
-  return p;
+  const pieces = markup(text).map(({ text: piece, href, code }) => {
+    if (code) return make("code", { className: code }, piece);
+    if (href === undefined) return piece;
+    return make("a", { href, target: "_blank", rel: "noopener noreferrer nofollow" }, piece);
+  });
+  return make("p", { dir: "auto" }, ...pieces);
 }
 
 /** Texts that this tab remembers over a reload. */

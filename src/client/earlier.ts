@@ -9,8 +9,8 @@ const NEAR_PX = 800;
 
 const line = byId("history", HTMLElement);
 const scroller = byId("scroller", HTMLElement);
-const note = make("span", "");
-const button = make("button", "quiet");
+const note = make("span", {});
+const button = make("button", { className: "quiet" });
 let state: "idle" | "loading" | "failed" = "idle";
 /** The id of the message with which the history begins, once it is known. */
 let first: string | undefined;

@@ -4,12 +4,10 @@ import { make, room, words } from "./dom.js";
 /** How long the button shows that the address was copied. */
 const COPIED_MS = 2000;
 
-const address = make("input", "");
-const button = make("button", "", words.copy);
-export const invite = make("section", "invite", make("p", "", words.invite), address, button);
+const address = make("input", { readOnly: true, value: new URL(room.base, location.href).href });
+const button = make("button", {}, words.copy);
+export const invite = make("section", { className: "invite" }, make("p", {}, words.invite), address, button);
 
-address.readOnly = true;
-address.value = new URL(room.base, location.href).href;
 address.setAttribute("aria-label", words.invite);
 button.setAttribute("aria-live", "polite");
 button.addEventListener("click", async () => {

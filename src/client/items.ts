@@ -30,14 +30,14 @@ export class Tail {
 
 /** Returns the item of a message. */
 export function makeItem({ id, user, text, at, kind }: Message): HTMLLIElement {
-  const name = make("bdi", nameClass(user), user);
-  const time = make("time", "");
+  const name = make("bdi", { className: nameClass(user) }, user);
+  const time = make("time", {});
   setTime(time, at);
-  const li = make("li", kind ? "notice" : user === room.user ? "own" : "");
+  const li = make("li", { className: kind ? "notice" : user === room.user ? "own" : "" });
   li.dataset.id = id;
   if (kind) {
     const [before = "", after = ""] = words[kind === "join" ? "joined" : "left"].split("{name}");
-    li.append(make("p", "", before, name, after), " ", time);
+    li.append(make("p", {}, before, name, after), " ", time);
   } else li.append(name, " ", time, paragraph(text));
   return li;
 }
@@ -60,7 +60,7 @@ export function place(li: HTMLLIElement, tail: Tail): void {
   const day = date.toDateString();
   const isNewDay = day !== tail.day;
   tail.day = day;
-  if (isNewDay) li.before(make("li", "day", dateFormat.format(date)));
+  if (isNewDay) li.before(make("li", { className: "day" }, dateFormat.format(date)));
   if (li.classList.contains("notice")) return;
   const next = { author: li.querySelector(".user")?.textContent ?? "", at: date.getTime() };
   const continues = !isNewDay && next.author === group?.author && next.at - group.at < GROUP_MS;

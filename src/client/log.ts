@@ -17,9 +17,9 @@ const scroller = byId("scroller", HTMLElement);
 const list = byId("messages", HTMLOListElement);
 /** Earlier messages have a list of their own: screen readers read aloud what is added to the other one. */
 const earlier = byId("earlier", HTMLOListElement);
-const newer = make("button", "newer");
+const newer = make("button", { className: "newer", hidden: true });
 /** The line above the messages that arrived while nobody looked at the end. */
-const divider = make("li", "new", words.newHere);
+const divider = make("li", { className: "new" }, words.newHere);
 const tail = new Tail();
 const ids = new Set<string>();
 /** Number of messages of others that arrived while nobody looked at the end. */
@@ -31,7 +31,6 @@ for (const li of list.querySelectorAll("li")) {
   place(li, tail);
 }
 skipUnseen([...list.children]);
-newer.hidden = true;
 byId("foot", HTMLElement).prepend(newer);
 newer.addEventListener("click", () => {
   toEnd();
@@ -64,7 +63,7 @@ export function add(messages: readonly Message[], gap: boolean): Message[] {
   if (dividedAt) removeDivider();
   const items = document.createDocumentFragment();
   if (gap) {
-    items.append(make("li", "gap", words.gap));
+    items.append(make("li", { className: "gap" }, words.gap));
     tail.group = undefined;
   }
   for (const message of fresh) {

@@ -39,6 +39,11 @@ const sending = byId("sending", HTMLElement);
 const sender = new Sender(room);
 const entries = new Set<Entry>();
 
+// A click removes its button, which must not take the focus with it.
+list.addEventListener("click", ({ target }) => {
+  if (target instanceof HTMLButtonElement) document.getElementById("message")?.focus();
+});
+
 // Messages that a reload has cut off are sent again with the same key, so they are kept once.
 const saved = parseJson(memory.get(MEMORY) ?? "");
 for (const { key, text, code } of Array.isArray(saved) ? saved.filter(isSaved) : []) {
@@ -73,7 +78,7 @@ export function remove(messages: readonly Message[]): void {
 }
 
 function makeEntry(text: string, key: string): Entry {
-  const entry: Entry = { key, text, li: make("li", "") };
+  const entry: Entry = { key, text, li: make("li", {}) };
   entries.add(entry);
   list.append(entry.li);
   return entry;
@@ -110,30 +115,21 @@ function fail(entry: Entry, error: NonNullable<Entry["error"]>, reason: string):
   const isSessionError = SESSION_ERRORS.includes(error.code);
   // The class hides the button until the poll is live.
   if (SESSION_ERRORS.includes(reason)) document.body.classList.add("stopped");
-  const alert = make("p", "reason", words.errors[reason] ?? words.errors.unreachable ?? reason);
+  const alert = make(
+    "p",
+    { className: "reason" },
+    words.errors[reason] ?? words.errors.unreachable ?? reason,
+  );
   alert.setAttribute("role", "alert"); // Firefox has the property `role` from version 119 on
+  const again = make("button", { className: "again", onclick: () => void send(entry) }, words.again);
   setHidden(entry, false);
   log.steady(() => {
     li.className = "own failed";
     fill(li, paragraph(text), alert);
-    if (error.retryable || isSessionError)
-      li.append(
-        makeButton("again", words.again, () => void send(entry)),
-        " ",
-      );
-    li.append(makeButton("quiet", words.drop, () => drop(entry)));
+    if (error.retryable || isSessionError) li.append(again, " ");
+    li.append(make("button", { className: "quiet", onclick: () => drop(entry) }, words.drop));
   });
   changed();
-}
-
-/** Returns a button that moves the focus to the message box, because a click removes it. */
-function makeButton(className: string, label: string, act: () => void): HTMLButtonElement {
-  const button = make("button", className, label);
-  button.addEventListener("click", () => {
-    document.getElementById("message")?.focus();
-    act();
-  });
-  return button;
 }
 
 function setHidden({ li }: Entry, hidden: boolean): void {

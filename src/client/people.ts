@@ -53,11 +53,11 @@ async function fetchNames(): Promise<void> {
   showCount(count);
   const names = users.filter((name) => typeof name === "string").slice(0, MAX_LISTED);
   const items = names.map((name) => {
-    const mark = name === room.user ? [" ", make("span", "quiet", words.you)] : [];
-    return make("li", "", make("bdi", "", name), ...mark);
+    const mark = name === room.user ? [" ", make("span", { className: "quiet" }, words.you)] : [];
+    return make("li", {}, make("bdi", {}, name), ...mark);
   });
   const rest = count - names.length;
-  if (rest > 0) items.push(make("li", "quiet", words.more.replace("{n}", String(rest))));
+  if (rest > 0) items.push(make("li", { className: "quiet" }, words.more.replace("{n}", String(rest))));
   const list = details.querySelector("ul");
   if (list) fill(list, ...items);
 }

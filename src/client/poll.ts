@@ -9,8 +9,12 @@ import { isObject, type Result, randomId, request, toDelay } from "./request.js"
 
 /** A reply without events sooner than this was not held. */
 const HELD_MS = 500;
-/** Shortest time between the starts of two held polls, however fast events arrive. */
-const INTERVAL_MS = 100;
+/**
+ * The first `BURST` polls that bring events follow each other at once, without a timer: those of a hidden tab are late.
+ * Later ones follow at this interval.
+ */
+const BURST = 20;
+const BURST_INTERVAL_MS = 100;
 /** How long polls stay shortened before a longer one is tried. A failed try costs a reconnection of up to a second. */
 const LENGTHEN_AFTER_MS = 300_000;
 
@@ -49,6 +53,8 @@ async function* run<T>(
   const backoff = new Backoff(settings);
   let { since: cursor, wait: maxWait } = settings;
   let lengthenAt = 0;
+  /** When the next poll would be due, had there been one every `BURST_INTERVAL_MS`. */
+  let due = 0;
   let state = "";
 
   const setState = (next: State) => {
@@ -89,13 +95,15 @@ async function* run<T>(
         yield { ...content, cursor: reply.cursor, ...(gap && isNew && { gap }) };
         cursor = reply.cursor;
         const isHeld = elapsed >= HELD_MS;
-        let delay = retry ?? 0;
         if (isProbe && retry === undefined) continue;
+        let delay = retry ?? 0;
         // A gap is not progress: two servers with two histories would send us back and forth.
         if (!isProbe && !gap && (isHeld || (hasNews && isNew))) {
+          const now = performance.now();
           backoff.succeeded();
-          if (performance.now() > lengthenAt) setMaxWait(maxWait * 2);
-          delay = Math.max(delay, INTERVAL_MS - elapsed);
+          if (now > lengthenAt) setMaxWait(maxWait * 2);
+          due = Math.max(due, now) + BURST_INTERVAL_MS;
+          delay = Math.max(delay, due - now - BURST * BURST_INTERVAL_MS);
         } else delay = backoff.failed(delay);
         if (retry !== undefined) await pause(delay, retry, "draining", "the server is about to stop");
         else if (delay > 1000) await pause(delay, 0, "not_held", "the server does not hold polls");

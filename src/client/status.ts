@@ -11,7 +11,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 /** Shows a state. The class of the line is the state's name. */
 export function show(state: State): void {
   clearTimeout(timer);
-  const line = make("span", "", ...describe(state));
+  const line = make("span", {}, ...describe(state));
   const replace = () => {
     status.className = state.name;
     // An unchanged text would be read aloud again.
@@ -26,36 +26,30 @@ function describe(state: State): (Node | string)[] {
   if (state.name !== "stopped") return [words[state.name]];
   const { reason } = state;
   if (reason === "aborted") return [];
-  if (reason === "no_session") return [words.no_session, " ", link(words.logIn, room.base)];
-  if (reason === "not_you") return [otherName(), " ", link(words.reload, room.base)];
-  return [words[reason], " ", link(words.reload, "./")];
+  if (reason === "no_session") return [words.no_session, " ", make("a", { href: room.base }, words.logIn)];
+  if (reason === "not_you") return [otherName(), " ", make("a", { href: room.base }, words.reload)];
+  return [words[reason], " ", make("a", { href: "./" }, words.reload)];
 }
 
 function describeFailure(code: string): (Node | string)[] {
   if (!navigator.onLine) return [words.offline];
   if (code === "draining") return [words.restarting];
   // A firewall or the log-in page of a Wi-Fi shows itself when the page is loaded again.
-  if (code === "bad_answer") return [words.lost, " ", link(words.reload, "./")];
+  if (code === "bad_answer") return [words.lost, " ", make("a", { href: "./" }, words.reload)];
   return [(code === "too_many_waiters" ? words.errors[code] : undefined) ?? words.lost];
 }
 
 /** Says that this browser is logged in under another name, and under which one as soon as that is known. */
 function otherName(): Node {
-  const text = make("span", "", words.errors.not_you ?? "");
+  const text = make("span", {}, words.errors.not_you ?? "");
   // The chat's root redirects to the user's room. HEAD changes nothing.
   void fetch(room.base, { method: "HEAD" }).then(
     ({ url }) => {
       const [, name] = /\/chatroom\/([^/]+)\/$/.exec(url) ?? [];
       const [before = "", after = ""] = words.not_you.split("{name}");
-      if (name) fill(text, before, make("bdi", "", decodeURIComponent(name)), after);
+      if (name) fill(text, before, make("bdi", {}, decodeURIComponent(name)), after);
     },
     () => {},
   );
   return text;
-}
-
-function link(label: string, href: string): Node {
-  const made = make("a", "", label);
-  made.href = href;
-  return made;
 }
