@@ -1,46 +1,48 @@
 /**
  * Timing of retries: exponential backoff with full jitter, so that a thousand clients do not return together. Wake-ups
- * (network back, page shown, machine awake) cut it short. One attempt or one pause runs at a time, on one timer.
+ * (network back, page shown, machine awake) cut it short. One request or one pause runs at a time, on one timer.
  */
 import type { RequestOptions } from "./options.js";
+import { type Init, type Result, request } from "./request.js";
 
 /** Limit of the first pause; each further one may be twice as long. */
 const FIRST_PAUSE_MS = 1000;
 const MAX_PAUSE_MS = 30_000;
 /** Full jitter may draw zero, again and again. */
 const MIN_PAUSE_MS = 250;
-/** How long an attempt or pause runs before a wake-up ends it: a storm of events must not cause a storm of requests. */
+/** How long a request or pause runs before a wake-up ends it: a storm of events must not cause a storm of requests. */
 const MIN_RUN_MS = 1000;
 /** How often the clock is read, and the jump beyond that which shows that the machine slept. */
 const CLOCK_INTERVAL_MS = 2000;
 const SLEEP_MS = 10_000;
-/** Connections that a browser keeps to one host over HTTP/1.1. After a sleep all may be dead; each costs an attempt. */
+/** Connections that a browser keeps to one host over HTTP/1.1. After a sleep all may be dead; each costs a request. */
 const CONNECTIONS = 6;
-/** Timeout of an attempt whose connection may be dead. */
+/** Timeout of a request whose connection may be dead. */
 const SUSPECT_TIMEOUT_MS = 2500;
 const WAKE_EVENTS = ["online", "offline", "pageshow", "visibilitychange"];
 
-/** The attempts and pauses of one loop. */
+/** The requests and pauses of one loop. */
 export class Backoff {
-  readonly #signal: AbortSignal | undefined;
+  readonly #options: RequestOptions;
   readonly #events: EventTarget | undefined;
   readonly #clock: ReturnType<typeof setInterval>;
   #clockReadAt = Date.now();
   #stopped = false;
   #failures = 0;
-  /** The number of next attempts whose connection may be dead. */
+  /** The number of next requests whose connection may be dead. */
   #suspects = 0;
-  /** Ends the attempt or pause that is running. */
+  /** Ends the request or pause that is running. */
   #cut = new AbortController();
-  #isAttempt = false;
+  #isRequest = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #endsAt = 0;
   /** When a wake-up may end it. */
   #mayEndAt = 0;
 
-  /** Waits for the wake-up events of `events`. The signal ends the running attempt or pause, and with it the loop. */
-  constructor({ signal, events }: RequestOptions) {
-    this.#signal = signal;
+  /** Listens for the wake-up events. The signal of the options ends the running request or pause, and with it the loop. */
+  constructor(options: RequestOptions) {
+    const { signal, events } = options;
+    this.#options = options;
     // Node has no such function.
     this.#events = events ?? (typeof globalThis.addEventListener === "function" ? globalThis : undefined);
     signal?.addEventListener("abort", this);
@@ -58,24 +60,24 @@ export class Backoff {
     return this.#stopped;
   }
 
-  /** Ends the running attempt or pause, and releases all timers and listeners. */
+  /** Ends the running request or pause, and releases all timers and listeners. */
   stop(): void {
     this.#stopped = true;
     clearInterval(this.#clock);
     // Not by the `signal` option of addEventListener, which Chrome knows from version 90 on.
-    this.#signal?.removeEventListener("abort", this);
+    this.#options.signal?.removeEventListener("abort", this);
     for (const name of WAKE_EVENTS) this.#events?.removeEventListener(name, this);
     this.#endBy(0);
   }
 
   /**
-   * Runs an attempt and returns its result, or undefined if it was cut: by the timeout, a wake-up or `stop`.
+   * Sends a request and returns its result, or undefined if it was cut: by the timeout, a wake-up or `stop`.
    * A cut says nothing about the server, so the caller may try again at once.
    */
-  async attempt<T>(timeoutMs: number, run: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+  async request(url: string, init: Init, timeoutMs: number): Promise<Result | undefined> {
     const isSuspect = this.#suspects-- > 0;
     const signal = this.#begin(isSuspect ? Math.min(SUSPECT_TIMEOUT_MS, timeoutMs) : timeoutMs, 0, true);
-    const result = signal.aborted ? undefined : await run(signal);
+    const result = signal.aborted ? undefined : await request(this.#options, url, { ...init, signal });
     if (signal.aborted) return undefined;
     this.#endBy(0);
     this.#suspects = 0;
@@ -99,17 +101,17 @@ export class Backoff {
     this.#failures = 0;
   }
 
-  /** Makes the timeouts of the next attempts short, because their connections may be dead. */
+  /** Makes the timeouts of the next requests short, because their connections may be dead. */
   suspect(): void {
     this.#suspects = CONNECTIONS;
   }
 
-  /** Tries again soon, after a wake-up. @param isCut whether a running attempt is most likely dead */
+  /** Tries again soon, after a wake-up. @param isCut whether a running request is most likely dead */
   wake(isCut: boolean): void {
     // One wake-up causes several events; the clock must not act as a second one.
     if (isCut) this.#clockReadAt = Date.now();
-    if (this.#isAttempt && !isCut) return;
-    // Earlier failures no longer count, and the first attempt may come before the network is ready.
+    if (this.#isRequest && !isCut) return;
+    // Earlier failures no longer count, and the first request may come before the network is ready.
     this.#failures = 0;
     this.suspect();
     this.#endBy(this.#mayEndAt);
@@ -123,17 +125,17 @@ export class Backoff {
       // A page that was hidden may hold a good poll.
       if (typeof document === "undefined" || !document.hidden) this.wake(false);
     } else if (type !== "pageshow" || ("persisted" in event && event.persisted === true)) {
-      // Offline too: a poll may stay held on a cut line, and another attempt tells whether the server can be reached.
+      // Offline too: a poll may stay held on a cut line, and another request tells whether the server can be reached.
       // A page from the back/forward cache holds a dead poll.
       this.wake(true);
     }
   }
 
-  /** Begins an attempt or a pause. Its end is the end of the returned signal. */
-  #begin(ms: number, minDelay: number, isAttempt: boolean): AbortSignal {
+  /** Begins a request or a pause. Its end is the end of the returned signal. */
+  #begin(ms: number, minDelay: number, isRequest: boolean): AbortSignal {
     const now = performance.now();
     this.#cut = new AbortController();
-    this.#isAttempt = isAttempt;
+    this.#isRequest = isRequest;
     this.#mayEndAt = now + Math.max(minDelay, MIN_RUN_MS);
     this.#endsAt = Number.POSITIVE_INFINITY;
     this.#endBy(this.#stopped ? 0 : now + ms);

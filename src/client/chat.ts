@@ -36,7 +36,7 @@ export interface LongPoll {
 }
 
 /**
- * Polls a room and posts to it, for a user who has logged in.
+ * Returns the batches of a room and a function that posts to it. The user must have logged in.
  * @throws RangeError if `wait` or `timeoutSlack` is out of range
  */
 export function longPoll(options: LongPollOptions): LongPoll {

@@ -1,7 +1,11 @@
-/** What every part of the page does with the document. Text goes in as text, never as HTML. */
+/** What every part of the page does with the document and the server. Text goes in as text, never as HTML. */
 import type { Strings } from "../chat/strings.js";
+import { Backoff } from "./backoff.js";
 import { markup } from "./markup.js";
 import type { RoomOptions } from "./options.js";
+import { roomUrl } from "./request.js";
+
+const TIMEOUT_MS = 10_000;
 
 /** The script's texts in the page's language. The server puts them into the page. */
 type Words = Strings["script"] & { readonly errors: Strings["errors"] };
@@ -42,6 +46,14 @@ export function paragraph(text: string): HTMLParagraphElement {
     return make("a", { href, target: "_blank", rel: "noopener noreferrer nofollow" }, piece);
   });
   return make("p", { dir: "auto" }, ...pieces);
+}
+
+/** Returns the JSON of a route of the chat; undefined if none comes within ten seconds. It is not checked. */
+export async function getJson(path: string): Promise<unknown> {
+  const loop = new Backoff(room);
+  const result = await loop.request(roomUrl(room.base, path), {}, TIMEOUT_MS);
+  loop.stop();
+  return result?.body;
 }
 
 /** Texts that this tab remembers over a reload. */

@@ -1,8 +1,8 @@
 /** The line above the oldest message. It loads earlier ones when it comes into view, or says that there are none. */
 import { isKnown, isMessage } from "./chat.js";
-import { byId, fill, make, room, words } from "./dom.js";
+import { byId, fill, getJson, make, room, words } from "./dom.js";
 import * as log from "./log.js";
-import { getJson, isObject } from "./request.js";
+import { isObject } from "./request.js";
 
 /** Distance from the top within which earlier messages are loaded: about a screen, so that few people wait. */
 const NEAR_PX = 800;
@@ -33,7 +33,7 @@ async function load(): Promise<void> {
   if (state === "loading" || before === undefined || before === first) return;
   state = "loading";
   show(words.loading);
-  const body = await getJson(room, `history/${encodeURIComponent(room.user)}?before=${before}`);
+  const body = await getJson(`history/${encodeURIComponent(room.user)}?before=${before}`);
   const { messages, more } = isObject<{ messages: unknown; more: unknown }>(body) ? body : {};
   if (!Array.isArray(messages) || !messages.every(isMessage)) {
     state = "failed";

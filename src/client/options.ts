@@ -6,7 +6,7 @@ export interface RequestOptions {
   readonly fetch?: typeof globalThis.fetch;
   /** Headers of every request. In Node the session's `cookie` belongs here; a browser sends its own. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Ends everything that these options began. */
+  /** Ends every request and every pause of the client. */
   readonly signal?: AbortSignal;
   /** Target of `online`, `offline`, `pageshow` and `visibilitychange`. The window by default, if there is one. */
   readonly events?: EventTarget;

@@ -26,7 +26,7 @@ interface Entry {
   error?: Pick<SendError, "code" | "retryable"> | undefined;
 }
 
-/** What a reload leaves of a message. */
+/** A message as it is stored, so that a reload keeps it. */
 interface Saved {
   readonly key: string;
   readonly text: string;
@@ -57,7 +57,7 @@ export function post(text: string): void {
   void send(makeEntry(text, randomId()));
 }
 
-/** Sends again what failed for want of a connection, because the poll is live. */
+/** Sends again every message that may succeed now, because the poll is live. */
 export function retry(): void {
   sender.retry();
   for (const entry of entries) if (entry.error?.retryable) void send(entry);

@@ -1,7 +1,7 @@
 /** The people who are here: their number always, their names while the list is open. */
 import type { Message } from "./chat.js";
-import { byId, fill, make, room, words } from "./dom.js";
-import { getJson, isObject } from "./request.js";
+import { byId, fill, getJson, make, room, words } from "./dom.js";
+import { isObject } from "./request.js";
 
 /** Longest list; the rest is a number. */
 const MAX_LISTED = 200;
@@ -45,7 +45,7 @@ function refresh(ms: number): void {
 }
 
 async function fetchNames(): Promise<void> {
-  const body = await getJson(room, "who");
+  const body = await getJson("who");
   // Without a reply the old list stays; the status line shows the connection.
   if (!isObject<{ users: unknown; count: unknown }>(body)) return;
   const { users, count } = body;

@@ -5,7 +5,7 @@
  */
 import { Backoff } from "./backoff.js";
 import type { PollOptions, Position, State, StopReason } from "./options.js";
-import { isObject, type Result, randomId, request, toDelay } from "./request.js";
+import { isObject, type Result, randomId, toDelay } from "./request.js";
 
 /** A reply without events sooner than this was not held. */
 const HELD_MS = 500;
@@ -19,8 +19,8 @@ const BURST_INTERVAL_MS = 100;
 const LENGTHEN_AFTER_MS = 300_000;
 
 /**
- * Reads what a reply brings besides its position. Undefined if it is malformed: half a reply would lose the rest.
- * @param since the cursor that the reply comes after
+ * Reads the content of a reply. Returns undefined if it is malformed: half a reply would lose the rest.
+ * @param since the cursor that the reply follows
  */
 export type Decode<T> = (
   body: { readonly [field: string]: unknown },
@@ -79,9 +79,7 @@ async function* run<T>(
       const query = new URLSearchParams({ since: cursor, wait: String(wait), client });
       const target = `${address}${address.includes("?") ? "&" : "?"}${query}`;
       const startedAt = performance.now();
-      const result = await backoff.attempt((wait + timeoutSlack) * 1000, (signal) =>
-        request(settings, target, { signal }),
-      );
+      const result = await backoff.request(target, {}, (wait + timeoutSlack) * 1000);
       if (backoff.stopped) break;
       const elapsed = performance.now() - startedAt;
       const reply = result && parse(result, cursor, decode);
@@ -91,13 +89,13 @@ async function* run<T>(
         const { content, hasNews, gap, retry } = reply;
         setState({ name: "live" });
         const isNew = reply.cursor !== cursor;
-        // A server that reports the same gap again and again is believed once.
+        // A server may report the same gap again and again. It is passed on once.
         yield { ...content, cursor: reply.cursor, ...(gap && isNew && { gap }) };
         cursor = reply.cursor;
         const isHeld = elapsed >= HELD_MS;
         if (isProbe && retry === undefined) continue;
         let delay = retry ?? 0;
-        // A gap is not progress: two servers with two histories would send us back and forth.
+        // A gap is not progress: two servers with two histories would report gaps alternately, without a pause.
         if (!isProbe && !gap && (isHeld || (hasNews && isNew))) {
           const now = performance.now();
           backoff.succeeded();

@@ -1,7 +1,6 @@
 /** One HTTP request and its result. Nothing here throws: a request without a reply has a result too. */
-import type { RequestOptions, RoomOptions } from "./options.js";
+import type { RequestOptions } from "./options.js";
 
-const TIMEOUT_MS = 10_000;
 /** Longest delay that a server can ask for. A wrong `Retry-After` must not silence a page for a day. */
 const MAX_DELAY_MS = 300_000;
 
@@ -59,16 +58,6 @@ export async function request(options: RequestOptions, url: string, init: Init):
   } catch (error) {
     return { ...NO_REPLY, message: String(error) };
   }
-}
-
-/** Returns the JSON of a route of the chat; undefined if none comes within ten seconds. It is not checked. */
-export async function getJson(room: RoomOptions, path: string): Promise<unknown> {
-  // Not `AbortSignal.timeout`, which Chrome has from version 103 on.
-  const cut = new AbortController();
-  const timer = setTimeout(() => cut.abort(), TIMEOUT_MS);
-  const { body } = await request(room, roomUrl(room.base, path), { signal: cut.signal });
-  clearTimeout(timer);
-  return body;
 }
 
 /** Returns a delay that a server asked for, in ms: 0 for anything that is not a delay, at most five minutes. */

@@ -4,7 +4,7 @@
  */
 import { Backoff } from "./backoff.js";
 import type { RoomOptions } from "./options.js";
-import { type Init, isObject, NO_REPLY, randomId, request, roomUrl } from "./request.js";
+import { type Init, isObject, NO_REPLY, randomId, roomUrl } from "./request.js";
 
 const TIMEOUT_MS = 15_000;
 /** A body below this size is sent even if the page closes; browsers allow 64 KiB for all such requests. */
@@ -20,7 +20,7 @@ export interface SendOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A message that was not kept, or not as far as is known: see `retryable`. */
+/** The error of a message that was not kept, or that may have been kept without a reply: see `retryable`. */
 export class SendError extends Error {
   override readonly name = "SendError";
   /** The protocol's code, or `unreachable` (no reply), or `bad_answer` (a reply that is not the protocol's). */
@@ -71,8 +71,7 @@ export class Sender {
     this.#backoff = backoff;
     try {
       for (;;) {
-        const ask = (cut: AbortSignal) => request(this.#room, url, { ...post, signal: cut });
-        const result = (await backoff.attempt(TIMEOUT_MS, ask)) ?? NO_REPLY;
+        const result = (await backoff.request(url, post, TIMEOUT_MS)) ?? NO_REPLY;
         // The reason is missing in Chrome before version 98.
         if (signal?.aborted) throw signal.reason ?? new DOMException("aborted", "AbortError");
         const id = result.status === 200 && isObject<{ id: string }>(result.body) && result.body.id;
