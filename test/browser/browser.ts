@@ -45,7 +45,7 @@ export async function anotherTab(page: Page): Promise<Page> {
   return tab;
 }
 
-/** Opens a browser of a person with `count` tabs. The first one polls while it is open. */
+/** Opens a browser of a person with `count` tabs. The last one polls while it is open. */
 export async function openTabs(browser: Browser, url: string, name: string, count: number): Promise<Page[]> {
   const first = await join(browser, url, name);
   const all = [first];

@@ -31,7 +31,7 @@ test("nine of ten tabs in two browsers show the same 300 messages in order when 
   });
   // Ann's tab that polls is closed while messages arrive.
   await Promise.all(writers.map((page, writer) => shows(page, `${writer} 10`)));
-  const [killed, ...rest] = ann;
+  const [killed, ...rest] = ann.reverse();
   await killed?.close();
   await Promise.all([...written, ...posted]);
   const survivors = [...rest, ...ben];
@@ -49,8 +49,8 @@ test("nine of ten tabs in two browsers show the same 300 messages in order when 
 });
 
 test("a tab that crashes while it polls is followed by another", async () => {
-  const crashing = await join(browser, running.url, "Dan");
-  const heir = await anotherTab(crashing);
+  const heir = await join(browser, running.url, "Dan");
+  const crashing = await anotherTab(heir);
   await until(() => running.chat.waiting === 1);
   const devtools = await crashing.context().newCDPSession(crashing);
   // The answer never comes: who should give it is dead.
