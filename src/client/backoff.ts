@@ -8,14 +8,14 @@ import { type Init, type Result, request } from "./request.js";
 /** Limit of the first pause; each further one may be twice as long. */
 const FIRST_PAUSE_MS = 1000;
 const MAX_PAUSE_MS = 30_000;
-/** Full jitter may draw zero, again and again. */
+/** Shortest pause, because full jitter may draw zero again and again. */
 const MIN_PAUSE_MS = 250;
 /** How long a request or pause runs before a wake-up ends it: a storm of events must not cause a storm of requests. */
 const MIN_RUN_MS = 1000;
-/** How often the clock is read, and the jump beyond that which shows that the machine slept. */
+/** How often the clock is read. If it is `SLEEP_MS` later than expected, the machine has slept. */
 const CLOCK_INTERVAL_MS = 2000;
 const SLEEP_MS = 10_000;
-/** Connections that a browser keeps to one host over HTTP/1.1. After a sleep all may be dead; each costs a request. */
+/** Number of connections of a browser to one host over HTTP/1.1. After a sleep all may be dead; each costs a request. */
 const CONNECTIONS = 6;
 /** Timeout of a request whose connection may be dead. */
 const SUSPECT_TIMEOUT_MS = 2500;
@@ -29,25 +29,25 @@ export class Backoff {
   #clockReadAt = Date.now();
   #stopped = false;
   #failures = 0;
-  /** The number of next requests whose connection may be dead. */
+  /** How many of the next requests may get a dead connection. */
   #suspects = 0;
   /** Ends the request or pause that is running. */
   #cut = new AbortController();
   #isRequest = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #endsAt = 0;
-  /** When a wake-up may end it. */
+  /** The earliest end by a wake-up. */
   #mayEndAt = 0;
 
-  /** Listens for the wake-up events. The signal of the options ends the running request or pause, and with it the loop. */
+  /** Listens for wake-ups. The signal of the options ends the running request or pause, and with it the loop. */
   constructor(options: RequestOptions) {
     const { signal, events } = options;
     this.#options = options;
-    // Node has no such function.
+    // Node has no `addEventListener`.
     this.#events = events ?? (typeof globalThis.addEventListener === "function" ? globalThis : undefined);
     signal?.addEventListener("abort", this);
     for (const name of WAKE_EVENTS) this.#events?.addEventListener(name, this);
-    // The timers of a hidden tab may run once a minute. That looks like sleep too, and costs it one more poll.
+    // The timers of a hidden tab may run once a minute. That looks like sleep, too, and costs one more poll.
     this.#clock = setInterval(() => {
       if (Date.now() - this.#clockReadAt > CLOCK_INTERVAL_MS + SLEEP_MS) this.wake(true);
       this.#clockReadAt = Date.now();
@@ -125,13 +125,13 @@ export class Backoff {
       // A page that was hidden may hold a good poll.
       if (typeof document === "undefined" || !document.hidden) this.wake(false);
     } else if (type !== "pageshow" || ("persisted" in event && event.persisted === true)) {
-      // Offline too: a poll may stay held on a cut line, and another request tells whether the server can be reached.
+      // After `offline`, too: a poll may stay held on a dead line, and the next request shows whether the server answers.
       // A page from the back/forward cache holds a dead poll.
       this.wake(true);
     }
   }
 
-  /** Begins a request or a pause. Its end is the end of the returned signal. */
+  /** Begins a request or a pause. The returned signal is aborted when it must end. */
   #begin(ms: number, minDelay: number, isRequest: boolean): AbortSignal {
     const now = performance.now();
     this.#cut = new AbortController();
@@ -142,7 +142,7 @@ export class Backoff {
     return this.#cut.signal;
   }
 
-  /** Moves the end of what is running forward. */
+  /** Ends the request or pause at `endsAt`, unless it ends sooner. */
   #endBy(endsAt: number): void {
     if (endsAt >= this.#endsAt) return;
     clearTimeout(this.#timer);

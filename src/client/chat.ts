@@ -7,14 +7,14 @@ import { Sender, type SendOptions } from "./send.js";
 
 export type { Message };
 
-/** How many ids are remembered to recognise a message. After a gap, older ones would be returned twice. */
+/** How many ids are remembered, so that a message that comes again after a gap is returned once. */
 const MAX_SEEN = 5000;
 
 /** One reply of the room. */
 export interface Batch extends Position {
   /** How many people are here. */
   readonly present: number;
-  /** In order, each message once, often none. */
+  /** The new messages in order, each once. Often there are none. */
   readonly messages: readonly Message[];
 }
 
@@ -62,7 +62,7 @@ function decoder(): Decode<Omit<Batch, keyof Position>> {
     if (typeof present !== "number" || !Array.isArray(messages) || !messages.every(isMessage))
       return undefined;
     const fresh = messages.filter(({ id }) => {
-      // After a gap the cursor says nothing: an id before it may be new and of another history, or seen already.
+      // After a gap, a message with an id before the cursor may be old, or new and of another history.
       if (seen.has(id) || (!gap && isSeen(id, since))) return false;
       const [oldest] = seen;
       if (oldest !== undefined && seen.size >= MAX_SEEN) seen.delete(oldest);

@@ -17,7 +17,7 @@ const box = byId("message", HTMLTextAreaElement);
 const counter = byId("count", HTMLElement);
 const form = byId("composer", HTMLFormElement);
 
-box.removeAttribute("maxlength"); // it would cut a long paste without a word
+box.removeAttribute("maxlength"); // it would cut a long paste without a message
 box.title = isPhone.matches ? "" : words.hint;
 box.enterKeyHint = isPhone.matches ? "enter" : "send";
 box.value = memory.get(MEMORY) ?? box.value;

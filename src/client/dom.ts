@@ -1,4 +1,4 @@
-/** What every part of the page does with the document and the server. Text goes in as text, never as HTML. */
+/** What all parts of the page use: the document, the server and the storage. Text is inserted as text, never as HTML. */
 import type { Strings } from "../chat/strings.js";
 import { Backoff } from "./backoff.js";
 import { markup } from "./markup.js";
@@ -14,7 +14,7 @@ export const words: Words = JSON.parse(byId("strings", HTMLScriptElement).text);
 /** The user of this page, and the path from here to the chat's root. */
 export const room: RoomOptions = { base: "../../", user: document.body.dataset.user ?? "" };
 
-/** Returns our element with this id. @throws TypeError if there is none: script and page are of different versions */
+/** Returns an element of the page. @throws TypeError if there is none: script and page are of different versions */
 export function byId<T extends Element>(id: string, kind: new () => T): T {
   const element = document.getElementById(id);
   if (element instanceof kind) return element;
@@ -38,7 +38,7 @@ export function fill(element: Element, ...children: (Node | string)[]): void {
   element.append(...children);
 }
 
-/** Returns a message's text with its links and code. Each line takes its direction from its own first letter. */
+/** Returns a message's text with its links and code. The first letter of each line sets the direction of that line. */
 export function paragraph(text: string): HTMLParagraphElement {
   const pieces = markup(text).map(({ text: piece, href, code }) => {
     if (code) return make("code", { className: code }, piece);

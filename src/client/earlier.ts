@@ -21,7 +21,7 @@ button.addEventListener("click", () => void load());
 scroller.addEventListener("scroll", check, { passive: true });
 check();
 
-/** Loads if the top is near. After a failure only the button does, or an unreachable server would be asked again and again. */
+/** Loads if the top is near. After a failure only the button loads, so that scrolling sends no flood of requests. */
 function check(): void {
   const { scrollTop, scrollHeight, clientHeight } = scroller;
   // The scroller is reversed: its position is 0 at the end, and negative above.

@@ -1,6 +1,6 @@
 /**
- * Makes the page refresh itself, as it does without scripts, if its script fails to start. A classic script in the syntax
- * of 2015, so that it also runs in browsers that cannot parse the others.
+ * Makes the page refresh itself, as it does without scripts, if its script fails to start. This is a classic script in
+ * the syntax of 2015, so that it also runs in browsers that cannot parse the other script.
  */
 (() => {
   const { body } = document;

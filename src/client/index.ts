@@ -8,7 +8,7 @@ export { SendError, type SendOptions } from "./send.js";
 
 /** One reply of a feed. */
 export interface FeedBatch extends Position {
-  /** The events as they were pushed, in order, often none. */
+  /** The events as they were pushed, in order. Often there are none. */
   readonly events: readonly unknown[];
 }
 

@@ -11,7 +11,7 @@ export const invite = make("section", { className: "invite" }, make("p", {}, wor
 address.setAttribute("aria-label", words.invite);
 button.setAttribute("aria-live", "polite");
 button.addEventListener("click", async () => {
-  // Selected, so that the user can copy it where the script may not: without permission, or over plain http.
+  // The address is selected, so that the user can copy it if the script may not: without permission, or over plain http.
   address.select();
   try {
     await navigator.clipboard.writeText(address.value);

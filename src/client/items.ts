@@ -6,7 +6,7 @@ import { nameClass } from "./markup.js";
 /** Messages of one user within this time share a name and a time. */
 const GROUP_MS = 180_000;
 
-// The browser's locale decides how a time is written; a date has words, which must be in the page's language.
+// Times are written as in the browser's locale. Dates contain words, which must be in the language of the page.
 const { lang } = document.documentElement;
 const locale = browserLocale() ?? lang;
 const dateLocale = locale.split("-")[0] === lang.split("-")[0] ? locale : lang;
@@ -21,7 +21,7 @@ const fullFormat = new Intl.DateTimeFormat(dateLocale, {
   second: "2-digit",
 });
 
-/** The end of a row of items, with which the next item is compared. */
+/** What `place` must know about the items before the next one. */
 export class Tail {
   day = new Date().toDateString();
   /** Author and time of the first message of the last group; undefined after anything else. */
@@ -46,7 +46,7 @@ export function makeItem({ id, user, text, at, kind }: Message): HTMLLIElement {
 export function adopt(li: HTMLLIElement): void {
   const time = li.querySelector("time");
   if (time) setTime(time, Date.parse(time.dateTime));
-  // Without styles only a <br> ends a line; with styles the line end of the text does.
+  // The server ends lines with <br>, for browsers without styles. With styles, the line end of the text does it.
   for (const br of li.querySelectorAll("p br")) br.replaceWith("\n");
 }
 

@@ -3,7 +3,7 @@
 /** A piece of a text: words or a link. */
 export interface Piece {
   readonly text: string;
-  /** Absent for words. Only ever http or https. */
+  /** The address, which is http or https. Absent for words. */
   readonly href?: string;
 }
 
@@ -17,7 +17,7 @@ const END =
   "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}";
 /** In a path, unlike in a host, an apostrophe before a letter, digit or `_` belongs to the address. */
 const ADDRESS = new RegExp(`https?://[^${END}/]+(?:/(?:[^${END}]|['’](?=[\\p{L}\\p{N}_]))*)?`, "giu");
-/** Characters that mostly belong to the sentence around the address. */
+/** Characters that belong to the sentence around the address if they are at the end. */
 const TAIL = ".,;:!?*_~…'’";
 const BRACKETS = ["()", "[]", "{}"] as const;
 

@@ -87,7 +87,7 @@ export function prepend(messages: readonly Message[]): void {
   for (const message of messages) if (!ids.has(message.id)) render(message, before, items);
   const first = firstItem();
   const { previousElementSibling: day } = first ?? {};
-  // It was the first of its day and its group on the page.
+  // The first item was the first of its day and of its group. It may not be any more.
   if (day?.className === "day") day.remove();
   if (first) place(first, before);
   skipUnseen([...items.children]);
@@ -106,7 +106,7 @@ export function group(pending: HTMLOListElement): void {
   for (const li of pending.querySelectorAll("li")) if (!li.hidden) place(li, end);
 }
 
-/** Makes a change at the end. Whoever reads further up sees nothing move. */
+/** Makes a change at the end. The view of a reader further up does not move. */
 export function steady(change: () => void): void {
   // Not `scrollHeight`, which is rounded.
   const height = () => scroller.firstElementChild?.getBoundingClientRect().height ?? 0;
@@ -115,7 +115,7 @@ export function steady(change: () => void): void {
   if (before !== undefined) scroller.scrollTop -= height() - before;
 }
 
-/** Removes the line above the new messages. Whoever reads below or above it sees nothing move. */
+/** Removes the line above the new messages. The view of a reader below or above it does not move. */
 export function removeDivider(): void {
   const isAbove = divider.getBoundingClientRect().top < scroller.getBoundingClientRect().top;
   // The position counts from the end, so a change above the view does not move it.

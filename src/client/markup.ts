@@ -7,7 +7,7 @@ export interface Markup extends Piece {
   readonly code?: "inline" | "block";
 }
 
-/** A block between fences, whose first line may name the language; or code between two backticks in one line. */
+/** A block between fences, whose first line may name the language, or code between two backticks in one line. */
 const CODE = /```(?:[\w+#.-]*\n)?(.+?)\n?```|`([^`\n]+)`/gs;
 /** Number of colours in chat.css. */
 const COLOURS = 8;

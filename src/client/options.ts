@@ -1,6 +1,6 @@
 /** The options and the states of the client, for any feed and for the chat. */
 
-/** How requests are made, and what ends them. */
+/** Options of all requests. */
 export interface RequestOptions {
   /** Used instead of the global `fetch`. It must obey its `signal`. */
   readonly fetch?: typeof globalThis.fetch;
@@ -27,9 +27,9 @@ export interface RoomOptions extends RequestOptions {
 export type StopReason = "superseded" | "no_session" | "not_you" | "refused" | "aborted";
 
 /**
- * The state of the poll. `waiting`: for the next attempt at `until` (ms since the Unix epoch; a wake-up brings it
- * forward), because of `code`: the protocol's, or `unreachable` (no reply), `bad_answer` (a reply that is not the
- * protocol's, such as a firewall's page), `not_held` (empty replies too soon). `message` is English, for a log.
+ * The state of the poll. While `waiting`, the next attempt is at `until` (ms since the Unix epoch), or sooner after a
+ * wake-up. `code` is the reason: an error code of the protocol, `unreachable` (no reply), `bad_answer` (a reply that is
+ * not the protocol's, such as a firewall's page) or `not_held` (empty replies too soon). `message` is English, for a log.
  */
 export type State =
   | { readonly name: "connecting" | "live" }
@@ -54,6 +54,6 @@ export interface PollOptions extends RequestOptions {
 export interface Position {
   /** Pass it as `since` to continue from here. */
   readonly cursor: string;
-  /** Events before these are missing, or the feed has another history. */
+  /** Present if events before these are missing, or if the feed has another history. */
   readonly gap?: true;
 }

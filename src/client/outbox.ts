@@ -1,7 +1,7 @@
 /**
  * The user's messages that are not yet in the conversation: shown at its end until the poll brings them. The reply to a
  * post and the message in the poll come in either order. If the reply is first, the message is recognised by its id.
- * Otherwise a message of ours with the same text hides the entry, until the reply shows whether that was right.
+ * Otherwise a message of the user with the same text hides the entry, until the reply shows whether it is that message.
  */
 import type { Message } from "./chat.js";
 import { byId, fill, make, memory, paragraph, room, words } from "./dom.js";
@@ -11,7 +11,7 @@ import { SendError, Sender } from "./send.js";
 
 /** Errors after which the same message can be sent once the user has logged in again. */
 const SESSION_ERRORS = ["no_session", "not_you"];
-/** A shorter delay is not shown. */
+/** Delay after which "Sending…" is shown. */
 const SHOW_AFTER_MS = 1000;
 const MEMORY = `outbox ${location.pathname}`;
 
@@ -39,7 +39,7 @@ const sending = byId("sending", HTMLElement);
 const sender = new Sender(room);
 const entries = new Set<Entry>();
 
-// A click removes its button, which must not take the focus with it.
+// A click removes the button. Without this, the focus would be lost with it.
 list.addEventListener("click", ({ target }) => {
   if (target instanceof HTMLButtonElement) document.getElementById("message")?.focus();
 });
@@ -63,7 +63,7 @@ export function retry(): void {
   for (const entry of entries) if (entry.error?.retryable) void send(entry);
 }
 
-/** Removes the entries that the poll has brought. */
+/** Removes the entries of messages that the poll has brought. */
 export function remove(messages: readonly Message[]): void {
   for (const { id, user, text, kind } of messages) {
     if (user !== room.user || kind !== undefined) continue;

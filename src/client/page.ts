@@ -29,7 +29,7 @@ const poll = new SharedPoll({
   onBatch: show,
   onState: (state) => {
     status.show(state);
-    // Without a poll there is no session, as far as is known: nothing can be sent again.
+    // A stopped poll mostly means that the session has ended: nothing can be sent again.
     document.body.classList.toggle("stopped", state.name === "stopped");
     if (state.name === "live") outbox.retry();
     if (state.name === "live" || state.name === "waiting") scroller.style.visibility = "";
@@ -39,16 +39,16 @@ const poll = new SharedPoll({
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) poll.start();
 });
-// The page closes, perhaps to come back: other tabs may poll, and other people see that nobody is here.
+// The page closes, perhaps to come back. Another tab may poll now, or other people see that the user has left.
 addEventListener("pagehide", () => {
   const { client } = poll;
   poll.stop();
-  // Only the tab that polls knows that no other tab does.
+  // If another tab polls, the user is still here.
   if (client) navigator.sendBeacon(`${room.base}leave/${encodeURIComponent(room.user)}?client=${client}`);
 });
 addEventListener("pageshow", ({ persisted }) => {
   if (!persisted) return;
-  // After a log-out, "Back" brings back a page over plain http, for anybody. It shows nothing until the session is known.
+  // Over plain http, "Back" shows the page even after a log-out. It stays hidden until the session is known to be valid.
   scroller.style.visibility = "hidden";
   poll.start();
 });

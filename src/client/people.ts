@@ -1,9 +1,9 @@
-/** The people who are here: their number always, their names while the list is open. */
+/** The people who are here: always their number, and their names while the list is open. */
 import type { Message } from "./chat.js";
 import { byId, fill, getJson, make, room, words } from "./dom.js";
 import { isObject } from "./request.js";
 
-/** Longest list; the rest is a number. */
+/** Number of names that are listed. The rest is shown as a number. */
 const MAX_LISTED = 200;
 /** Shortest time between two requests while the list is open, however many people join and leave. */
 const INTERVAL_MS = 2000;

@@ -1,16 +1,16 @@
 /**
  * Follows a feed: one long poll after another, from cursor to cursor. A poll that fails leaves the cursor unchanged, so
- * nothing is lost. A poll that is not live begins with a probe (`wait=0`): it reports at once whether the server answers,
- * and turns `now` into a cursor.
+ * nothing is lost. The first poll, and the first after a failure, is a probe (`wait=0`): it shows at once whether the
+ * server answers, and turns `now` into a cursor.
  */
 import { Backoff } from "./backoff.js";
 import type { PollOptions, Position, State, StopReason } from "./options.js";
 import { isObject, type Result, randomId, toDelay } from "./request.js";
 
-/** A reply without events sooner than this was not held. */
+/** A poll that is answered without events sooner than this was not held. */
 const HELD_MS = 500;
 /**
- * The first `BURST` polls that bring events follow each other at once, without a timer: those of a hidden tab are late.
+ * The first `BURST` polls that bring events follow each other at once, because the timers of a hidden tab are late.
  * Later ones follow at this interval.
  */
 const BURST = 20;
@@ -53,7 +53,7 @@ async function* run<T>(
   const backoff = new Backoff(settings);
   let { since: cursor, wait: maxWait } = settings;
   let lengthenAt = 0;
-  /** When the next poll would be due, had there been one every `BURST_INTERVAL_MS`. */
+  /** When the next poll would be due if there were one in every interval. */
   let due = 0;
   let state = "";
 
@@ -118,7 +118,7 @@ async function* run<T>(
         await pause(backoff.failed(minDelay), minDelay, code, message);
       } else {
         setState({ name: "connecting" });
-        // Not by a wake-up, but by the timeout.
+        // The timeout has cut the poll, not a wake-up.
         if (!isProbe && elapsed > wait * 1000) {
           setMaxWait(wait / 2);
           backoff.suspect();
@@ -131,7 +131,7 @@ async function* run<T>(
   }
 }
 
-/** Checks a reply before it is believed. Undefined if it is not the protocol's. */
+/** Returns the checked fields of a reply; undefined if it is not the protocol's. */
 function parse<T>({ status, body }: Result, since: string, decode: Decode<T>) {
   if (status !== 200 || !isObject<Record<string, unknown>>(body)) return undefined;
   const { cursor, superseded, retry } = body;

@@ -75,7 +75,7 @@ export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // HTML, nothing, or half a text: the caller finds no field in it
+    return undefined; // HTML, nothing, or half a text
   }
 }
 

@@ -20,7 +20,7 @@ export interface SendOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The error of a message that was not kept, or that may have been kept without a reply: see `retryable`. */
+/** The error of a failed send. After a lost reply, the message may have been kept: see `retryable`. */
 export class SendError extends Error {
   override readonly name = "SendError";
   /** The protocol's code, or `unreachable` (no reply), or `bad_answer` (a reply that is not the protocol's). */
@@ -54,7 +54,7 @@ export class Sender {
     const post = { method: "POST", body, headers, keepalive: body.length < KEEPALIVE_BYTES };
     const endsAt = performance.now() + limit * 1000;
     const sent = this.#last.then(() => this.#post(post, endsAt, signal));
-    // The caller receives the failure; the next send only waits for the end.
+    // The caller receives the error. The next send waits for the end only.
     this.#last = sent.catch(() => undefined);
     return sent;
   }
@@ -79,7 +79,7 @@ export class Sender {
         const { status, code, message, final, minDelay } = result;
         const delay = result === NO_REPLY ? 0 : backoff.failed(minDelay);
         if (final || performance.now() + delay > endsAt) throw new SendError(code, message, !final);
-        // The `Retry-After` of a 503 ends with the outage; that of a 429 does not.
+        // A wake-up shows that the outage of a 503 may be over. It does not change the rate limit of a 429.
         await backoff.pause(delay, status === 429 ? minDelay : 0);
       }
     } finally {

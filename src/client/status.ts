@@ -34,12 +34,12 @@ function describe(state: State): (Node | string)[] {
 function describeFailure(code: string): (Node | string)[] {
   if (!navigator.onLine) return [words.offline];
   if (code === "draining") return [words.restarting];
-  // A firewall or the log-in page of a Wi-Fi shows itself when the page is loaded again.
+  // When the page is loaded again, the user sees the page of the firewall or the log-in of the Wi-Fi.
   if (code === "bad_answer") return [words.lost, " ", make("a", { href: "./" }, words.reload)];
   return [(code === "too_many_waiters" ? words.errors[code] : undefined) ?? words.lost];
 }
 
-/** Says that this browser is logged in under another name, and under which one as soon as that is known. */
+/** Returns a text that says that this browser is logged in under another name. The name follows when it is known. */
 function otherName(): Node {
   const text = make("span", {}, words.errors.not_you ?? "");
   // The chat's root redirects to the user's room. HEAD changes nothing.

@@ -66,7 +66,7 @@ export class SharedPoll {
     this.#channel = undefined;
   }
 
-  /** Ends what this tab does for its poll. Returns the signal that ends what it does next. */
+  /** Ends the running poll or lock request. Returns the signal that ends the next one. */
   #begin(): AbortSignal {
     this.#end?.abort();
     this.client = undefined;
@@ -108,7 +108,7 @@ export class SharedPoll {
 
   #setState(state: State): void {
     this.#options.onState(state);
-    // What ends one tab's poll would end that of the next leader too.
+    // The poll of the next leader would end in the same way.
     if (state.name === "stopped") this.stop();
   }
 

@@ -43,20 +43,11 @@ test("a URL keeps its own query and loses its fragment, and headers are sent", a
   expect(Object.fromEntries(asked[0]?.headers ?? [])).toEqual({ ...headers, accept: "application/json" });
 });
 
-test.each([
-  ["no events", { cursor: "1-0" }],
-  ["events that are no list", { cursor: "1-0", events: {} }],
-  ["no cursor", { events: [] }],
-])("a reply with %s is retried", async (_, malformed) => {
+test("a reply without a list of events is retried", async () => {
   const good = { cursor: "1-0", events: [1] };
-  const { batches, states } = await read([malformed, good]);
+  const { batches, states } = await read([{ cursor: "1-0" }, { cursor: "1-0", events: {} }, good]);
   expect(batches).toEqual([good]);
-  expect(states).toMatchObject([
-    { name: "connecting" },
-    { name: "waiting", code: "bad_answer" },
-    { name: "connecting" },
-    { name: "live" },
-  ]);
+  expect(states[1]).toMatchObject({ name: "waiting", code: "bad_answer" });
 });
 
 test("a superseded follower ends without a batch", async () => {

@@ -108,25 +108,6 @@ test("a client reconnects to a restarted server and receives what it missed once
   expect(await reader).toEqual(["before", "meanwhile", "after"]);
 });
 
-test("a message after a lost first reply is not missed by since=now", async () => {
-  await say("of old");
-  let polls = 0;
-  fault = (req, _res, good) => (++polls === 2 ? req.socket.destroy() : good());
-  const live = once(told, "live");
-  const reader = read(1, await listen(), { onState });
-  await live;
-  await say("new");
-  expect(await reader).toEqual(["new"]);
-});
-
-test("a request without a reply times out and is repeated", async () => {
-  await say("hello");
-  let polls = 0;
-  fault = (_req, _res, good) => ++polls > 2 && good();
-  expect(await read(1, await listen(), { since: "0", timeoutSlack: 1 })).toEqual(["hello"]);
-  expect(polls).toBe(3);
-});
-
 test("the signal closes the connection of a held poll", async () => {
   const [held, closed] = [once(told, "held"), once(told, "closed")];
   fault = (req, res, good) => {
