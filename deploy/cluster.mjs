@@ -1,6 +1,6 @@
 /**
  * `make cluster`: runs Redis, three processes and nginx in front of them, on free ports, until Ctrl-C. On several machines
- * the same is deploy/nginx.conf, and `holdline --redis URL --trust-proxy` for each process.
+ * the same is deploy/nginx.conf, and `holdline --redis URL --trust-proxy` for each process. Its flags go to each process.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -59,7 +59,8 @@ function listens(port) {
 }
 
 async function startProcess(redis) {
-  const args = [here("../dist/server.js"), "--port", "0", "--redis", redis, "--trust-proxy"];
+  const flags = ["--port", "0", "--redis", redis, "--trust-proxy", ...process.argv.slice(2)];
+  const args = [here("../dist/server.js"), ...flags];
   const ended = (why) => stopping || console.log(`${why}; the others continue`);
   const child = start("a process", process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], ended });
   const [line] = await Promise.race([once(child.stdout.setEncoding("utf8"), "data"), once(child, "exit")]);

@@ -1,7 +1,7 @@
 /** The checks of a case. A failed check throws a `Fault` with what was sent, what was expected and what came. */
 import { isDeepStrictEqual } from "node:util";
 import { Fault, NotTried, show } from "./fault.js";
-import { isRecord } from "./person.js";
+import { type Batch, isRecord } from "./person.js";
 import type { Reply } from "./site.js";
 
 export class Checks {
@@ -24,6 +24,25 @@ export class Checks {
 
   status(reply: Reply, status: number): void {
     this.expect(reply, `${status}`, reply.status === status);
+  }
+
+  /** Checks that a reply is a page. */
+  page(reply: Reply, status: number): void {
+    const type = reply.headers["content-type"] ?? "";
+    this.expect(reply, `${status} and a page`, reply.status === status && type.startsWith("text/html"));
+  }
+
+  /** Checks the time to the end of a reply, in milliseconds. `limit` allows for a busy machine. */
+  took({ sent, took }: Reply, least: number, limit: number): void {
+    const expected = least === 0 ? "an answer at once" : `an answer after ${least / 1000} s`;
+    // Time-outs may be early by a tenth of a second, or half a second of ten.
+    const so = took >= least - Math.max(100, least / 20) && took < limit;
+    this.expect(sent, expected, so, `${Math.round(took)} ms`);
+  }
+
+  /** Checks whether a batch has a gap. */
+  gap({ reply, gap = false }: Batch, expected: boolean): void {
+    this.expect(reply, expected ? '"gap": true' : "no `gap`", gap === expected);
   }
 
   /** Checks an error reply: its status, its code and a message that is not empty. */

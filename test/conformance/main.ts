@@ -6,22 +6,22 @@ import { Fault } from "./fault.js";
 import { counts, table } from "./report.js";
 import { runCases } from "./runner.js";
 import { Site } from "./site.js";
-import { type Clock, Starter } from "./start.js";
+import { type Started, Starter } from "./start.js";
 
 const USAGE = `Checks a server against the contract (docs/protocol.md), from outside, over HTTP.
 
   npm run conformance -- http://HOST:PORT[/PATH/] [--only WORDS] [--json] [--proxy] [--several] [--backlog 1000]
-                         [--time 90] [--start "COMMAND --port {port} --data {data}" [--clock node|faketime]]
+                         [--time 90] [--start "COMMAND --port {port} --data {data}" [--clock]]
 
-  --only WORDS   only cases whose topic and sentence have all of these words
+  --only WORDS   only cases whose topic and sentence have all of these words; a comma separates alternatives
   --json         the results as JSON
   --proxy        something stands between: do not judge what its connections hide
   --several      several processes answer in turn: do not expect them to supersede each other's polls
   --backlog N    how many messages the server keeps (1000)
   --time S       no case begins after so many seconds (90)
   --start CMD    how to start the server, on {port}, keeping messages in {data}: for restarts, drains and kills;
-                 without a URL all cases run on a server that is so started. No shell reads it
-  --clock HOW    set a started server's clock: with a hook for Node, or with libfaketime (LIBFAKETIME=/path/to/it)
+                 without a URL all cases run on servers that are so started, at the same time. No shell reads it
+  --clock        set the clock of started servers, which run on Node
 
 The kit writes into the room: use a server for tests, with rates off (holdline: --post-rate 0 --login-rate 0).
 With rates on it waits as 429 says, which takes longer. Exit status: 0 all passed, 1 something failed, 2 wrong usage.`;
@@ -43,7 +43,7 @@ function readFlags() {
         backlog: { type: "string", default: "1000" },
         time: { type: "string", default: "90" },
         start: { type: "string" },
-        clock: { type: "string" },
+        clock: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     });
@@ -52,42 +52,25 @@ function readFlags() {
       process.exit(0);
     }
     if (positionals.length > 1) throw new RangeError(`one URL, not ${positionals.length}`);
-    const { start, clock } = values;
+    const { start, clock, backlog, time } = values;
     const url = positionals[0] ?? (start === undefined ? undefined : "http://127.0.0.1:{port}/");
     if (url === undefined) throw new RangeError("which server? Give its URL, or --start");
     if (start !== undefined && !start.includes("{port}")) throw new RangeError("--start has no {port} in it");
     if (start === undefined && url.includes("{port}")) throw new RangeError("{port} needs --start");
-    if (clock !== undefined && start === undefined) throw new RangeError("--clock needs --start");
-    return { ...values, start, url: readUrl(url), clock: readClock(clock), ...readNumbers(values) };
+    if (clock && start === undefined) throw new RangeError("--clock needs --start");
+    const { protocol, pathname, search, hash } = new URL(url.replaceAll("{port}", "1"));
+    if (!/^https?:$/.test(protocol) || search !== "" || hash !== "")
+      throw new RangeError(`"${url}" is no http URL`);
+    const numbers = { backlog: whole("--backlog", backlog), time: whole("--time", time) };
+    return { ...values, ...numbers, url, pathname };
   } catch (error) {
     return wrong(error instanceof Error ? error.message : String(error));
   }
 }
 
-function readNumbers({ backlog, time }: { backlog: string; time: string }): {
-  backlog: number;
-  time: number;
-} {
-  for (const [flag, text] of [
-    ["--backlog", backlog],
-    ["--time", time],
-  ]) {
-    if (!/^[1-9]\d{0,6}$/.test(text ?? ""))
-      throw new RangeError(`${flag} takes a whole number, not "${text}"`);
-  }
-  return { backlog: Number(backlog), time: Number(time) };
-}
-
-function readClock(clock: string | undefined): Clock | undefined {
-  if (clock === undefined || clock === "node" || clock === "faketime") return clock;
-  throw new RangeError(`--clock is node or faketime, not "${clock}"`);
-}
-
-function readUrl(url: string): string {
-  const { protocol, search, hash } = new URL(url.replaceAll("{port}", "1"));
-  if (!/^https?:$/.test(protocol) || search !== "" || hash !== "")
-    throw new RangeError(`"${url}" is no http URL`);
-  return url;
+function whole(flag: string, text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new RangeError(`${flag} takes a whole number, not "${text}"`);
+  return Number(text);
 }
 
 // A case ends at its first fault. Its other requests can fail afterwards, and that says nothing new.
@@ -96,33 +79,37 @@ process.on("unhandledRejection", (error) => {
 });
 
 const flags = readFlags();
-const wanted = flags.only.toLowerCase().split(/\s+/);
-const cases = CASES.filter(({ topic, name }) =>
-  wanted.every((word) => `${topic} ${name}`.toLowerCase().includes(word)),
-);
+const choices = flags.only.toLowerCase().split(",");
+const cases = CASES.filter(({ topic, name }) => {
+  const text = `${topic} ${name}`.toLowerCase();
+  return choices.some((words) => words.split(" ").every((word) => text.includes(word)));
+});
 if (cases.length === 0) wrong(`no case has the words "${flags.only}"`);
 
-const { url } = flags;
-const below = `http://127.0.0.1:{port}${new URL(url.replaceAll("{port}", "1")).pathname}`;
-const starter = flags.start === undefined ? undefined : new Starter(flags.start, below, flags.clock);
+const { url, start, clock, proxy, several, backlog } = flags;
+/** With --start and no URL, each kind of case has servers of its own, so that all run at the same time. */
+const SERVERS = 4;
+const starter =
+  start === undefined ? undefined : new Starter(start, `http://127.0.0.1:{port}${flags.pathname}`);
+const own: Started[] = [];
 let status = 1;
 try {
-  const own = starter && url.includes("{port}") ? await starter.start() : undefined;
-  const site = own?.site ?? new Site(url);
+  // Few cases do not need many servers.
+  const count = starter && url.includes("{port}") ? (cases.length > 20 ? SERVERS : 1) : 0;
+  for (let n = 0; starter && n < count; n++) own.push(await starter.start());
+  const sites = count > 0 ? own.map(({ site }) => site) : [new Site(url)];
+  const [site] = sites as [Site];
   // One request first, so that a missing server is reported once.
   await site.ask("healthz", { signal: AbortSignal.timeout(10_000) });
   if (!flags.json) process.stdout.write(`${site.base}: ${cases.length} cases\n`);
   const began = performance.now();
   const results = await runCases(
     cases,
-    site,
+    sites,
     {
       start: starter && ((options) => starter.start(options)),
       folder: starter?.keeps ? () => starter.folder() : undefined,
-      clock: flags.clock !== undefined,
-      proxy: flags.proxy,
-      several: flags.several,
-      backlog: flags.backlog,
+      ...{ clock, proxy, several, backlog },
     },
     flags.time * 1000,
     (done, all) => {
@@ -132,26 +119,25 @@ try {
   const { passed, failed, notTried } = counts(results);
   const seconds = Math.round((performance.now() - began) / 100) / 10;
   if (flags.json) {
-    process.stdout.write(
-      `${JSON.stringify({ url: site.base.href, passed, failed, notTried, seconds, cases: results }, null, 2)}\n`,
-    );
+    const report = { url: site.base.href, passed, failed, notTried, seconds, cases: results };
+    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
   } else {
-    process.stdout.write(
-      `${table(results)}\n\n${passed} passed, ${failed} failed, ${notTried} not tried, in ${seconds} s\n`,
-    );
-    if (site.slowed.length > 0) {
+    const sum = `${passed} passed, ${failed} failed, ${notTried} not tried, in ${seconds} s`;
+    process.stdout.write(`${table(results)}\n\n${sum}\n`);
+    const slowed = sites.reduce((all, one) => all + one.slowed.length, 0);
+    if (slowed > 0) {
       process.stdout.write(
-        `The server said 429 ${site.slowed.length} times; without rates this is faster (holdline: --post-rate 0 --login-rate 0).\n`,
+        `The server said 429 ${slowed} times; without rates this is faster (holdline: --post-rate 0 --login-rate 0).\n`,
       );
     }
   }
   status = failed > 0 ? 1 : 0;
   site.close();
-  await own?.end();
 } catch (error) {
   if (!(error instanceof Fault)) throw error;
   process.stderr.write(`conformance: ${error.sent}: expected ${error.expected}, came ${error.came}\n`);
 } finally {
+  await Promise.all(own.map((server) => server.end()));
   await starter?.close();
 }
 process.exitCode = status;

@@ -99,9 +99,8 @@ export class Person {
 
   /** Posts a message and returns any reply. */
   say(text: string, headers: OutgoingHttpHeaders = {}, options: Ask = {}): Promise<Reply> {
-    const body = `message=${encodeURIComponent(text)}`;
-    const post = { ...options, method: "POST", headers: { ...FORM, ...headers }, body };
-    return this.ask(`put_post/${this.segment}`, post);
+    const post = { ...options, method: "POST", headers: { ...FORM, ...headers } };
+    return this.ask(`put_post/${this.segment}`, { ...post, body: `message=${encodeURIComponent(text)}` });
   }
 
   /** Posts a message, which must succeed. Returns its id. */
@@ -109,8 +108,27 @@ export class Person {
     return readId(await this.say(text, headers));
   }
 
+  /** Posts form fields to a path. */
+  send(path: string, body = "", headers: OutgoingHttpHeaders = {}): Promise<Reply> {
+    return this.ask(path, { method: "POST", headers: { ...FORM, ...headers }, body });
+  }
+
   logout(): Promise<Reply> {
-    return this.ask("logout", { method: "POST" });
+    return this.send("logout");
+  }
+
+  /** Reports that a page was closed, or all pages of the user. */
+  leave(client?: string): Promise<Reply> {
+    return this.send(`leave/${this.segment}${client === undefined ? "" : `?client=${client}`}`);
+  }
+
+  /** Returns the users who are present. */
+  async who(): Promise<{ readonly count: number; readonly users: readonly string[] }> {
+    const reply = await this.ask("who");
+    const value = parse(reply, WHO);
+    if (isRecord(value) && Number.isInteger(value.count) && Array.isArray(value.users))
+      return value as { count: number; users: string[] };
+    throw new Fault(reply.sent, `200 ${WHO}`, `200 ${reply.body}`);
   }
 }
 
@@ -128,6 +146,7 @@ export function textOf(reply: Reply): string {
   throw new Fault(reply.sent, "200 and one JSON string", `200 ${reply.body}`);
 }
 
+const WHO = '{"count": N, "users": [...]}';
 const BATCH = '{"cursor", "present", "messages": [...]}';
 
 /** Returns the batch in the reply to a poll. Any other reply is a fault. */

@@ -33,13 +33,26 @@ export interface Result {
   readonly came?: string;
 }
 
-/** Returns a list for the cases of a topic and a function that adds one. */
-export function about(topic: string): { cases: Case[]; add: Add } {
-  const cases: Case[] = [];
-  return { cases, add: (name, section, when, run) => cases.push({ topic, name, section, when, run }) };
-}
+/** Adds a case: a sentence that states the required behaviour, and what it does. */
+type Add = (name: string, run: Case["run"]) => void;
+type About = { readonly cases: readonly Case[] } & Readonly<Record<When, Add>>;
 
-type Add = (name: string, section: string, when: When, run: Case["run"]) => void;
+/** Returns a list for the cases of a topic, and for each way to run a function that adds one. */
+export function about(topic: string, section: string): About {
+  const cases: Case[] = [];
+  const adder =
+    (when: When): Add =>
+    (name, run) =>
+      cases.push({ topic, name, section, when, run });
+  return {
+    cases,
+    together: adder("together"),
+    quiet: adder("quiet"),
+    alone: adder("alone"),
+    started: adder("started"),
+    last: adder("last"),
+  };
+}
 
 /** The limit of one case in milliseconds, without its waits after 429. */
 const CASE = 25_000;
@@ -48,10 +61,13 @@ const SLOWED = 60_000;
 /** The number of cases that run at the same time. */
 const AT_ONCE = 8;
 
-/** Runs cases in the order of their phases. Returns results in the order of the cases. After `limit` ms no case starts. */
+/**
+ * Runs cases. On one server the phases follow each other. On several servers they run at the same time, since each server
+ * has a room of its own. Returns results in the order of the cases. After `limit` ms no case starts.
+ */
 export async function runCases(
   cases: readonly Case[],
-  site: Site,
+  sites: readonly Site[],
   here: Circumstances,
   limit: number,
   progress: (done: number, all: number) => void,
@@ -59,10 +75,11 @@ export async function runCases(
   const end = performance.now() + limit;
   const results = new Map<Case, Result>();
   let gone = false;
-  const play = async (when: When, atOnce: number): Promise<void> => {
+  /** Runs the cases of one kind: one at a time for each entry of `places`. */
+  const play = async (when: When, places: readonly Site[]): Promise<void> => {
     const left = cases.filter((one) => one.when === when);
     const listening: Trial[] = [];
-    const worker = async (): Promise<void> => {
+    const worker = async (site: Site): Promise<void> => {
       for (let one = left.shift(); one; one = left.shift()) {
         const trial = new Trial(site, here);
         const result = await tryCase(one, trial, end);
@@ -76,13 +93,19 @@ export async function runCases(
         progress(results.size, cases.length);
       }
     };
-    await Promise.all(Array.from({ length: atOnce }, worker));
+    await Promise.all(places.map(worker));
     await Promise.all(listening.map((trial) => trial.close()));
   };
-  await play("together", AT_ONCE);
-  await Promise.all([play("quiet", 100), play("started", 3)]);
-  await play("alone", 1);
-  await play("last", 1);
+  const [first, second] = sites.slice(0, 2) as [Site, Site?];
+  const times = (count: number, site: Site) => Array.from({ length: count }, () => site);
+  const phases = [
+    () => play("together", times(AT_ONCE, first)),
+    () => Promise.all([play("quiet", times(100, second ?? first)), play("started", times(3, first))]),
+    () => play("alone", second ? sites.slice(2) : [first]),
+  ];
+  if (second) await Promise.all(phases.map((phase) => phase()));
+  else for (const phase of phases) await phase();
+  await play("last", [first]);
   return cases.flatMap((one) => results.get(one) ?? []);
 }
 
@@ -92,31 +115,21 @@ function without({ topic, name, section, ms }: Result): Result {
   return { topic, name, section, ms, status: "not tried", reason: "the server is gone" };
 }
 
-async function tryCase(one: Case, trial: Trial, end: number): Promise<Result> {
-  const { topic, name, section, run } = one;
+async function tryCase({ topic, name, section, run }: Case, trial: Trial, end: number): Promise<Result> {
   const began = performance.now();
   const finish = (rest: Pick<Result, "status" | "reason" | "sent" | "expected" | "came">): Result => ({
-    topic,
-    name,
-    section,
-    ms: Math.round(performance.now() - began),
+    ...{ topic, name, section, ms: Math.round(performance.now() - began) },
     ...rest,
   });
-  if (began > end) {
-    return finish({
-      status: "failed",
-      sent: "nothing",
-      expected: "its turn",
-      came: "no time left; see --time",
-    });
-  }
+  const failed = ({ sent, expected, came }: Fault) => finish({ status: "failed", sent, expected, came });
+  if (began > end) return failed(new Fault("nothing", "its turn", "no time left; see --time"));
   try {
     await Promise.race([run(trial), deadline(trial, Math.min(CASE, end + CASE - began))]);
     return finish({ status: "passed" });
   } catch (error) {
     if (error instanceof NotTried) return finish({ status: "not tried", reason: error.message });
     if (!(error instanceof Fault)) throw error;
-    return finish({ status: "failed", sent: error.sent, expected: error.expected, came: error.came });
+    return failed(error);
   }
 }
 

@@ -37,6 +37,11 @@ export const JSON_TYPE = { "Content-Type": "application/json" };
 /** The `Accept` header of a browser that opens a page. */
 export const HTML = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
 
+/** Returns the session's cookie of a reply as a browser sends it back, or an empty text. */
+export function cookieOf({ headers }: Pick<Reply, "headers">): string {
+  return headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
+}
+
 /** The pause between two pieces of a request, so that each is a packet, in milliseconds. */
 const PIECE_GAP = 30;
 /** The idle limit of a socket in `raw`, in milliseconds. */

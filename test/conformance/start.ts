@@ -5,12 +5,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Fault, NotTried } from "./fault.js";
+import { Fault } from "./fault.js";
 import { freePort } from "./port.js";
 import { Site } from "./site.js";
-
-/** The way to set the clock of a started process. */
-export type Clock = "node" | "faketime";
 
 export interface Started {
   readonly site: Site;
@@ -31,17 +28,15 @@ const HOOK = new URL("../clock.mjs", import.meta.url).href;
 export class Starter {
   readonly #command: readonly string[];
   readonly #url: string;
-  readonly #clock: Clock | undefined;
   readonly #folders: string[] = [];
 
   /**
    * @param command the command line with {port} and optionally {data}; it runs without a shell
    * @param url the URL of the server, with {port}
    */
-  constructor(command: string, url: string, clock: Clock | undefined) {
+  constructor(command: string, url: string) {
     this.#command = words(command);
     this.#url = url;
-    this.#clock = clock;
   }
 
   get keeps(): boolean {
@@ -60,11 +55,13 @@ export class Starter {
     const port = await freePort();
     const data = options.data ?? (await this.folder());
     const clockFile = `${await this.folder()}.clock`;
-    await writeFile(clockFile, "+0");
+    await writeFile(clockFile, "0");
     const [program = "", ...args] = this.#command.map((word) =>
       word.replaceAll("{port}", `${port}`).replaceAll("{data}", data),
     );
-    const env = { ...process.env, ...(options.clock ? this.#environment(clockFile) : {}) };
+    const node = `${process.env.NODE_OPTIONS ?? ""} --import=${HOOK}`;
+    const clock = options.clock ? { NODE_OPTIONS: node, CONFORMANCE_CLOCK: clockFile } : {};
+    const env = { ...process.env, ...clock };
     const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"], env });
     const site = new Site(this.#url.replaceAll("{port}", `${port}`));
     return started(child, site, clockFile);
@@ -73,69 +70,55 @@ export class Starter {
   async close(): Promise<void> {
     for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
   }
-
-  #environment(file: string): Record<string, string> {
-    if (this.#clock === "node") {
-      const options = `${process.env.NODE_OPTIONS ?? ""} --import=${HOOK}`.trim();
-      return { NODE_OPTIONS: options, CONFORMANCE_CLOCK: file };
-    }
-    if (this.#clock === undefined) throw new NotTried("needs --clock");
-    // Timers use the monotonic clock, which stays unchanged.
-    return {
-      LD_PRELOAD: process.env.LIBFAKETIME ?? "/usr/$LIB/faketime/libfaketime.so.1",
-      FAKETIME_TIMESTAMP_FILE: file,
-      FAKETIME_NO_CACHE: "1",
-      FAKETIME_DONT_FAKE_MONOTONIC: "1",
-      DONT_FAKE_MONOTONIC: "1",
-    };
-  }
 }
+
+// No server may outlive the kit.
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
 
 async function started(child: ChildProcess, site: Site, clockFile: string): Promise<Started> {
   let said = "";
+  let over: string | undefined;
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     said = (said + text).slice(-2000);
   });
-  // No server may outlive the kit.
-  const kill = () => child.kill("SIGKILL");
-  process.once("exit", kill);
-  const failed = new Promise<Error>((resolve) => child.once("error", resolve));
-  const exited = once(child, "exit").then(([status, signal]) => {
-    process.off("exit", kill);
-    return (status ?? signal) as number | string;
-  }, String);
+  running.add(child);
+  const exited = once(child, "exit").then(
+    ([status, signal]) => {
+      running.delete(child);
+      over = `it ended with ${status ?? signal}: ${said}`;
+      return (status ?? signal) as number | string;
+    },
+    (error) => {
+      over = String(error);
+      return over;
+    },
+  );
   const server: Started = {
     site,
-    async stop(signal = "SIGTERM") {
+    stop(signal = "SIGTERM") {
       child.kill(signal);
-      return Promise.race([
-        exited,
-        sleep(STOP, `nothing: after ${STOP / 1000} s it still runs`, { ref: false }),
-      ]);
+      const late = `nothing: after ${STOP / 1000} s it still runs`;
+      return Promise.race([exited, sleep(STOP, late, { ref: false })]);
     },
-    setClock: (seconds) => writeFile(clockFile, seconds < 0 ? `${seconds}` : `+${seconds}`),
+    setClock: (seconds) => writeFile(clockFile, `${seconds}`),
     async end() {
       site.close();
-      kill();
-      await Promise.race([exited, failed]);
+      child.kill("SIGKILL");
+      await exited;
     },
   };
-  const broken = Promise.race([
-    failed.then(String),
-    exited.then((status) => `it ended with ${status}: ${said}`),
-  ]);
-  let over: string | undefined;
-  void broken.then((why) => {
-    over = why;
-  });
-  for (const began = performance.now(); !(await answers(site)); await sleep(20)) {
-    if (over === undefined && performance.now() - began < START) continue;
+  const began = performance.now();
+  while (!(await answers(site))) {
+    if (over === undefined && performance.now() - began < START) {
+      await sleep(20);
+      continue;
+    }
     await server.end();
-    throw new Fault(
-      "the command of --start",
-      "a server that answers",
-      over ?? `nothing for ${START / 1000} s: ${said}`,
-    );
+    const came = over ?? `nothing for ${START / 1000} s: ${said}`;
+    throw new Fault("the command of --start", "a server that answers", came);
   }
   return server;
 }

@@ -4,11 +4,12 @@
  */
 import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
+import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Checks, summary } from "./checks.js";
 import { Fault, NotTried } from "./fault.js";
 import { type Batch, type Message, Person } from "./person.js";
-import { type Ask, FORM, type Reply, type Site } from "./site.js";
+import { type Ask, cookieOf, FORM, type Reply, type Site } from "./site.js";
 import type { Started } from "./start.js";
 
 /** The settings of a run. */
@@ -104,8 +105,8 @@ export class Trial extends Checks {
   /** Logs a user in. An old cookie proves ownership of a name that a killed server still considers held. */
   async person(name = this.name(), old?: string): Promise<Person> {
     const reply = await this.login(name, old === undefined ? {} : { Cookie: old });
-    const cookie = reply.headers["set-cookie"]?.[0]?.split(";")[0];
-    if (reply.status !== 303 || cookie === undefined)
+    const cookie = cookieOf(reply);
+    if (reply.status !== 303 || cookie === "")
       throw new Fault(reply.sent, "303 with a session cookie", summary(reply));
     const person = this.back({ name, cookie });
     person.keep(reply);
@@ -161,11 +162,8 @@ export class Trial extends Checks {
     const heard = await this.hear(person, since, texts.length, how);
     const query = `since=${since}${how.client === undefined ? "" : `&client=${how.client}`}`;
     const sent = `GET ${this.site.target(`get_post/${person.segment}?${query}`)}, and on from each cursor`;
-    this.equal(
-      sent,
-      heard.map(({ text }) => text),
-      [...texts],
-    );
+    const came = heard.map(({ text }) => text);
+    this.equal(sent, came, [...texts]);
     return heard;
   }
 
@@ -184,10 +182,31 @@ export class Trial extends Checks {
     await Promise.all(arriving.map((person) => person.end()));
     // Notices of these users and of earlier cases come before this message, however slow the disk is.
     await first?.post("quiet");
-    const cursor = first ? (await this.silence(first, "wait=1")).cursor : "now";
+    const cursor = first ? (await this.silence(first, "wait=0.3")).cursor : "now";
     // A server that remembers each user's position must know that all are at the end.
     await Promise.all(arriving.map((person) => person.batch(`since=${cursor}&wait=0`)));
     return cursor;
+  }
+
+  /** Checks the texts in a batch that this case's users posted. */
+  texts(batch: Batch, expected: readonly string[]): void {
+    const came = this.mine(batch).map(({ text }) => text);
+    this.equal(batch.reply.sent, came, [...expected]);
+  }
+
+  /** Sends a poll of a user on its own socket. */
+  hold(person: Person, query: string): Socket {
+    const head = this.site.head("GET", `get_post/${person.segment}${query}`, `Cookie: ${person.cookies}`);
+    const socket = this.site.connect();
+    socket.write(`${head}\r\n`);
+    return socket;
+  }
+
+  /** Returns the head of a user's post, a form unless the lines say otherwise, without the empty line at its end. */
+  postHead({ segment, cookie }: Person, ...lines: readonly string[]): string {
+    const type = `Content-Type: ${FORM["Content-Type"]}`;
+    const typed = lines.some((line) => line.startsWith("Content-Type")) ? lines : [type, ...lines];
+    return this.site.head("POST", `put_post/${segment}`, `Cookie: ${cookie}`, ...typed);
   }
 
   /** Waits for polls to arrive and be held. */

@@ -1,34 +1,32 @@
 /** Many polls, many messages, and clients that read nothing. */
 import { once } from "node:events";
 import http from "node:http";
-import { connect, type Socket } from "node:net";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { createChat, serve } from "../../src/index.js";
-import { chatPerTest, until } from "./chat.js";
+import type { Socket } from "node:net";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { chatPerTest, servedPerTest, until } from "./chat.js";
 import { moveClock, stopClock } from "./clock.js";
-import { Person, texts } from "./person.js";
+import { type Batch, Person, texts } from "./person.js";
+import { dial, get } from "./raw.js";
 
 const start = chatPerTest();
+const serve = servedPerTest();
 
-describe("a backlog of 2,500 messages", () => {
-  test("arrives in batches of exactly 1,000 from a cursor before the gap, and nothing is skipped", async () => {
-    const { url, chat } = await start({ backlog: 2_500, grace: 3_600_000 });
-    const ann = await Person.login(url, "ann");
-    const { cursor: old } = await ann.batch("since=now&wait=0");
-    // Ann's join notice comes before the messages.
-    while ((await ann.batch("since=0&wait=0")).messages.length === 0);
-    for (let n = 0; n < 3_000; n++) await chat.post({ user: "bot", text: `${n}` });
-    const answers = [await ann.batch(`since=${old}&wait=0`)];
-    for (let { cursor } = answers[0] ?? { cursor: old }; answers.at(-1)?.messages.length !== 0; ) {
-      const next = await ann.batch(`since=${cursor}&wait=0`);
-      answers.push(next);
-      ({ cursor } = next);
-    }
-    expect(answers.map(({ messages }) => messages.length)).toEqual([1_000, 1_000, 500, 0]);
-    expect(answers.map(({ gap }) => gap)).toEqual([true, undefined, undefined, undefined]);
-    expect(answers.flatMap(texts)).toEqual(Array.from({ length: 2_500 }, (_, n) => `${n + 500}`));
-    ann.close();
-  });
+test("2,500 kept messages arrive in batches of exactly 1,000 from a cursor before the gap", async () => {
+  const { url, chat } = await start({ backlog: 2_500, grace: 3_600_000 });
+  const ann = await Person.login(url, "ann");
+  const { cursor: old } = await ann.batch("since=now&wait=0");
+  // Ann's join notice comes before the messages.
+  while ((await ann.batch("since=0&wait=0")).messages.length === 0);
+  for (let n = 0; n < 3_000; n++) await chat.post({ user: "bot", text: `${n}` });
+  const answers: Batch[] = [];
+  for (let cursor = old; answers.at(-1)?.messages.length !== 0; ) {
+    const next = await ann.batch(`since=${cursor}&wait=0`);
+    answers.push(next);
+    ({ cursor } = next);
+  }
+  expect(answers.map(({ messages }) => messages.length)).toEqual([1_000, 1_000, 500, 0]);
+  expect(answers.map(({ gap }) => gap)).toEqual([true, undefined, undefined, undefined]);
+  expect(answers.flatMap(texts)).toEqual(Array.from({ length: 2_500 }, (_, n) => `${n + 500}`));
 });
 
 /** Makes each reply to a poll take this long on the clock of the process. */
@@ -51,10 +49,7 @@ test("a busy room answers many messages in few replies, also for late polls", as
   const { cursor } = await ann.batch("since=now&wait=0");
   answersTake(1);
   const readers = Array.from({ length: 50 }, (_, n) => ({
-    client: `c${n}`,
-    cursor,
-    isPolling: false,
-    answers: 0,
+    ...{ client: `c${n}`, cursor, isPolling: false, answers: 0 },
     heard: [] as string[],
   }));
   const idle = () => readers.filter(({ isPolling }) => !isPolling);
@@ -82,48 +77,33 @@ test("a busy room answers many messages in few replies, also for late polls", as
     expect(heard).toEqual(messages);
     expect(answers).toBeLessThanOrEqual(4);
   }
-  ann.close();
 });
 
 /** A client that sends 16 requests at once and reads nothing until `resume`. */
-function silentClient(port: number, path: string, cookie: string): Socket {
-  const socket = connect(port, "127.0.0.1").on("error", () => {});
-  socket.pause().write(`GET ${path} HTTP/1.1\r\nHost: x\r\nCookie: ${cookie}\r\n\r\n`.repeat(16));
+function silentClient(port: number, path: string, { cookie }: Person): Socket {
+  const { socket, send } = dial(port);
+  socket.pause();
+  send(get(path, `Cookie: ${cookie}`).repeat(16));
   return socket;
 }
 
 test("clients with more unread bytes than the bound are closed, and others are served", async () => {
-  const log: string[] = [];
-  const chat = await createChat({ postRate: 0, loginRate: 0, log: (line) => log.push(line) });
-  const { server, stop } = serve(chat.handler, {
-    maxBufferedBytes: 8 * 1024 * 1024,
-    log: (line) => log.push(line),
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  const { port } = server.address() as { port: number };
-  const [ann, eve] = [
-    await Person.login(`http://127.0.0.1:${port}`, "ann"),
-    await Person.login(`http://127.0.0.1:${port}`, "eve"),
-  ];
+  const { url, port, chat, server, log } = await serve({ maxBufferedBytes: 8 * 1024 * 1024 });
+  const [ann, eve] = [await Person.login(url, "ann"), await Person.login(url, "eve")];
   for (let n = 0; n < 600; n++) await chat.post({ user: "bot", text: "x".repeat(2_000) });
-  const modest = silentClient(port, "/healthz", eve.cookie);
+  const modest = silentClient(port, "/healthz", eve);
   await once(server, "connection");
-  const closed = new Set<Socket>();
+  let closed = 0;
   // The client's socket is paused, so only the server's socket shows the close.
-  server.on("connection", (socket: Socket) => socket.once("close", () => closed.add(socket)));
-  const silent = Array.from({ length: 40 }, () =>
-    silentClient(port, "/get_post/eve?since=0&wait=0", eve.cookie),
-  );
-  await until(() => closed.size > 0);
-  expect(log.join()).toContain("closed");
+  server.on("connection", (socket: Socket) => socket.once("close", () => closed++));
+  const silent = Array.from({ length: 40 }, () => silentClient(port, "/get_post/eve?since=0&wait=0", eve));
+  await until(() => closed > 0);
+  expect(log.splice(0).join()).toContain("closed");
   await ann.post("still here");
   expect((await ann.batch("since=now&wait=0")).messages).toEqual([]);
   modest.resume();
   const [reply] = await once(modest, "data");
   expect(`${reply}`).toMatch(/^HTTP\/1\.1 200 /);
   for (const socket of [...silent, modest]) socket.destroy();
-  ann.close();
-  eve.close();
-  await chat.close();
-  await stop();
+  log.splice(0);
 });

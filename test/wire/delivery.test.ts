@@ -1,31 +1,22 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Running, startChat, until } from "./chat.js";
+import { expect, test } from "vitest";
+import { compare } from "../conformance/person.js";
+import { chatPerTest, until } from "./chat.js";
 import { Person, texts } from "./person.js";
 
-let running: Running;
-beforeEach(async () => {
-  // Clients and server share this process, so a reader can fall far behind. A gap would hide messages.
-  running = await startChat({ backlog: 3000 });
-});
-afterEach(async () => {
-  await running.close();
-  expect(running.log).toEqual([]);
-});
+const start = chatPerTest();
+const ALL = 2000;
 
 test("200 clients with aborted polls see one sequence of 2,000 messages from 8 posters", async () => {
-  const posters = await Promise.all(
-    Array.from({ length: 8 }, (_, n) => Person.login(running.url, `poster ${n}`)),
-  );
-  const readers = await Promise.all(
-    Array.from({ length: 200 }, (_, n) => Person.login(running.url, `reader ${n}`)),
-  );
-  const all = 2000;
+  // Clients and server share this process, so a reader can fall far behind. A gap would hide messages.
+  const { url, chat } = await start({ backlog: 3000 });
+  const people = (kind: string, count: number) =>
+    Promise.all(Array.from({ length: count }, (_, n) => Person.login(url, `${kind} ${n}`)));
+  const [posters, readers] = [await people("poster", 8), await people("reader", 200)];
+  const cursors = await Promise.all(readers.map((reader) => reader.end()));
 
-  async function read(reader: Person): Promise<string[]> {
+  async function read(reader: Person, since: string): Promise<string[]> {
     const seen: string[] = [];
-    let { cursor } = await reader.batch("since=now&wait=0");
-    started();
-    while (seen.length < all) {
+    for (let cursor = since; seen.length < ALL; ) {
       const gone = new AbortController();
       const poll = reader.batch(`since=${cursor}&wait=10&client=c`, { signal: gone.signal });
       // Every fourth poll is aborted: before it arrives, while it is held, or too late.
@@ -40,35 +31,16 @@ test("200 clients with aborted polls see one sequence of 2,000 messages from 8 p
     return seen;
   }
 
-  let waiting = readers.length;
-  let started = () => {};
-  const allStarted = new Promise<void>((resolve) => {
-    started = () => {
-      if (--waiting === 0) resolve();
-    };
-  });
-  const reading = Promise.all(readers.map(read));
-  await allStarted;
-  const posted = await Promise.all(
+  const reading = Promise.all(readers.map((reader, n) => read(reader, cursors[n] ?? "0")));
+  const said: (readonly [id: string, text: string])[] = [];
+  await Promise.all(
     posters.map(async (poster, p) => {
-      const said: [id: string, text: string][] = [];
-      for (let n = 0; n < all / posters.length; n++) {
-        const text = `${p}:${n}`;
-        said.push([await poster.post(text), text]);
-      }
-      return said;
+      for (let n = 0; n < ALL / posters.length; n++)
+        said.push([await poster.post(`${p}:${n}`), `${p}:${n}`] as const);
     }),
   );
-  const byId = ([a]: [string, string], [b]: [string, string]) => {
-    const [aMs = 0, aN = 0] = a.split("-").map(Number);
-    const [bMs = 0, bN = 0] = b.split("-").map(Number);
-    return aMs - bMs || aN - bN;
-  };
-  const expected = posted
-    .flat()
-    .sort(byId)
-    .map(([, text]) => text);
-  expect(expected).toHaveLength(all);
+  const expected = said.sort(([a], [b]) => compare(a, b)).map(([, text]) => text);
+  expect(expected).toHaveLength(ALL);
   for (const seen of await reading) expect(seen).toEqual(expected);
-  await until(() => running.chat.waiting === 0);
+  await until(() => chat.waiting === 0);
 });

@@ -1,209 +1,148 @@
 /** A server that stops in a busy room: every request that was sent gets its reply. */
 import { once } from "node:events";
 import http from "node:http";
-import { type AddressInfo, connect, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
-import { type Chat, createChat, type Serving, serve } from "../../src/index.js";
-import { until } from "./chat.js";
-import { ask, type Batch, Person, type Reply } from "./person.js";
+import { expect, test } from "vitest";
+import type { Chat, Serving } from "../../src/index.js";
+import { chatPerTest, servedPerTest, until } from "./chat.js";
+import { ask, type Batch, code, Person, type Reply } from "./person.js";
+import { dial, get } from "./raw.js";
 import { startServer } from "./server.js";
 
-const CLIENTS = 300;
+const start = chatPerTest();
+const serve = servedPerTest();
+const HEALTH = get("/healthz");
+const DRAINING = /^HTTP\/1\.1 503 (.*\r\n)*Connection: close\r\n/;
 
-/** A client that polls on one connection until a reply has `Connection: close`. A writer alternates posts and polls. */
-class Client {
-  readonly person: Person;
-  readonly isWriter: boolean;
-  readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  answered = 0;
-  /** The last reply. */
-  last: Reply | undefined;
-  /** The request of the last reply. */
-  wasPoll = false;
-
-  readonly #wait: number;
-
-  constructor(person: Person, isWriter: boolean, wait: number) {
-    this.person = person;
-    this.#wait = wait;
-    this.isWriter = isWriter;
-  }
-
-  /** Rejects if a request gets no reply. */
-  async run(): Promise<void> {
-    for (let cursor = "0"; this.last?.headers.connection !== "close"; this.answered++) {
-      this.wasPoll = !this.isWriter || this.answered % 2 === 1;
-      if (!this.wasPoll) {
-        this.last = await this.person.say(`${this.answered}`, {}, { agent: this.#agent });
-        continue;
-      }
-      this.last = await this.person.poll(`since=${cursor}&wait=${this.#wait}&client=a`, {
-        agent: this.#agent,
-      });
-      cursor = (JSON.parse(this.last.body) as Batch).cursor;
-    }
-    this.#agent.destroy();
-  }
-}
-
-/** Clients in a busy room. Each result is `undefined` or the error. */
+/**
+ * Clients in a busy room, each on one connection until a reply has `Connection: close`. Every fourth alternates posts and
+ * polls. Resolves when all are busy; `check` waits for the last replies.
+ */
 async function busy(url: string, count: number, wait = 60) {
   const people: Person[] = [];
   for (let n = 0; n < count; n++) people.push(await Person.login(url, `n${n}`));
-  const clients = people.map((person, n) => new Client(person, n % 4 === 0, wait));
-  const errors = Promise.all(
-    clients.map((client) => client.run().catch((error: unknown) => `after ${client.answered}: ${error}`)),
-  );
-  await until(() => clients.every(({ answered }) => answered >= 3));
-  return { clients, errors };
-}
-
-/** Checks that every client got a reply to each request, the last one with `Connection: close`. */
-async function expectAnswers({ clients, errors }: Awaited<ReturnType<typeof busy>>): Promise<void> {
-  expect((await errors).filter((error) => error !== undefined)).toEqual([]);
-  for (const { last, wasPoll } of clients) {
-    expect(last?.headers.connection).toBe("close");
-    if (last?.status === 503) expect(last.headers["retry-after"]).toMatch(/^\d+$/);
-    else expect(last?.status).toBe(200);
-    if (wasPoll) expect(JSON.parse(last?.body ?? "")).toMatchObject({ cursor: expect.any(String) });
-  }
+  const answered = people.map(() => 0);
+  const run = async (person: Person, n: number): Promise<Reply> => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    for (let cursor = "0"; ; ) {
+      const isPost = n % 4 === 0 && (answered[n] ?? 0) % 2 === 0;
+      const reply = isPost
+        ? await person.say("news", {}, { agent })
+        : await person.poll(`since=${cursor}&wait=${wait}&client=a`, { agent });
+      if (!isPost) ({ cursor } = JSON.parse(reply.body) as Batch);
+      answered[n] = (answered[n] ?? 0) + 1;
+      if (reply.headers.connection === "close") return reply;
+    }
+  };
+  // A request without a reply rejects.
+  const last = Promise.all(people.map(run));
+  await until(() => answered.every((count) => count >= 3));
+  return async function check(): Promise<Reply[]> {
+    const replies = await last;
+    for (const { status, headers } of replies) {
+      if (status === 503) expect(headers["retry-after"]).toMatch(/^\d+$/);
+      else expect(status).toBe(200);
+    }
+    return replies;
+  };
 }
 
 test("a signal in a busy room resets no connection, and the program ends with 0", async () => {
   const server = await startServer();
-  const room = await busy(server.url, CLIENTS);
+  const check = await busy(server.url, 300);
   const exited = server.stop();
-  await expectAnswers(room);
-  const polls = room.clients.filter(({ wasPoll }) => wasPoll);
+  const polls = (await check()).filter(({ sent }) => sent.startsWith("GET "));
   expect(polls.length).toBeGreaterThan(0);
-  for (const { last } of polls)
-    expect((JSON.parse(last?.body ?? "") as Batch).retry).toBeGreaterThanOrEqual(0);
+  for (const { body } of polls) expect((JSON.parse(body) as Batch).retry).toBeGreaterThanOrEqual(0);
   expect(await exited).toBe(0);
 });
 
 test("requests on connections that were not accepted before the signal are answered", async () => {
   const server = await startServer();
-  const errors: unknown[] = [];
   // The operating system accepts connections for a stopped process.
   process.kill(server.pid, "SIGSTOP");
-  const sockets = Array.from({ length: 20 }, () => connect(server.port, "127.0.0.1").setEncoding("latin1"));
-  await Promise.all(sockets.map((socket) => once(socket, "connect")));
-  const replies = sockets.map(async (socket) => {
-    let text = "";
-    socket.on("error", (error) => errors.push(error));
-    socket.on("data", (piece: string) => {
-      text += piece;
-    });
-    socket.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
-    await once(socket, "close");
-    return text;
-  });
+  const lines = Array.from({ length: 20 }, () => dial(server.port, HEALTH));
+  await Promise.all(lines.map(({ socket }) => once(socket, "connect")));
+  const errors: unknown[] = [];
+  for (const { socket } of lines) socket.on("error", (error) => errors.push(error));
   process.kill(server.pid, "SIGTERM");
   process.kill(server.pid, "SIGCONT");
-  for (const text of await Promise.all(replies)) {
+  for (const { closed } of lines) {
+    const { text } = await closed;
     // Node may read a request before it handles the signal. Then the reply is 200.
-    expect(text).toMatch(/^HTTP\/1\.1 (200|503 (.*\r\n)*Connection: close\r\n)/);
+    if (!text.startsWith("HTTP/1.1 200 ")) expect(text).toMatch(DRAINING);
   }
   expect(errors).toEqual([]);
   expect(await server.exited).toBe(0);
 });
 
-async function embedded(): Promise<{ chat: Chat; serving: Serving; url: string }> {
-  const log = (line: string) => {
-    throw new Error(line);
-  };
-  const chat = await createChat({ postRate: 0, loginRate: 0, log });
-  const serving = serve(chat.handler, { log });
-  await once(serving.server.listen(0, "127.0.0.1"), "listening");
-  onTestFinished(() => serving.server.closeAllConnections());
-  const { port } = serving.server.address() as AddressInfo;
-  return { chat, serving, url: `http://127.0.0.1:${port}` };
-}
-
 const ORDERS: Record<string, (chat: Chat, serving: Serving) => Promise<unknown>> = {
   "the server and then the chat": (chat, serving) => Promise.all([serving.stop(), chat.close()]),
   "the chat and then the server": (chat, serving) => Promise.all([chat.close(), serving.stop()]),
-  "the chat, and when it is closed the server": async (chat, serving) => {
-    await chat.close();
-    await serving.stop();
-  },
-  "the server, and when it has stopped the chat": async (chat, serving) => {
-    await serving.stop();
-    await chat.close();
-  },
+  "the chat, and when it is closed the server": (chat, serving) => chat.close().then(() => serving.stop()),
+  "the server, and when it has stopped the chat": (chat, serving) => serving.stop().then(() => chat.close()),
   "both twice": (chat, serving) =>
     Promise.all([serving.stop(), serving.stop(), chat.close(), chat.close(), serving.stop()]),
 };
 
 test.each(Object.entries(ORDERS))("a host that stops %s resets no connection", async (_, stop) => {
-  const { chat, serving, url } = await embedded();
+  const { chat, serving, url } = await serve();
   // While the chat is open, a poll is held until its time-out.
-  const room = await busy(url, 30, 2);
+  const check = await busy(url, 30, 2);
   const stopped = stop(chat, serving);
-  await expectAnswers(room);
+  await check();
   await stopped;
   await expect(ask(`${url}/healthz`, { agent: new http.Agent() })).rejects.toThrow("ECONNREFUSED");
   expect(chat.waiting).toBe(0);
 });
 
-test("stopping both twice resolves, and no request reaches the host afterwards", async () => {
-  const { chat, serving } = await embedded();
-  await Promise.all([serving.stop(), chat.close()]);
-  await Promise.all([serving.stop(), chat.close()]);
+test("a draining server answers /healthz and posts with 503, and a poll with a retry time", async () => {
+  const { url, chat } = await start();
+  const ann = await Person.login(url, "ann");
+  const id = await ann.post("before");
+  await chat.close();
+  for (const reply of [await ask(`${url}/healthz`), await ann.say("too late")]) {
+    expect(code(reply)).toEqual([503, "draining"]);
+    expect(Number(reply.headers["retry-after"])).toBeGreaterThan(0);
+    expect(reply.headers.connection).toBe("close");
+  }
+  const poll = await ann.poll(`since=${id}&wait=60`);
+  expect(poll.headers.connection).toBe("close");
+  expect(JSON.parse(poll.body)).toMatchObject({ cursor: id, messages: [], retry: expect.any(Number) });
 });
 
 test("a request on an idle connection during the stop is answered, and then the connection closes", async () => {
-  const { chat, serving, url } = await embedded();
-  const port = Number(new URL(url).port);
-  const dial = async (): Promise<Socket> => {
-    const socket = connect(port, "127.0.0.1").setEncoding("latin1");
-    await once(socket, "connect");
-    return socket;
-  };
-  const get = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
-  const [idle, silent, asked] = [await dial(), await dial(), await dial()];
-  for (const socket of [idle, asked]) {
-    socket.write(get);
-    expect((await once(socket, "data"))[0]).toMatch(/^HTTP\/1.1 200 /);
-  }
-  const stopped = Promise.all([serving.stop(), chat.close()]);
-  let text = "";
-  asked.on("data", (piece: string) => {
-    text += piece;
-  });
-  asked.write(get);
+  const { chat, serving, port } = await serve();
+  const [idle, asked, silent] = [dial(port, HEALTH), dial(port, HEALTH), dial(port)];
+  await until(() => idle.text().endsWith("ok") && asked.text().endsWith("ok") && !silent.socket.connecting);
   // No connection is reset. Idle ones see an end.
   const errors: unknown[] = [];
-  for (const socket of [idle, silent, asked]) socket.on("error", (error) => errors.push(error));
-  await Promise.all([idle, silent, asked].map((socket) => once(socket.resume(), "close")));
-  expect(text).toMatch(/^HTTP\/1.1 503 (.*\r\n)*Connection: close\r\n/);
+  for (const { socket } of [idle, asked, silent]) socket.on("error", (error) => errors.push(error));
+  const before = asked.text().length;
+  const stopped = Promise.all([serving.stop(), chat.close()]);
+  asked.send(HEALTH);
+  await Promise.all([idle.closed, silent.closed]);
+  expect((await asked.closed).text.slice(before)).toMatch(DRAINING);
   expect(errors).toEqual([]);
   await stopped;
 });
 
 test("a large reply to a slow reader is sent whole during the stop", async () => {
-  const { chat, serving, url } = await embedded();
+  const { chat, serving, url, port, server } = await serve();
   const ann = await Person.login(url, "ann");
-  for (let n = 0; n < 600; n++) await ann.post("x".repeat(2000));
-  const socket = connect(Number(new URL(url).port), "127.0.0.1");
-  socket.write(`GET /get_post/ann?since=0&wait=0 HTTP/1.1\r\nHost: x\r\nCookie: ${ann.cookie}\r\n\r\n`);
+  for (let n = 0; n < 600; n++) await chat.post({ user: "bot", text: "x".repeat(2000) });
+  const { socket, send, closed } = dial(port);
+  socket.pause();
+  send(get("/get_post/ann?since=0&wait=0", `Cookie: ${ann.cookie}`));
   await once(socket, "readable");
   const stopped = Promise.all([serving.stop(), chat.close()]);
   ann.close();
   // All other connections close first.
-  while ((await connections(serving)) > 1) await nextTurn();
-  let text = "";
-  socket.setEncoding("latin1").on("data", (piece: string) => {
-    text += piece;
-  });
-  await once(socket, "close");
+  const connections = () =>
+    new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)));
+  while ((await connections()) > 1) await nextTurn();
+  socket.resume();
+  const [head = "", body = ""] = (await closed).text.split("\r\n\r\n");
   await stopped;
-  const [head = "", body = ""] = text.split("\r\n\r\n");
   expect(body).toHaveLength(Number(/\r\nContent-Length: (\d+)/.exec(head)?.[1]));
 });
-
-const connections = ({ server }: Serving) =>
-  new Promise<number>((resolve, reject) =>
-    server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
-  );

@@ -24,14 +24,3 @@ export function submit(
   const body = new URLSearchParams({ name, key }).toString();
   return ask(`${url}/login`, { method: "POST", headers: { ...FORM, ...headers }, body });
 }
-
-/** Returns the session cookie that a reply sets, as a browser sends it back, or an empty text. */
-export function cookieOf({ headers }: Reply): string {
-  return headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
-}
-
-/** Returns the id of a session from its cookie, `<name>=<payload>.<signature>`. */
-export function idOf(cookie: string): string {
-  const [, payload = ""] = /=([\w-]+)\./.exec(cookie) ?? [];
-  return Buffer.from(payload, "base64url").toString().split(" ")[0] ?? "";
-}

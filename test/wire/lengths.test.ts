@@ -1,30 +1,26 @@
-/** Lengths are checked before costly work, so that the cost of a request is bounded. */
+/** Bodies, and lengths that are checked before costly work, so that the cost of a request is bounded. */
 import type * as Crypto from "node:crypto";
 import { createHmac } from "node:crypto";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { type Running, startChat } from "./chat.js";
-import { ask, code, FORM, HTML, login, Person } from "./person.js";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { chatPerTest, type Running } from "./chat.js";
+import { ask, code, FORM, HTML, JSON_TYPE, login, Person } from "./person.js";
 
 vi.mock("node:crypto", async (original) => {
   const crypto = await original<typeof Crypto>();
   return { ...crypto, createHmac: vi.fn(crypto.createHmac) };
 });
 
+const start = chatPerTest();
 let running: Running;
 let url: string;
 let ann: Person;
-beforeAll(async () => {
-  running = await startChat({ secrets: ["new", "old"] });
+beforeEach(async () => {
+  running = await start({ secrets: ["new", "old"] });
   ({ url } = running);
   ann = await Person.login(url, "ann");
 });
 afterEach(() => {
   vi.restoreAllMocks();
-});
-afterAll(async () => {
-  ann.close();
-  await running.close();
-  expect(running.log).toEqual([]);
 });
 
 /** Combining marks in the slowest order for normalisation. */
@@ -49,13 +45,17 @@ test("a name of 64 KiB is refused before normalisation", async () => {
   expect(longest()).toBeLessThanOrEqual(256);
 });
 
-test("a long user in a path is refused before normalisation", async () => {
+test.each([
+  ["combining marks", encodeURIComponent(`a${marks(1_200)}`)],
+  ["invisible characters behind one's own name", encodeURIComponent(`ann${"\u034f".repeat(300)}`)],
+])("a user of many %s in a path is 403 before normalisation", async (_, user) => {
   const longest = watchNormalize();
-  const user = encodeURIComponent(`a${marks(1_200)}`);
-  for (const path of [`get_post/${user}?since=0&wait=0`, `chatroom/${user}/`]) await ann.ask(path);
-  expect(
-    code(await ann.ask(`put_post/${user}`, { method: "POST", headers: FORM, body: "message=x" })),
-  ).toEqual([403, "not_you"]);
+  await ann.ask(`chatroom/${user}/`);
+  for (const reply of [
+    await ann.ask(`get_post/${user}?since=0`),
+    await ann.send(`put_post/${user}`, "message=x"),
+  ])
+    expect(code(reply)).toEqual([403, "not_you"]);
   expect(longest()).toBeLessThanOrEqual(256);
 });
 
@@ -66,7 +66,7 @@ test.each([
   const [label] = ann.cookie.split("=");
   const Cookie = Array.from({ length: count }, () => `${label}=${value}`).join("; ");
   vi.mocked(createHmac).mockClear();
-  const reply = await ask(`${url}/get_post/ann?since=0&wait=0`, { headers: { Cookie } });
+  const reply = await ann.poll("since=0&wait=0", { headers: { Cookie } });
   expect(code(reply)).toEqual([401, "no_session"]);
   // Each tried cookie is checked with two secrets.
   expect(vi.mocked(createHmac).mock.calls.length).toBeLessThanOrEqual(16);
@@ -75,28 +75,58 @@ test.each([
 test("a valid cookie is found behind a few foreign ones", async () => {
   const [label] = ann.cookie.split("=");
   const Cookie = `${label}=${"a".repeat(5_000)}.b; ${label}=a.b; ${label}=c.d; ${ann.cookie}`;
-  expect((await ask(`${url}/get_post/ann?since=0&wait=0`, { headers: { Cookie } })).status).toBe(200);
+  expect((await ann.poll("since=0&wait=0", { headers: { Cookie } })).status).toBe(200);
 });
 
-test("the form repeats a short refused name and omits one of 64 KiB", async () => {
-  const long = await ask(`${url}/login`, {
-    method: "POST",
-    headers: { ...FORM, ...HTML },
-    body: `name=${"<".repeat(60_000)}`,
-  });
-  expect(long.status).toBe(422);
-  expect(long.body.length).toBeLessThan(10_000);
-  expect((await login(url, "a/b", HTML)).body).toContain('value="a/b"');
+test("the form repeats a short refused name and omits one of 60 KB", async () => {
+  const long = await login(url, "<".repeat(20_000), HTML);
+  expect([long.status, long.body.length < 10_000]).toEqual([422, true]);
+  for (const [name, value] of [
+    ["a/b", "a/b"],
+    ['"><script>/', "&#34;&#62;&#60;script&#62;/"],
+  ] as const)
+    expect((await login(url, name, HTML)).body).toContain(`value="${value}"`);
 });
 
 test("an idempotency key has at most 64 code points", async () => {
-  const say = (key: string) =>
-    ann.ask("put_post/ann", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ message: "x", key }),
-    });
+  const say = (key: string) => ann.send("put_post/ann", JSON.stringify({ message: "x", key }), JSON_TYPE);
   expect((await say("😀".repeat(64))).status).toBe(200);
   for (const key of ["😀".repeat(65), "k".repeat(60_000)])
     expect(code(await say(key))).toEqual([400, "bad_request"]);
+});
+
+test.each<[string, string, Record<string, string>, number, string]>([
+  ["with half a character", '{"message":"\\ud800"}', JSON_TYPE, 422, "bad_message"],
+  [
+    "in another charset",
+    "message=x",
+    { "Content-Type": `${FORM["Content-Type"]};charset=gbk` },
+    415,
+    "unsupported_type",
+  ],
+  ["that is compressed", "message=x", { "Content-Encoding": "gzip" }, 415, "unsupported_type"],
+  ["far over 64 KiB", "x".repeat(3_000_000), {}, 413, "too_large"],
+])("a post with a body %s is refused", async (_, body, headers, status, expected) => {
+  expect(code(await ann.send("put_post/ann", body, headers))).toEqual([status, expected]);
+});
+
+test("a poll by POST takes its fields from the query and the body, the query first", async () => {
+  await ann.post("one");
+  const inBoth = await ann.send("get_post/ann?since=now", "since=0&wait=0");
+  expect(JSON.parse(inBoth.body).messages).toEqual([]);
+  expect(code(await ann.send("get_post/ann?wait=0", "since=x"))).toEqual([400, "bad_cursor"]);
+});
+
+test("a JSON body of a poll may have since and wait as numbers, and no other field is one", async () => {
+  const id = await ann.post("hello");
+  const send = (path: string, fields: object) => ann.send(`${path}/ann`, JSON.stringify(fields), JSON_TYPE);
+  const { status, body } = await send("get_post", { since: 0, wait: 0.5 });
+  expect([status, JSON.parse(body).messages[0].id]).toEqual([200, id]);
+  for (const [path, fields, refusal] of [
+    ["get_post", { since: 0, wait: 61 }, "bad_request"],
+    ["get_post", { since: 5, wait: 0 }, "bad_cursor"],
+    ["get_post", { since: 0, client: 5 }, "bad_request"],
+    ["put_post", { message: 5 }, "bad_request"],
+  ] as const)
+    expect(code(await send(path, fields))).toEqual([400, refusal]);
 });

@@ -1,36 +1,31 @@
-/** A second log-in, and a log-in form submitted twice. */
+/** A second log-in, and a log-in form submitted twice. Rules for every server are in the kit. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { chatPerTest, type Running } from "./chat.js";
-import { cookieOf, idOf, keyOf, loginKey, submit } from "./forms.js";
-import { ask, code, FORM, HTML, login, Person, type Reply } from "./person.js";
+import { chatPerTest } from "./chat.js";
+import { keyOf, loginKey, submit } from "./forms.js";
+import { ask, code, cookieOf, HTML, login, Person, sessionIn } from "./person.js";
 
 const start = chatPerTest();
 afterEach(() => {
   vi.useRealTimers();
 });
 
-const status = async ({ url }: Running, name: string, Cookie: string) =>
-  (await ask(`${url}/get_post/${encodeURIComponent(name)}?since=now&wait=0`, { headers: { Cookie } })).status;
-const post = (url: string, path: string, Cookie: string) =>
-  ask(`${url}/${path}`, { method: "POST", headers: { Cookie } });
+const TAKEN = [409, "name_taken"];
 
 describe("a second log-in under the same name", () => {
-  test("creates a new session, so a planted cookie is worthless", async () => {
-    const running = await start();
-    const planted = cookieOf(await login(running.url, "ann"));
-    const reply = await login(running.url, "ann", { Cookie: planted });
-    expect([reply.status, reply.headers.location]).toEqual([303, "chatroom/ann/"]);
-    expect(await status(running, "ann", planted)).toBe(401);
-    expect(await status(running, "ann", cookieOf(reply))).toBe(200);
-    expect(code(await login(running.url, "ann", { Cookie: planted }))).toEqual([409, "name_taken"]);
+  test("makes a planted cookie worthless", async () => {
+    const { url } = await start();
+    const planted = await Person.login(url, "ann");
+    const reply = await login(url, "ann", { Cookie: planted.cookie });
+    expect([await planted.status(), await Person.of(url, "ann", reply).status()]).toEqual([401, 200]);
+    expect(code(await login(url, "ann", { Cookie: planted.cookie }))).toEqual(TAKEN);
   });
 
   test("in another spelling keeps the spelling and creates no notice", async () => {
-    const running = await start();
-    const ann = await Person.login(running.url, "Ann");
+    const { url } = await start();
+    const ann = await Person.login(url, "Ann");
     // Waits until Ann's join notice is stored.
     while ((await ann.batch("since=0&wait=0")).messages.length === 0);
-    const reply = await login(running.url, "ANN", { Cookie: ann.cookie });
+    const reply = await login(url, "ANN", { Cookie: ann.cookie });
     expect(reply.headers.location).toBe("chatroom/Ann/");
     ann.cookie = cookieOf(reply);
     const { messages, present } = await ann.batch("since=0&wait=0");
@@ -38,82 +33,101 @@ describe("a second log-in under the same name", () => {
   });
 
   test("with the cookie of an ended session does not displace the owner", async () => {
-    const running = await start();
-    const old = cookieOf(await login(running.url, "ann"));
-    await post(running.url, "logout", old);
-    const owner = cookieOf(await login(running.url, "ann"));
-    expect((await login(running.url, "ann", { Cookie: old })).status).toBe(409);
-    expect(await status(running, "ann", owner)).toBe(200);
+    const { url } = await start();
+    const old = await Person.login(url, "ann");
+    await old.logout();
+    const owner = await Person.login(url, "ann");
+    expect((await login(url, "ann", { Cookie: old.cookie })).status).toBe(409);
+    expect(await owner.status()).toBe(200);
+  });
+
+  test("under another name in the same browser frees the former name", async () => {
+    const { url } = await start();
+    const eve = await Person.login(url, "eve");
+    expect((await login(url, "eva", { Cookie: eve.cookie })).status).toBe(303);
+    await Person.login(url, "eve");
+    expect(await eve.status()).toBe(401);
   });
 });
 
 describe("a log-in form submitted twice", () => {
-  test.each([
-    ["one after the other", false],
-    ["both at once", true],
-  ])("%s is one log-in, whose answers are both good", async (_, together) => {
-    const running = await start();
-    const key = await loginKey(running.url);
-    const send = () => submit(running.url, "ann", key);
-    const replies = together ? await Promise.all([send(), send()]) : [await send(), await send()];
-    for (const reply of replies) {
-      expect([reply.status, reply.headers.location]).toEqual([303, "chatroom/ann/"]);
-      expect(await status(running, "ann", cookieOf(reply))).toBe(200);
-    }
-    expect(new Set(replies.map((reply) => idOf(cookieOf(reply)))).size).toBe(1);
+  /** Submits a form and returns the person who is logged in. */
+  async function enter(url: string, key: string, headers = {}): Promise<Person> {
+    const reply = await submit(url, "ann", key, headers);
+    expect(reply.status).toBe(303);
+    return Person.of(url, "ann", reply);
+  }
+
+  test("is the same session with and without the first cookie", async () => {
+    const { url } = await start();
+    const key = await loginKey(url);
+    const first = await enter(url, key);
+    for (const headers of [{}, { Cookie: first.cookie }])
+      expect(sessionIn((await enter(url, key, headers)).cookie)).toBe(sessionIn(first.cookie));
   });
 
-  test("is the same session if the second request has the first cookie", async () => {
-    const running = await start();
-    const key = await loginKey(running.url);
-    const first = await submit(running.url, "ann", key);
-    const second = await submit(running.url, "ann", key, { Cookie: cookieOf(first) });
-    expect(idOf(cookieOf(second))).toBe(idOf(cookieOf(first)));
-  });
-
-  test("is one log-in for a user with a session under this or another name", async () => {
-    const running = await start();
+  test("at once is one log-in for a user with a session under this or another name", async () => {
+    const { url } = await start();
     for (const former of ["ann", "bob"]) {
-      const Cookie = cookieOf(await login(running.url, former));
-      const key = await loginKey(running.url, { Cookie });
-      const replies = await Promise.all([1, 2].map(() => submit(running.url, "ann", key, { Cookie })));
-      expect(replies.map((reply) => reply.status)).toEqual([303, 303]);
-      expect(new Set(replies.map((reply) => idOf(cookieOf(reply)))).size).toBe(1);
-      expect(await status(running, former, Cookie)).toBe(401);
-      await post(running.url, "logout", cookieOf(replies[1] ?? (replies[0] as Reply)));
+      const old = await Person.login(url, former);
+      const headers = { Cookie: old.cookie };
+      const key = await loginKey(url, headers);
+      const [one, two] = await Promise.all([enter(url, key, headers), enter(url, key, headers)]);
+      expect(sessionIn(one.cookie)).toBe(sessionIn(two.cookie));
+      expect(await old.status()).toBe(401);
+      await two.logout();
     }
-    expect((await login(running.url, "bob")).status).toBe(303);
+    expect((await login(url, "bob")).status).toBe(303);
   });
 
   test("is one log-in if the form is older than the current session", async () => {
-    const running = await start();
-    const key = await loginKey(running.url);
-    const Cookie = cookieOf(await submit(running.url, "ann", await loginKey(running.url)));
-    const [first, second] = [
-      await submit(running.url, "ann", key, { Cookie }),
-      await submit(running.url, "ann", key, { Cookie }),
-    ];
-    expect([first.status, second.status, idOf(cookieOf(second))]).toEqual([303, 303, idOf(cookieOf(first))]);
-    expect(await status(running, "ann", Cookie)).toBe(401);
+    const { url } = await start();
+    const key = await loginKey(url);
+    const current = await enter(url, await loginKey(url));
+    const headers = { Cookie: current.cookie };
+    const [one, two] = [await enter(url, key, headers), await enter(url, key, headers)];
+    expect(sessionIn(one.cookie)).toBe(sessionIn(two.cookie));
+    expect(await current.status()).toBe(401);
   });
 
   test("with two names is two log-ins", async () => {
-    const running = await start();
-    const key = await loginKey(running.url);
-    const [ann, bob] = [await submit(running.url, "ann", key), await submit(running.url, "bob", key)];
-    expect([ann.status, bob.status]).toEqual([303, 303]);
-    expect(idOf(cookieOf(ann))).not.toBe(idOf(cookieOf(bob)));
-  });
-
-  test("keeps its key after a refusal", async () => {
     const { url } = await start();
     const key = await loginKey(url);
-    const refused = await submit(url, "a/b", key, HTML);
-    expect([refused.status, keyOf(refused.body)]).toEqual([422, key]);
-    const made = keyOf((await submit(url, "a/b", "made up", HTML)).body);
-    expect(made).not.toBe("made up");
-    expect((await submit(url, "ann", made)).status).toBe(303);
-    expect((await submit(url, "ann", made)).status).toBe(303);
+    const bob = await submit(url, "bob", key);
+    expect(bob.status).toBe(303);
+    expect(sessionIn(cookieOf(bob))).not.toBe(sessionIn((await enter(url, key)).cookie));
+  });
+
+  test.each<[string, (first: Person, url: string) => Promise<unknown>]>([
+    ["a log-out", (first) => first.logout()],
+    [
+      "a change of owner",
+      async (first, url) => {
+        await first.leave();
+        await (await enter(url, await loginKey(url))).leave();
+      },
+    ],
+  ])("does not revive a session that ended by %s", async (_, end) => {
+    const { url } = await start();
+    const key = await loginKey(url);
+    const first = await enter(url, key);
+    await end(first, url);
+    const second = await enter(url, key);
+    expect(sessionIn(second.cookie)).not.toBe(sessionIn(first.cookie));
+    expect([await first.status(), await second.status()]).toEqual([401, 200]);
+    // The form is still valid: submitting it twice is one log-in.
+    expect(sessionIn((await enter(url, key)).cookie)).toBe(sessionIn(second.cookie));
+  });
+
+  test("does not take a name from its present owner", async () => {
+    const { url } = await start();
+    const key = await loginKey(url);
+    const first = await enter(url, key);
+    await first.leave();
+    const rival = await enter(url, await loginKey(url));
+    for (const headers of [{}, { Cookie: first.cookie }])
+      expect(code(await submit(url, "ann", key, headers))).toEqual(TAKEN);
+    expect(await rival.status()).toBe(200);
   });
 });
 
@@ -136,43 +150,36 @@ describe("the form of a browser", () => {
     const { url } = await start();
     expect((await login(url, "ann", HTML)).status).toBe(303);
   });
+
+  test("keeps its key after a refusal", async () => {
+    const { url } = await start();
+    const key = await loginKey(url);
+    const refused = await submit(url, "a/b", key, HTML);
+    expect([refused.status, keyOf(refused.body)]).toEqual([422, key]);
+    const made = keyOf((await submit(url, "a/b", "made up", HTML)).body);
+    expect(made).not.toBe("made up");
+    for (let n = 0; n < 2; n++) expect((await submit(url, "ann", made)).status).toBe(303);
+  });
 });
 
 describe("a form key", () => {
-  test("of another form gets 409", async () => {
-    const { url } = await start();
-    expect((await submit(url, "ann", await loginKey(url))).status).toBe(303);
-    expect(code(await submit(url, "ann", await loginKey(url)))).toEqual([409, "name_taken"]);
-  });
-
   test("that the caller made, changed or took from a cookie is ignored", async () => {
-    const running = await start();
-    const { url } = running;
-    const cookie = cookieOf(await login(url, "bob"));
+    const { url } = await start();
+    const { cookie } = await Person.login(url, "bob");
     const key = await loginKey(url);
     const [payload = "", mac = ""] = key.split(".");
-    const later = Buffer.from(payload, "base64url")
-      .toString()
-      .replace(/\d{13}/, "9999999999999");
-    const chosen = [
-      "",
-      "x",
-      "k".repeat(16),
-      "a.b",
-      key.slice(0, -2),
-      payload,
-      `${payload}.`,
-      `.${mac}`,
-      `${Buffer.from(later).toString("base64url")}.${mac}`,
-      `${key}${"A".repeat(60_000)}`,
-      cookie.split("=")[1] ?? "",
-    ];
+    const decoded = Buffer.from(payload, "base64url").toString();
+    const later = Buffer.from(decoded.replace(/\d{13}/, "9999999999999")).toString("base64url");
+    const [label, value = ""] = cookie.split("=");
+    const chosen = ["", "x", "k".repeat(16), "a.b", key.slice(0, -2), payload, `${payload}.`, `.${mac}`];
+    chosen.push(`${later}.${mac}`, `${key}${"A".repeat(60_000)}`, value);
     for (const [n, one] of chosen.entries()) {
       expect((await submit(url, `ann${n}`, one)).status, one).toBe(303);
-      expect(code(await submit(url, `ann${n}`, one)), one).toEqual([409, "name_taken"]);
+      expect(code(await submit(url, `ann${n}`, one)), one).toEqual(TAKEN);
     }
     // A key is not a cookie either.
-    expect(await status(running, "form", `${cookie.split("=")[0]}=${key}`)).toBe(401);
+    const headers = { Cookie: `${label}=${key}` };
+    expect((await ask(`${url}/get_post/form?since=now&wait=0`, { headers })).status).toBe(401);
   });
 
   test("is valid for a day", async () => {
@@ -184,62 +191,5 @@ describe("a form key", () => {
     vi.setSystemTime(Date.now() + 120_000);
     expect((await submit(url, "ann", key)).status).toBe(409);
     expect((await submit(url, "bob", key)).status).toBe(303);
-  });
-
-  test.each([
-    ["a log-out", async () => {}],
-    [
-      "a change of owner",
-      async (url: string) => {
-        await post(url, "leave/ann", cookieOf(await submit(url, "ann", await loginKey(url))));
-      },
-    ],
-  ])("does not revive a session that ended by %s", async (_, change) => {
-    const running = await start();
-    const { url } = running;
-    const key = await loginKey(url);
-    const first = await submit(url, "ann", key);
-    await post(url, change.length === 0 ? "logout" : "leave/ann", cookieOf(first));
-    await change(url);
-    const second = await submit(url, "ann", key);
-    expect(second.status).toBe(303);
-    expect(idOf(cookieOf(second))).not.toBe(idOf(cookieOf(first)));
-    expect(await status(running, "ann", cookieOf(first))).toBe(401);
-    expect(await status(running, "ann", cookieOf(second))).toBe(200);
-    // The form is still valid: submitting it twice is one log-in.
-    expect(idOf(cookieOf(await submit(url, "ann", key)))).toBe(idOf(cookieOf(second)));
-  });
-
-  test("does not take a name from its present owner", async () => {
-    const running = await start();
-    const { url } = running;
-    const key = await loginKey(url);
-    const first = await submit(url, "ann", key);
-    await post(url, "leave/ann", cookieOf(first));
-    const rival = await submit(url, "ann", await loginKey(url));
-    expect(code(await submit(url, "ann", key))).toEqual([409, "name_taken"]);
-    expect(code(await submit(url, "ann", key, { Cookie: cookieOf(first) }))).toEqual([409, "name_taken"]);
-    expect(await status(running, "ann", cookieOf(rival))).toBe(200);
-  });
-
-  test("is optional", async () => {
-    const { url } = await start();
-    const json = { "Content-Type": "application/json" };
-    const send = () => ask(`${url}/login`, { method: "POST", headers: json, body: '{"name":"ann"}' });
-    const first = await send();
-    expect(first.status).toBe(303);
-    expect(code(await send())).toEqual([409, "name_taken"]);
-    const again = { method: "POST", headers: { ...FORM, Cookie: cookieOf(first) }, body: "name=ann" };
-    expect((await ask(`${url}/login`, again)).status).toBe(303);
-  });
-
-  test("is accepted in JSON", async () => {
-    const { url } = await start();
-    const key = await loginKey(url);
-    const body = JSON.stringify({ name: "ann", key });
-    const json = { "Content-Type": "application/json" };
-    for (let n = 0; n < 2; n++) {
-      expect((await ask(`${url}/login`, { method: "POST", headers: json, body })).status).toBe(303);
-    }
   });
 });

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { MemoryStore, type NewMessage, StoreUnavailable } from "../../src/index.js";
 import { chatPerTest, until } from "./chat.js";
 import { ask, Person } from "./person.js";
+import { dial, get } from "./raw.js";
 import { startServer } from "./server.js";
 
 const start = chatPerTest();
@@ -15,12 +16,9 @@ async function read(url: string): Promise<Record<string, number>> {
   return Object.fromEntries(lines.map((line) => [line.replace(/ \S+$/, ""), Number(line.split(" ").at(-1))]));
 }
 
-test("/metrics is 404 without the option", async () => {
+test("/metrics exists with the option or the flag only", async () => {
   const { url } = await start();
   expect((await ask(`${url}/metrics`)).status).toBe(404);
-});
-
-test("/metrics exists with the flag of the program", async () => {
   const server = await startServer("--metrics");
   expect(await read(server.url)).toMatchObject({ holdline_people: 0 });
   await server.stop();
@@ -39,15 +37,12 @@ test("each metric has a help line, a type and a valid Prometheus name", async ()
     expect(name.endsWith("_total")).toBe(type === "counter");
     if (type === "histogram") expect(name).toMatch(/_seconds$/);
   }
-  for (const line of body.trim().split("\n")) {
-    expect(line).toMatch(
-      /^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?\d+(\.\d+)?(e-\d+)?)$/,
-    );
-  }
+  const isLine = /^(# (HELP|TYPE) \w+ .+|\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?\d+(\.\d+)?(e-\d+)?)$/;
+  for (const line of body.trim().split("\n")) expect(line).toMatch(isLine);
 });
 
 test("users, polls, posts, messages and bytes are counted", async () => {
-  const { url, chat } = await start({ metrics: true, maxWaiters: 1, grace: 3_600_000 });
+  const { url, port, chat } = await start({ metrics: true, maxWaiters: 1, grace: 3_600_000 });
   const before = await read(url);
   const ann = await Person.login(url, "ann");
   const poll = ann.batch("since=now&wait=60&client=a");
@@ -59,11 +54,9 @@ test("users, polls, posts, messages and bytes are counted", async () => {
   await ann.say("");
   await ann.batch("since=0&wait=0");
   await ann.batch("since=now&wait=0.01");
-  const gone = new AbortController();
-  const lost = ann.poll("since=now&wait=60", { signal: gone.signal }).catch(() => {});
+  const lost = dial(port, get("/get_post/ann?since=now&wait=60", `Cookie: ${ann.cookie}`));
   await until(() => chat.waiting === 1);
-  gone.abort();
-  await lost;
+  lost.socket.destroy();
   await until(() => chat.waiting === 0);
   const after = await read(url);
   expect(after).toMatchObject({
@@ -81,11 +74,9 @@ test("users, polls, posts, messages and bytes are counted", async () => {
   });
   // The post and a notice.
   expect(after.holdline_messages_total).toBe(2);
-  expect((after.holdline_sent_bytes_total ?? 0) - (before.holdline_sent_bytes_total ?? 0)).toBeGreaterThan(
-    1000,
-  );
+  const sent = (after.holdline_sent_bytes_total ?? 0) - (before.holdline_sent_bytes_total ?? 0);
+  expect(sent).toBeGreaterThan(1000);
   expect(after.holdline_store_append_seconds_sum).toBeGreaterThan(0);
-  ann.close();
 });
 
 test("a post that the store refuses is counted separately", async () => {
@@ -102,7 +93,6 @@ test("a post that the store refuses is counted separately", async () => {
     holdline_store_append_seconds_count: 0,
     'holdline_posts_total{outcome="store_unavailable"}': 1,
   });
-  ann.close();
 });
 
 test("a blocked event loop appears in the metrics", async () => {
@@ -131,5 +121,4 @@ test("no request creates a new series", async () => {
   expect(Object.keys(more).filter((name) => !before.includes(name))).toEqual([
     'holdline_posts_total{outcome="no_session"}',
   ]);
-  ann.close();
 });

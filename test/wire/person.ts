@@ -1,9 +1,9 @@
 /** The user of the conformance kit, with a log-in and connections of its own. */
 import http from "node:http";
 import { type Batch as KitBatch, Person as KitPerson } from "../conformance/person.js";
-import { type Ask, exchange, FORM, type Reply } from "../conformance/site.js";
+import { type Ask, cookieOf, exchange, FORM, type Reply } from "../conformance/site.js";
 
-export { type Ask, FORM, HTML, type Reply } from "../conformance/site.js";
+export { type Ask, cookieOf, FORM, HTML, JSON_TYPE, type Reply } from "../conformance/site.js";
 export type Batch = Omit<KitBatch, "reply">;
 
 /**
@@ -54,9 +54,19 @@ export class Person extends KitPerson {
   static async login(url: string, name: string): Promise<Person> {
     const reply = await login(url, name);
     if (reply.status !== 303) throw new Error(`log-in: ${reply.status} ${reply.body}`);
-    const person = new Person(url, name, reply.headers["set-cookie"]?.[0]?.split(";")[0] ?? "");
+    return Person.of(url, name, reply);
+  }
+
+  /** Returns a user with the cookies of a reply. */
+  static of(url: string, name: string, reply: Reply): Person {
+    const person = new Person(url, name, cookieOf(reply));
     person.keep(reply);
     return person;
+  }
+
+  /** Returns 200 if the session is valid, and otherwise the status of its refusal. */
+  async status(): Promise<number> {
+    return (await this.poll("since=now&wait=0")).status;
   }
 
   /** Returns the same user at another process, with the same cookies and other connections. */
@@ -81,6 +91,12 @@ export class Person extends KitPerson {
   close(): void {
     this.agent.destroy();
   }
+}
+
+/** Returns the id of a session from its cookie, `<name>=<payload>.<signature>`. */
+export function sessionIn(cookie: string): string {
+  const [, payload = ""] = /=([\w-]+)\./.exec(cookie) ?? [];
+  return Buffer.from(payload, "base64url").toString().split(" ")[0] ?? "";
 }
 
 /** Returns the texts of a batch without notices. */

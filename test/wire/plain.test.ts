@@ -1,188 +1,216 @@
-import { connect } from "node:net";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Running, startChat, until } from "./chat.js";
-import { Person } from "./person.js";
+/** Plain polls (without `since`): the cookie with their position, and callers without it. The rest is in the kit. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { chatPerTest, type Running, until } from "./chat.js";
+import { ask, cookieOf, Person } from "./person.js";
+import { dial, get, hear } from "./raw.js";
 
+const start = chatPerTest();
 let running: Running;
-let ann: Person;
 let bob: Person;
 beforeEach(async () => {
-  running = await startChat();
-  ann = await Person.login(running.url, "ann");
+  running = await start({ backlog: 5, maxWaitersPerUser: 4, trustProxy: true });
   bob = await Person.login(running.url, "bob");
-});
-afterEach(async () => {
-  await running.close();
-  expect(running.log).toEqual([]);
+  // Bob's join notice must not come between the messages of a test.
+  while ((await bob.batch("since=0&wait=0")).messages.length === 0);
 });
 
-/** Sends a plain poll over a bare socket. */
-function rawPoll() {
-  const socket = connect(running.server.address() as { port: number });
-  socket.on("error", () => {});
-  socket.write(`GET /get_post/bob HTTP/1.1\r\nHost: x\r\nCookie: ${bob.cookies}\r\n\r\n`);
-  return socket;
+/** Posts texts in order. */
+async function say(...texts: string[]): Promise<void> {
+  for (const text of texts) await running.chat.post({ user: "ann", text });
 }
 
-describe("a plain poll", () => {
-  test("is held and returns the text of the next message as a JSON string", async () => {
-    const poll = bob.ask("get_post/bob");
-    await until(() => running.chat.waiting === 1);
-    await ann.post('say "hi"');
-    const reply = await poll;
-    expect(reply.headers["content-type"]).toBe("application/json");
-    expect(reply.body).toBe('"say \\"hi\\""\n');
-  });
+/** Sends a plain poll with Bob's session and these cookies. */
+const poll = (...cookies: string[]) =>
+  bob.ask("get_post/bob", { headers: { Cookie: [bob.cookie, ...cookies].join("; ") } });
+/** Returns the text of its reply. */
+const text = async (...cookies: string[]) => JSON.parse((await poll(...cookies)).body) as string;
+/** Returns the mark of the session and the cursor in Bob's plain cookie. */
+const position = () => (bob.jar.get("holdline-plain") ?? "").split(".") as [mark: string, cursor: string];
 
-  test("returns a multi-byte text whole, with Content-Length in bytes", async () => {
-    await ann.post("世界é");
-    const reply = await bob.ask("get_post/bob");
-    expect(reply.body).toBe('"世界é"\n');
-    expect(reply.headers["content-length"]).toBe(`${Buffer.byteLength('"世界é"\n')}`);
-  });
+test("a plain poll returns a multi-byte text whole, with Content-Length in bytes", async () => {
+  await say("世界é");
+  const reply = await poll();
+  expect(reply.body).toBe('"世界é"\n');
+  expect(reply.headers["content-length"]).toBe(`${Buffer.byteLength('"世界é"\n')}`);
+});
 
-  test("returns one message at a time, in order, also those posted between two polls", async () => {
-    await ann.post("one");
-    await ann.post("two");
-    expect(await bob.plain()).toBe("one");
-    await ann.post("three");
-    expect([await bob.plain(), await bob.plain()]).toEqual(["two", "three"]);
-  });
+test("a plain poll is held if its cursor is pruned and only notices are kept", async () => {
+  const small = await start({ backlog: 2, grace: 3_600_000 });
+  const dan = await Person.login(small.url, "dan");
+  await small.chat.post({ user: "host", text: "pruned" });
+  const notice = small.chat.follow();
+  for (const name of ["eva", "fay"]) {
+    await (await Person.login(small.url, name)).end();
+    expect(await notice.next()).toMatchObject({ value: { messages: [{ user: name, kind: "join" }] } });
+  }
+  const poll = dan.plainWith();
+  await until(() => small.chat.waiting === 1);
+  await small.chat.post({ user: "host", text: "said" });
+  expect(await poll).toBe("said");
+});
 
-  test("works by POST", async () => {
-    await ann.post("one");
-    expect(await bob.plain({ method: "POST" })).toBe("one");
+test("a plain poll loses nothing if its client dies with an unread reply", async () => {
+  const { socket } = dial(running.port, get("/get_post/bob", `Cookie: ${bob.cookies}`));
+  socket.pause();
+  await until(() => running.chat.waiting === 1);
+  const closed = new Promise((resolve) => {
+    running.server.once("clientError", resolve);
   });
+  await say("unread");
+  await until(() => running.chat.waiting === 0);
+  // The kernel resets the connection of a killed process with unread bytes.
+  socket.resetAndDestroy();
+  await closed;
+  expect(await bob.plain()).toBe("unread");
+});
 
-  test("starts at the log-in or the last page view", async () => {
-    await ann.post("before");
-    const cat = await Person.login(running.url, "cat");
-    await ann.post("after the log-in");
-    expect(await cat.plain()).toBe("after the log-in");
-    await ann.post("on the page already");
-    await cat.ask("chatroom/cat/");
-    await ann.post("after the page");
-    expect(await cat.plain()).toBe("after the page");
-  });
-
-  test("returns no notices", async () => {
-    const poll = bob.plain();
-    await until(() => running.chat.waiting === 1);
-    const cat = await Person.login(running.url, "cat");
-    await cat.batch("since=now&wait=0");
-    await cat.ask("logout", { method: "POST" });
-    await ann.post("said");
-    expect(await poll).toBe("said");
-    expect((await ann.batch("since=0&wait=0")).messages.map((message) => message.kind)).toContain("leave");
-  });
-
-  test("is held if its cursor is pruned and only notices are kept", async () => {
-    const small = await startChat({ backlog: 2, grace: 3_600_000 });
-    const dan = await Person.login(small.url, "dan");
-    await small.chat.post({ user: "host", text: "pruned" });
-    const notice = small.chat.follow();
-    for (const name of ["eva", "fay"]) {
-      const person = await Person.login(small.url, name);
-      await person.batch("since=now&wait=0");
-      expect(await notice.next()).toMatchObject({ value: { messages: [{ user: name, kind: "join" }] } });
-      person.close();
-    }
-    const poll = dan.plainWith();
-    await until(() => small.chat.waiting === 1);
-    await small.chat.post({ user: "host", text: "said" });
-    expect(await poll).toBe("said");
-    dan.close();
-    await small.close();
-  });
-
-  test("loses nothing if its connection closes while it is held", async () => {
-    const socket = rawPoll();
+describe("a caller without a cookie", () => {
+  test("loses no text if it disconnects while it is held", async () => {
+    const { socket } = dial(running.port, get("/get_post/bob", `Cookie: ${bob.cookie}`));
     await until(() => running.chat.waiting === 1);
     socket.destroy();
     await until(() => running.chat.waiting === 0);
-    await ann.post("kept");
-    expect(await bob.plain()).toBe("kept");
-  });
-
-  test("loses nothing if its connection is reset while the message arrives", async () => {
-    for (let n = 0; n < 50; n++) {
-      const socket = rawPoll();
-      await until(() => running.chat.waiting === 1);
-      socket.resetAndDestroy();
-      await ann.post(`kept ${n}`);
-      expect(await bob.plain()).toBe(`kept ${n}`);
-      await until(() => running.chat.waiting === 0);
-    }
-  });
-
-  test("loses nothing if its client dies with an unread reply", async () => {
-    const socket = rawPoll();
-    socket.pause();
-    await until(() => running.chat.waiting === 1);
-    const closed = new Promise((resolve) => {
-      running.server.once("clientError", resolve);
-    });
-    await ann.post("unread");
-    await until(() => running.chat.waiting === 0);
-    // The kernel resets the connection of a killed process with unread bytes.
-    socket.resetAndDestroy();
-    await closed;
-    expect(await bob.plain()).toBe("unread");
-  });
-
-  test("repeats nothing if its connection closes normally after the reply", async () => {
-    await ann.post("one");
-    expect(await bob.plain()).toBe("one");
-    bob.close();
-    await ann.post("two");
-    expect(await bob.plain()).toBe("two");
-  });
-
-  test("returns each text once to a caller without a cookie", async () => {
-    for (const text of ["one", "two", "three"]) await ann.post(text);
-    expect([await bob.plainWith(), await bob.plainWith(), await bob.plainWith()]).toEqual([
-      "one",
-      "two",
-      "three",
-    ]);
-    const poll = bob.plainWith();
-    await until(() => running.chat.waiting === 1);
-    await ann.post("four");
-    expect(await poll).toBe("four");
-  });
-
-  test("skips no text for a caller without a cookie that disconnects while it is held", async () => {
-    const socket = connect(running.server.address() as { port: number });
-    socket.write(`GET /get_post/bob HTTP/1.1\r\nHost: x\r\nCookie: ${bob.cookie}\r\n\r\n`);
-    await until(() => running.chat.waiting === 1);
-    socket.destroy();
-    await until(() => running.chat.waiting === 0);
-    await ann.post("kept");
+    await say("kept");
     expect(await bob.plainWith()).toBe("kept");
   });
 
-  test("starts at the log-in for a caller with an expired name", async () => {
-    const small = await startChat({ maxNames: 1, grace: 60_000 });
+  test("starts at the log-in, also if its name has expired", async () => {
+    const small = await start({ maxNames: 1, grace: 60_000 });
     await small.chat.post({ user: "host", text: "before the log-in" });
     const cat = await Person.login(small.url, "cat");
     await small.chat.post({ user: "host", text: "after the log-in" });
-    await cat.ask("leave/cat", { method: "POST" });
-    const dan = await Person.login(small.url, "dan");
-    await dan.ask("logout", { method: "POST" });
+    await cat.leave();
+    await (await Person.login(small.url, "dan")).logout();
     expect(await cat.plainWith()).toBe("after the log-in");
-    await small.close();
+  });
+});
+
+describe("the cookie of a plain poll", () => {
+  test("holds the cursor from the log-in on, and is Secure over https", async () => {
+    const { cursor } = await bob.batch("since=now&wait=0");
+    expect(position()).toEqual([expect.any(String), expect.stringMatching(/^\d+-\d+$/)]);
+    await say("one");
+    const after = (await bob.batch("since=now&wait=0")).cursor;
+    expect(after).not.toBe(cursor);
+    const headers = { Cookie: bob.cookie, "X-Forwarded-Proto": "https" };
+    const [cookie] = (await bob.ask("get_post/bob", { headers })).headers["set-cookie"] ?? [];
+    expect(cookie).toBe(`holdline-plain=${position()[0]}.${after}; HttpOnly; SameSite=Lax; Secure`);
   });
 
-  test("skips no message after a HEAD", async () => {
-    await ann.post("kept");
-    expect(await bob.ask("get_post/bob", { method: "HEAD" })).toMatchObject({ status: 200, body: "" });
-    expect(await bob.plain()).toBe("kept");
+  test("does not reveal the session", async () => {
+    const [mark] = position();
+    const session = Buffer.from(bob.cookie.split(/[=.]/)[1] ?? "", "base64url").toString();
+    expect(mark.length).toBeGreaterThan(10);
+    for (let at = 0; at + 6 <= mark.length; at++) expect(session).not.toContain(mark.slice(at, at + 6));
   });
 
-  test("on two pages of one user returns the message on both", async () => {
-    const polls = [bob.plain(), bob.plain()];
-    await until(() => running.chat.waiting === 2);
-    await ann.post("both");
-    expect(await Promise.all(polls)).toEqual(["both", "both"]);
+  test("moves past notices with an empty reply", async () => {
+    await (await Person.login(running.url, "cat")).end();
+    let { cursor, messages } = await bob.batch("since=0&wait=0");
+    while (messages.length < 2) ({ cursor, messages } = await bob.batch("since=0&wait=0"));
+    // A pipelined poll is answered at once.
+    const cookies = `Cookie: ${bob.cookies}`;
+    const poll = get("/get_post/bob", cookies, "Connection: close");
+    const { text } = await hear(running.port, get("/healthz", cookies) + poll);
+    expect(text).toMatch(/\r\n\r\n""\n$/);
+    expect(text).toContain(`Set-Cookie: holdline-plain=${position()[0]}.${cursor}; `);
+  });
+});
+
+describe("a caller with the cookie", () => {
+  test("continues at its own position, also when other callers of the session are further", async () => {
+    await say("one", "two", "three");
+    expect([await bob.plain(), await bob.plain()]).toEqual(["one", "two"]);
+    expect([await text(), await bob.plain()]).toEqual(["three", "three"]);
+  });
+
+  test("gets the kept messages if the cookie is older than the backlog", async () => {
+    await say("1", "2", "3", "4", "5", "6", "7");
+    expect([await bob.plain(), await bob.plain()]).toEqual(["3", "4"]);
+  });
+
+  test("continues at the first cookie of its session if a browser sends two", async () => {
+    await say("one", "two");
+    const [, login = ""] = bob.cookies.split("; ");
+    await bob.plain();
+    const [, last = ""] = bob.cookies.split("; ");
+    expect(await text("holdline-plain=foreign.0-1", last, login)).toBe("two");
+  });
+});
+
+describe("a caller that repeats one cookie", () => {
+  test("continues by cookie as soon as the cookie changes", async () => {
+    await say("one", "two", "three");
+    const first = bob.cookies;
+    for (const _ of "123") expect(await text(first)).toBe("one");
+    const reply = await poll(first);
+    expect(reply.body).toBe('"two"\n');
+    for (const _ of "123") expect(await text(cookieOf(reply))).toBe("three");
+  });
+
+  test("gets a text again that four pages lost at once", async () => {
+    const first = bob.cookies;
+    const polls = Array.from({ length: 4 }, () => text(first));
+    await until(() => running.chat.waiting === 4);
+    await say("one");
+    expect(await Promise.all(polls)).toEqual(["one", "one", "one", "one"]);
+    expect(await text(first)).toBe("one");
+  });
+
+  test("gets a text again after the room was full", async () => {
+    await say("one");
+    const first = bob.cookies;
+    expect(await text(first)).toBe("one");
+    const polls = ["a", "b", "c", "d"].map((client) => bob.poll(`since=now&wait=60&client=${client}`));
+    await until(() => running.chat.waiting === 4);
+    for (let n = 0; n < 4; n++) expect((await poll(first)).status).toBe(503);
+    await bob.leave();
+    await Promise.all(polls);
+    expect(await text(first)).toBe("one");
+  });
+});
+
+describe("a plain cookie", () => {
+  test.each([
+    ["of another session", (_: string, cursor: string) => `0123456789abcdef.${cursor}`],
+    ["without a session", (_: string, cursor: string) => `.${cursor}`],
+    ["that is a cursor alone", (_: string, cursor: string) => cursor],
+    ["without a cursor", (mark: string) => `${mark}.`],
+    ["that is a session alone", (mark: string) => mark],
+    ["that asks for everything", (mark: string) => `${mark}.0`],
+    ["with something behind it", (mark: string, cursor: string) => `${mark}.${cursor}.x`],
+    ["in quotes", (mark: string, cursor: string) => `"${mark}.${cursor}"`],
+    ["that is empty", () => ""],
+    ["of a time to come", (mark: string) => `${mark}.${Date.now() + 3_600_000}-0`],
+    ["with numbers that no id has", (mark: string) => `${mark}.${"9".repeat(20)}-${"9".repeat(20)}`],
+  ])("%s is ignored", async (_, forge) => {
+    const forged = `holdline-plain=${forge(...position())}`;
+    await say("one", "two", "three");
+    expect(await text()).toBe("one");
+    expect(await text(forged)).toBe("two");
+    expect(await bob.plain()).toBe("one");
+  });
+
+  test("of the former user of the same browser is ignored", async () => {
+    await say("one");
+    await bob.plain();
+    const cat = await Person.login(running.url, "cat");
+    await say("two");
+    expect(await cat.plainWith(bob.cookies.split("; ")[1])).toBe("two");
+  });
+
+  test("belongs to the name behind a host's log-in", async () => {
+    const host = await start({ identify: ({ headers }) => headers["x-name"]?.toString() });
+    const poll = (name: string, cookie = "") =>
+      ask(`${host.url}/get_post/${name}`, { headers: { "X-Name": name, Cookie: cookie } });
+    for (const text of ["one", "two"]) await host.chat.post({ user: "ann", text });
+    const reply = await poll("bob");
+    expect(reply.body).toBe('"one"\n');
+    for (const [name, next] of [
+      ["bob", "two"],
+      ["bob", "two"],
+      ["cat", "one"],
+    ] as const)
+      expect((await poll(name, cookieOf(reply))).body).toBe(`"${next}"\n`);
   });
 });

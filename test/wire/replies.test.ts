@@ -1,11 +1,8 @@
-/** Headers of every reply, and the replies to our forms in browsers with `Accept: any `Accept``. */
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { describe, expect, test, vi } from "vitest";
+/** Headers of every reply, requests with two Host headers, and replies to our forms in browsers with `Accept: any type`. */
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { chatPerTest, until } from "./chat.js";
-import { ask, FORM, login, Person, type Reply } from "./person.js";
-import { hear } from "./raw.js";
+import { ask, FORM, login, Person, type Reply, texts } from "./person.js";
+import { get, hear, post } from "./raw.js";
 import { startServer } from "./server.js";
 
 const start = chatPerTest();
@@ -25,7 +22,7 @@ describe("X-Content-Type-Options: nosniff is on", () => {
     await until(() => chat.waiting === 2);
     const replies: Record<string, Reply> = {
       login: await login(url, "cat"),
-      "log-out": await bob.ask("logout", { method: "POST" }),
+      "log-out": await bob.logout(),
       home: await ann.ask(""),
       "no slash": await ann.ask("chatroom/ann"),
       room: await ann.ask("chatroom/ann/"),
@@ -34,7 +31,7 @@ describe("X-Content-Type-Options: nosniff is on", () => {
       post: await ann.say("hello"),
       plain: await plain,
       "HEAD of a poll": await ann.poll("since=0", { method: "HEAD" }),
-      leave: await ann.ask("leave/ann", { method: "POST" }),
+      leave: await ann.leave(),
       who: await ann.ask("who"),
       metrics: await ask(`${url}/metrics`),
       health: await ask(`${url}/healthz`),
@@ -66,7 +63,7 @@ describe("X-Content-Type-Options: nosniff is on", () => {
     });
     const reply = await ask(`${faulty.url}/who`);
     expect([reply.status, sniffed({ reply })]).toEqual([500, []]);
-    faulty.log.length = 0;
+    faulty.log.splice(0);
   });
 
   test("the program's replies to malformed requests", async () => {
@@ -88,34 +85,26 @@ describe("X-Content-Type-Options: nosniff is on", () => {
 });
 
 describe("a request with two Host headers", () => {
-  test("is 400, closes the connection and changes nothing", async () => {
-    const { url, chat } = await start();
-    const ann = await Person.login(url, "ann");
-    const { port } = new URL(url);
-    const lines = [`Cookie: ${ann.cookie}`, FORM_LINE, "Content-Length: 9"];
-    for (const hosts of [
-      ["Host: x", "Host: x"],
-      ["Host: x", "hOST: evil.test"],
-      ["Host:", "Host: x"],
-    ]) {
-      const post = ["POST /put_post/ann HTTP/1.1", ...hosts, ...lines, "", "message=x"].join("\r\n");
-      const { statuses, text } = await hear(Number(port), post + post);
-      expect([hosts, statuses]).toEqual([hosts, [400]]);
+  test.each([["Host: x"], ["hOST: evil.test"], ["Host:"]])(
+    "of which one is %j is 400, closes the connection and changes nothing",
+    async (host) => {
+      const { url, port } = await start();
+      const ann = await Person.login(url, "ann");
+      const said = post("/put_post/ann", "message=x", host, `Cookie: ${ann.cookie}`);
+      const { statuses, text } = await hear(port, said + said);
+      expect(statuses).toEqual([400]);
       expect(text).toContain('"bad_request"');
-    }
-    expect((await ann.batch("since=0&wait=0")).messages.filter(({ kind }) => !kind)).toEqual([]);
-    expect(chat.waiting).toBe(0);
-  });
+      expect(texts(await ann.batch("since=0&wait=0"))).toEqual([]);
+    },
+  );
 
   test("belongs to the host for a path outside the chat", async () => {
-    const { chat } = await start({ path: "/chat" });
-    const host = createServer((req, res) => chat.handler(req, res, () => res.end("the host's")));
-    await once(host.listen(0, "127.0.0.1"), "listening");
-    const { port } = host.address() as AddressInfo;
-    const bytes = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\nHost: y\r\nConnection: close\r\n\r\n`;
-    expect((await hear(port, bytes("/chat/who"))).statuses).toEqual([400]);
-    expect((await hear(port, bytes("/elsewhere"))).text).toContain("the host's");
-    host.close();
+    const { chat, server, port } = await start({ path: "/chat" });
+    server.removeAllListeners("request");
+    server.on("request", (req, res) => chat.handler(req, res, () => res.end("the host's")));
+    const two = ["Host: y", "Connection: close"];
+    expect((await hear(port, get("/chat/who", ...two))).statuses).toEqual([400]);
+    expect((await hear(port, get("/elsewhere", ...two))).text).toContain("the host's");
   });
 
   test("differs from HTTP/1.0 without a Host header", async () => {
@@ -126,8 +115,6 @@ describe("a request with two Host headers", () => {
     await server.stop();
   });
 });
-
-const FORM_LINE = `Content-Type: ${FORM["Content-Type"]}`;
 
 describe("a form of our pages in a browser that sends Accept: */*", () => {
   const ANY = { Accept: "*/*" };
@@ -141,50 +128,40 @@ describe("a form of our pages in a browser that sends Accept: */*", () => {
     const { url } = await start();
     expect(actions(await ask(`${url}/login`))).toEqual(["login?page"]);
     const [action = ""] = actions(await ask(`${url}/login`));
-    const reply = await ask(`${url}/${action}`, {
-      method: "POST",
-      headers: { ...FORM, ...ANY },
-      body: "name=Ann+B",
-    });
+    const headers = { ...FORM, ...ANY };
+    const reply = await ask(`${url}/${action}`, { method: "POST", headers, body: "name=Ann+B" });
     expect([reply.status, reply.headers.location]).toEqual([303, "chatroom/Ann%20B/"]);
-    const Cookie = `${reply.headers["set-cookie"]?.[0]?.split(";")[0]}`;
-    const forms = actions(await ask(`${url}/chatroom/Ann%20B/`, { headers: { Cookie } }));
-    expect(forms).toEqual(["logout?page", "put_post/Ann%20B?page"]);
-    const post = (path: string) =>
-      ask(`${url}/${path}`, { method: "POST", headers: { ...FORM, ...ANY, Cookie }, body: "message=x" });
-    const said = await post(forms[1] ?? "");
+    const ann = Person.of(url, "Ann B", reply);
+    const [logout = "", say = ""] = actions(await ann.ask("chatroom/Ann%20B/"));
+    expect([logout, say]).toEqual(["logout?page", "put_post/Ann%20B?page"]);
+    const said = await ann.send(say, "message=x", ANY);
     expect([said.status, said.headers.location]).toEqual([303, "../chatroom/Ann%20B/"]);
-    expect((await post(forms[0] ?? "")).headers.location).toBe("login");
+    expect((await ann.send(logout, "", ANY)).headers.location).toBe("login");
   });
 
   test("gets a page with the reason when it is refused", async () => {
     const { url } = await start({ loginRate: 1, postRate: 0.5 });
     vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
     const ann = await Person.login(url, "ann");
-    const post = (path: string, body: string, headers: Record<string, string> = {}) =>
-      ask(`${url}/${path}`, { method: "POST", headers: { ...FORM, ...ANY, ...headers }, body });
-    const mine = { Cookie: ann.cookie };
-    const replies = [
-      await post("login?page", "name=ann"),
-      await post("login?page", "name=a/b"),
-      await post("login?page", "name=x"),
-      await post("login?page", "name=y"),
-      await post("login?page", "name=z", { "Sec-Fetch-Site": "cross-site" }),
-      await post("logout?page", "", { "Sec-Fetch-Site": "cross-site" }),
-      await post("put_post/ann?page", "message=x"),
-      await post("put_post/bob?page", "message=x", mine),
-      await post("put_post/ann?page", "message=x", { ...mine, "Content-Type": "text/plain" }),
-      await post("put_post/ann?page", "message=", mine),
-      await post("put_post/ann?page", "message=x", mine),
-      await ask(`${url}/nothing?page`, { headers: ANY }),
-      await ask(`${url}/get_post/ann?page&since=0`, { headers: { Accept: "application/json" } }),
-    ];
-    expect(replies.map(({ status }) => status)).toEqual([
-      409, 422, 303, 429, 403, 403, 401, 403, 415, 422, 429, 404, 401,
-    ]);
-    for (const reply of replies)
-      expect([reply.status, reply.status === 303 || isPage(reply)]).toEqual([reply.status, true]);
-    vi.useRealTimers();
+    const foreign = { "Sec-Fetch-Site": "cross-site" };
+    for (const [status, path, body, headers] of [
+      [409, "login?page", "name=ann", { Cookie: "" }],
+      [422, "login?page", "name=a/b", { Cookie: "" }],
+      [303, "login?page", "name=x", { Cookie: "" }],
+      [429, "login?page", "name=y", { Cookie: "" }],
+      [403, "login?page", "name=z", foreign],
+      [403, "logout?page", "", foreign],
+      [401, "put_post/ann?page", "message=x", { Cookie: "" }],
+      [403, "put_post/bob?page", "message=x", {}],
+      [415, "put_post/ann?page", "message=x", { "Content-Type": "text/plain" }],
+      [422, "put_post/ann?page", "message=", {}],
+      [429, "put_post/ann?page", "message=x", {}],
+      [401, "get_post/ann?page&since=0", "", { Cookie: "", Accept: "application/json" }],
+    ] as const) {
+      const reply = await ann.send(path, body, { ...ANY, ...headers });
+      expect([path, reply.status, isPage(reply)]).toEqual([path, status, status !== 303]);
+    }
   });
 
   test("differs from a script, which gets JSON", async () => {

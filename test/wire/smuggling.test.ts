@@ -2,22 +2,20 @@
  * Requests that two servers in a row can parse differently, so that a body becomes a request. Each gets 400, and the
  * connection closes. Node's parser does most of this (seen on 20.20). These tests notice a change in Node.
  */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Running, startChat } from "./chat.js";
+import { beforeEach, describe, expect, test } from "vitest";
+import { chatPerTest } from "./chat.js";
 import { ask } from "./person.js";
 import { hear } from "./raw.js";
 
-let running: Running;
+const start = chatPerTest();
+let url: string;
 let port: number;
-let seen: string[] = [];
-beforeAll(async () => {
-  running = await startChat();
-  ({ port } = running.server.address() as { port: number });
+let seen: string[];
+beforeEach(async () => {
+  const running = await start();
+  ({ url, port } = running);
+  seen = [];
   running.server.prependListener("request", (req) => seen.push(`${req.url}`));
-});
-afterAll(async () => {
-  await running.close();
-  expect(running.log).toEqual([]);
 });
 
 /** A request that must never be executed. It is in a body or behind it. */
@@ -28,10 +26,9 @@ const chunked = (body: string) => login("Transfer-Encoding: chunked", body + HID
 const who = (head: string) => `${head}\r\n\r\n${HIDDEN}`;
 
 async function refused(bytes: string, status = 400): Promise<void> {
-  seen = [];
   expect((await hear(port, bytes)).statuses).toEqual([status]);
   expect(seen).not.toContain("/hidden");
-  expect((await ask(`${running.url}/who`)).body).toBe('{"count":0,"users":[]}\n');
+  expect((await ask(`${url}/who`)).body).toBe('{"count":0,"users":[]}\n');
 }
 
 describe("a body has one length", () => {
@@ -99,23 +96,16 @@ describe("a chunked body is valid", () => {
   });
 
   test("extensions and trailers are ignored within bounds", async () => {
-    const fine = await hear(
-      port,
-      `${login("Transfer-Encoding: chunked\r\nConnection: close", '5;a="b;c"\r\nname=\r\n0\r\nX: y\r\n\r\n')}`,
-    );
+    const body = '5;a="b;c"\r\nname=\r\n0\r\nX: y\r\n\r\n';
+    const fine = await hear(port, login("Transfer-Encoding: chunked\r\nConnection: close", body));
     expect(fine.statuses).toEqual([422]);
     await refused(chunked(`6;${"a".repeat(20_000)}\r\nname=a\r\n0\r\n\r\n`), 413);
     await refused(chunked(`6\r\nname=a\r\n0\r\nX: ${"a".repeat(20_000)}\r\n\r\n`), 431);
   });
 
   test("a request without a body reader is executed, and its connection closes at the bad chunk", async () => {
-    seen = [];
-    const body = `zz\r\n\r\n${HIDDEN}`;
-    const heard = await hear(
-      port,
-      `POST /logout HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${body}`,
-    );
-    expect(heard.statuses).toHaveLength(1);
+    const head = "POST /logout HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked";
+    expect((await hear(port, `${head}\r\n\r\nzz\r\n\r\n${HIDDEN}`)).statuses).toHaveLength(1);
     expect(seen).toEqual(["/logout"]);
   });
 });
@@ -169,33 +159,21 @@ describe("a head consists of CR LF lines without control characters", () => {
 describe("a request ends where its length says", () => {
   test("the bytes after a body are the next request, also after a GET with a body", async () => {
     const body = `GET /who HTTP/1.1\r\nHost: x\r\nContent-Length: ${HIDDEN.length}\r\n\r\n${HIDDEN}`;
-    seen = [];
-    expect((await hear(port, body + who("GET /healthz HTTP/1.1\r\nHost: x"))).statuses).toEqual([
-      200, 200, 404,
-    ]);
+    const { statuses } = await hear(port, body + who("GET /healthz HTTP/1.1\r\nHost: x"));
+    expect(statuses).toEqual([200, 200, 404]);
     expect(seen).toEqual(["/who", "/healthz", "/hidden"]);
   });
 
-  test("bytes after a closing request are not read", async () => {
-    seen = [];
-    expect((await hear(port, who("GET /who HTTP/1.1\r\nHost: x\r\nConnection: close"))).statuses).toEqual([
-      200,
-    ]);
-    expect((await hear(port, who("GET /who HTTP/1.0"))).statuses).toEqual([200]);
-    expect(seen).toEqual(["/who", "/who"]);
-  });
-
-  test("an upgrade request is answered without the upgrade, and its connection closes", async () => {
-    for (const upgrade of [
-      "Connection: Upgrade\r\nUpgrade: websocket",
-      "Upgrade: h2c\r\nConnection: upgrade, HTTP2-Settings",
-    ]) {
-      seen = [];
-      const { statuses, text } = await hear(port, who(`GET /who HTTP/1.1\r\nHost: x\r\n${upgrade}`));
-      expect(statuses).toEqual([200]);
-      expect(text).toContain("\r\nConnection: close\r\n");
-      expect(seen).toEqual(["/who"]);
-    }
+  test.each([
+    ["HTTP/1.1\r\nHost: x\r\nConnection: close"],
+    ["HTTP/1.0"],
+    // An upgrade is answered without the upgrade.
+    ["HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket"],
+    ["HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade, HTTP2-Settings"],
+  ])("the bytes after a request with %j are not read, and its connection closes", async (head) => {
+    const { statuses, text } = await hear(port, who(`GET /who ${head}`));
+    expect([statuses, seen]).toEqual([[200], ["/who"]]);
+    expect(text).toContain("\r\nConnection: close\r\n");
   });
 
   test("a CONNECT request closes the connection without a reply", async () => {

@@ -4,23 +4,21 @@ import { appendFile, mkdtemp, rm } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, test, vi } from "vitest";
-import { type ChatOptions, FileStore, MemoryStore, type Message, type NewMessage } from "../../src/index.js";
-import { type Running, startChat, until } from "./chat.js";
-import { ask, Person, texts } from "./person.js";
-import { hear } from "./raw.js";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { FileStore, MemoryStore, type Message, type NewMessage, type Store } from "../../src/index.js";
+import { chatPerTest, until } from "./chat.js";
+import { ask, type Batch, Person, texts } from "./person.js";
+import { get, hear, post } from "./raw.js";
 
-const running: Running[] = [];
-afterEach(async () => {
+const start = chatPerTest();
+afterEach(() => {
   vi.restoreAllMocks();
-  for (const { close } of running.splice(0)) await close();
 });
 
-async function start(options: ChatOptions = {}) {
-  const chat = await startChat(options);
-  running.push(chat);
-  const { port } = chat.server.address() as { port: number };
-  return { ...chat, port };
+async function tempFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "holdline-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  return folder;
 }
 
 /** Wraps responses as a host can: the method named by the request's header `Break` throws. */
@@ -32,59 +30,62 @@ function breakReplies(req: IncomingMessage, res: ServerResponse): void {
   };
 }
 
-const METHODS = ["writeHead", "write", "end"];
-
-describe.each(METHODS)("a reply whose %s throws", (method) => {
+describe.each(["writeHead", "write", "end"])("a reply whose %s throws", (method) => {
   async function people() {
-    const chat = await start();
-    chat.server.prependListener("request", breakReplies);
-    const ann = await Person.login(chat.url, "ann");
-    const bob = await Person.login(chat.url, "bob");
-    for (const person of [ann, bob]) await person.batch("since=now&wait=0");
+    const running = await start();
+    const { url, port, chat, log } = running;
+    running.server.prependListener("request", breakReplies);
+    const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+    for (const person of [ann, bob]) await person.end();
+    const lines = [`Cookie: ${ann.cookie}`, `Break: ${method}`];
     /** Holds a poll whose reply throws. Resolves when its connection closes. */
-    const broken = (query: string) =>
-      hear(
-        chat.port,
-        `GET /get_post/ann?${query} HTTP/1.1\r\nHost: x\r\nCookie: ${ann.cookie}\r\nBreak: ${method}\r\n\r\n`,
-      );
+    const broken = (query: string) => hear(port, get(`/get_post/ann?${query}`, ...lines));
+    /** Holds nine polls, each on its own page. The replies to three of them throw. Returns the other polls. */
+    const holdNine = async () => {
+      const others: Promise<Batch>[] = [];
+      for (let n = 0; n < 9; n++) {
+        const query = `since=now&wait=60&client=${n}`;
+        if (n % 3 === 1) void broken(query);
+        else others.push(bob.batch(query));
+        await until(() => chat.waiting === n + 1);
+      }
+      return others;
+    };
     /** Checks that the chat works and has logged one line. */
     const works = async () => {
-      await until(() => chat.chat.waiting === 0);
+      await until(() => chat.waiting === 0);
       const polls = ["a", "b", "c"].map((client) => bob.batch(`since=now&wait=60&client=${client}`));
-      await until(() => chat.chat.waiting === 3);
+      await until(() => chat.waiting === 3);
       await ann.post("afterwards");
       for (const poll of polls) expect(texts(await poll)).toEqual(["afterwards"]);
       expect((await bob.batch("since=now&wait=0.05")).messages).toEqual([]);
-      expect(texts(await bob.batch("since=0&wait=0"))).toContain("afterwards");
-      expect(chat.log).toEqual([expect.stringMatching(/^a handler failed: Error: the host's \w+/)]);
+      expect(log.splice(0)).toEqual([expect.stringMatching(/^a handler failed: Error: the host's \w+/)]);
     };
-    return { ...chat, ann, bob, broken, works };
+    return { ...running, ann, bob, lines, broken, holdNine, works };
   }
 
   test("to several polls closes them, and the other polls get the message", async () => {
-    const { chat, ann, bob, broken, works } = await people();
-    const polls: Promise<unknown>[] = [];
-    for (let n = 0; n < 9; n++) {
-      const query = `since=now&wait=60&client=${n}`;
-      polls.push(n % 3 === 1 ? broken(query) : bob.batch(query).then(texts));
-      await until(() => chat.waiting === n + 1);
-    }
+    const { ann, holdNine, works } = await people();
+    const others = await holdNine();
     await ann.post("to all");
-    const answers = await Promise.all(polls);
-    for (const n of [0, 2, 3, 5, 6, 8]) expect(answers[n]).toEqual(["to all"]);
+    for (const poll of others) expect(texts(await poll)).toEqual(["to all"]);
     await works();
+  });
+
+  test("to some polls during a drain lets all others be answered", async () => {
+    const { chat, holdNine, log } = await people();
+    const others = await holdNine();
+    await chat.close();
+    for (const poll of others) expect(await poll).toMatchObject({ messages: [], retry: expect.any(Number) });
+    expect(log.splice(0)).toHaveLength(1);
   });
 
   test("at a time-out closes that poll, and other polls still time out", async () => {
     const { bob, broken, works } = await people();
-    const waits = [
-      broken("since=now&wait=0.1"),
-      bob.batch("since=now&wait=0.1&client=a"),
-      bob.batch("since=now&wait=0.3&client=b"),
-      broken("since=now&wait=0.3"),
-      bob.batch("since=now&wait=0.5&client=c"),
-    ];
-    await Promise.all(waits);
+    const held = ["0.1&client=a", "0.3&client=b", "0.5&client=c"].map((wait) =>
+      bob.batch(`since=now&wait=${wait}`),
+    );
+    await Promise.all([broken("since=now&wait=0.1"), broken("since=now&wait=0.3"), ...held]);
     await works();
   });
 
@@ -110,66 +111,43 @@ describe.each(METHODS)("a reply whose %s throws", (method) => {
     const { chat, ann, broken, works } = await people();
     const poll = broken("since=now&wait=60&client=c");
     await until(() => chat.waiting === 1);
-    expect((await ann.ask("leave/ann?client=c", { method: "POST" })).status).toBe(204);
+    expect((await ann.leave("c")).status).toBe(204);
     await poll;
     await works();
   });
 
-  test("to some polls during a drain lets all others be answered", async () => {
-    const { chat, bob, broken, log } = await people();
-    const polls: Promise<unknown>[] = [];
-    for (let n = 0; n < 6; n++) {
-      const query = `since=now&wait=60&client=${n}`;
-      polls.push(n % 2 === 0 ? broken(query) : bob.batch(query));
-      await until(() => chat.waiting === n + 1);
-    }
-    await chat.close();
-    const answers = await Promise.all(polls);
-    for (const n of [1, 3, 5]) expect(answers[n]).toMatchObject({ messages: [], retry: expect.any(Number) });
-    expect(log).toHaveLength(1);
-  });
-
   test("to a post closes its connection, and the message is kept", async () => {
-    const { ann, bob, port, works, log } = await people();
-    const head = `POST /put_post/ann HTTP/1.1\r\nHost: x\r\nCookie: ${ann.cookie}\r\nBreak: ${method}\r\n`;
-    const type = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 12\r\nConnection: close";
-    await hear(port, `${head}${type}\r\n\r\nmessage=kept`);
+    const { bob, port, lines, works } = await people();
+    await hear(port, post("/put_post/ann", "message=kept", ...lines, "Connection: close"));
     expect(texts(await bob.batch("since=0&wait=0"))).toEqual(["kept"]);
     // This reply does not call `write`.
-    if (method === "write") expect(log).toEqual([]);
-    else await works();
+    if (method !== "write") await works();
   });
 });
 
-/** A faulty store that delivers each message twice. The chat's `receive` throws the second time. */
-const twice = {
-  memory: class extends MemoryStore {
-    override open(receive: (message: Message) => void) {
-      return super.open((message) => {
+/** Makes a store deliver each message twice. The chat's `receive` throws the second time. */
+function twice<S extends Store>(store: S): S {
+  const open = store.open.bind(store);
+  store.open = (receive, ...others) =>
+    open(
+      (message) => {
         receive(message);
         receive(message);
-      });
-    }
-  },
-  file: class extends FileStore {
-    override open(receive: (message: Message) => void) {
-      return super.open((message) => {
-        receive(message);
-        receive(message);
-      });
-    }
-  },
-};
+      },
+      ...others,
+    );
+  return store;
+}
 
-test.each(["memory", "file"] as const)(
+test.each<[string, (folder: string) => Store]>([
+  ["memory", () => twice(new MemoryStore())],
+  ["file", (folder) => twice(new FileStore({ folder, keep: 1000, warn: () => {} }))],
+])(
   "a message that cannot be received from a store (%s) is one line in the log, and posts are kept",
-  async (kind) => {
-    const folder = await mkdtemp(join(tmpdir(), "holdline-"));
-    const options = { folder, keep: 100, warn: () => {} };
-    const store = kind === "memory" ? new twice.memory() : new twice.file(options);
-    const { url, chat, log } = await start({ store });
+  async (_, make) => {
+    const { url, chat, log } = await start({ store: make(await tempFolder()) });
     const ann = await Person.login(url, "ann");
-    await ann.batch("since=now&wait=0");
+    await ann.end();
     for (const text of ["one", "two", "three"]) {
       const poll = ann.batch("since=now&wait=60");
       await until(() => chat.waiting === 1);
@@ -178,29 +156,35 @@ test.each(["memory", "file"] as const)(
       await Promise.all(posts);
     }
     expect(texts(await ann.batch("since=0&wait=0"))).toHaveLength(6);
-    expect(log).toEqual([expect.stringMatching(/^a handler failed: RangeError/)]);
-    await running.pop()?.close();
-    await rm(folder, { recursive: true });
+    expect(log.splice(0)).toEqual([expect.stringMatching(/^a handler failed: RangeError/)]);
   },
 );
 
-test("a store that throws at a notice does not affect joins, polls and leaves", async () => {
-  class NoNotices extends MemoryStore {
-    override append(draft: NewMessage): Promise<Message> {
-      if (draft.kind) throw new Error("no notices here");
-      return super.append(draft);
-    }
+/** A store that throws instead of keeping some messages. */
+class FaultyStore extends MemoryStore {
+  readonly #isRefused: (draft: NewMessage) => boolean;
+  constructor(isRefused: (draft: NewMessage) => boolean) {
+    super();
+    this.#isRefused = isRefused;
   }
-  const { url, chat } = await start({ store: new NoNotices(), grace: 50 });
-  const people = await Promise.all(["ann", "bob", "cat"].map((name) => Person.login(url, name)));
-  for (const person of people) {
-    expect((await person.poll("since=now&wait=0")).status).toBe(200);
+  override append(draft: NewMessage): Promise<Message> {
+    if (this.#isRefused(draft)) throw new Error("the store");
+    return super.append(draft);
+  }
+}
+
+test("a store that throws at a notice does not affect joins, polls and leaves", async () => {
+  const store = new FaultyStore(({ kind }) => kind !== undefined);
+  const { url, chat, log } = await start({ store, grace: 50 });
+  for (const name of ["ann", "bob", "cat"]) {
+    expect(await (await Person.login(url, name)).status()).toBe(200);
     await until(() => chat.present.length === 0);
   }
+  log.splice(0);
 });
 
 describe("a log function that", () => {
-  const logs: [how: string, log: () => void][] = [
+  const LOGS: [how: string, log: () => void][] = [
     [
       "throws",
       () => {
@@ -209,15 +193,10 @@ describe("a log function that", () => {
     ],
     ["rejects", () => Promise.reject(new Error("the log"))],
   ];
-  test.each(logs)("%s does not affect requests", async (_how, log) => {
+
+  test.each(LOGS)("%s does not affect requests", async (_how, log) => {
     const said = vi.spyOn(console, "error").mockImplementation(() => {});
-    const store = new (class extends MemoryStore {
-      override append(draft: NewMessage): Promise<Message> {
-        if (draft.text === "throw") throw new Error("the store");
-        return super.append(draft);
-      }
-    })();
-    const { url } = await start({ store, log });
+    const { url } = await start({ store: new FaultyStore(({ text }) => text === "throw"), log });
     const ann = await Person.login(url, "ann");
     expect((await ann.say("throw")).status).toBe(500);
     await ann.post("kept");
@@ -225,22 +204,21 @@ describe("a log function that", () => {
     expect(said).toHaveBeenCalledTimes(1);
   });
 
-  test.each(logs)("%s does not affect a store", async (_how, warn) => {
+  test.each(LOGS)("%s does not affect a store", async (_how, warn) => {
     const said = vi.spyOn(console, "error").mockImplementation(() => {});
-    const folder = await mkdtemp(join(tmpdir(), "holdline-"));
-    const store = () => new FileStore({ folder, keep: 10, warn });
-    const before = await start({ store: store() });
+    const folder = await tempFolder();
+    const open = () => start({ store: new FileStore({ folder, keep: 1000, warn }) });
+    const before = await open();
     await (await Person.login(before.url, "ann")).post("before");
-    await running.pop()?.close();
+    await before.close();
     // A damaged line is reported when the store opens.
     await appendFile(join(folder, "messages.jsonl"), "damage\n");
-    const { url } = await start({ store: store() });
+    const { url, close } = await open();
     const ann = await Person.login(url, "ann");
     await ann.post("after");
     expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before", "after"]);
     expect(said).toHaveBeenCalled();
-    await running.pop()?.close();
-    await rm(folder, { recursive: true });
+    await close();
   });
 });
 
@@ -268,11 +246,11 @@ test.each([
     expect((await ask(`${url}/who`, { headers: { Break } })).status).toBe(500);
     expect((await ask(`${url}/who`)).status).toBe(200);
   }
-  expect(log.length).toBeLessThanOrEqual(1);
+  expect(log.splice(0).length).toBeLessThanOrEqual(1);
 });
 
 test("a `next` that throws throws to the caller of the handler and changes nothing", async () => {
-  const { url, chat, server, log } = await start();
+  const { url, chat, server } = await start();
   server.removeAllListeners("request");
   server.on("request", (req, res) => {
     try {
@@ -286,7 +264,6 @@ test("a `next` that throws throws to the caller of the handler and changes nothi
   expect((await ask(`${url}/elsewhere`)).body).toBe("Error: the host's next");
   const ann = await Person.login(url, "ann");
   await ann.post("fine");
-  expect(log).toEqual([]);
   ann.close();
   server.closeIdleConnections();
   await once(server.close(), "close");

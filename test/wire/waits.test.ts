@@ -9,19 +9,14 @@ const start = chatPerTest();
 /** The longest delay of a time-out in milliseconds (protocol.md). */
 const LATE_MS = 50;
 
-/** Returns the names of all present users. */
-async function users(person: Person): Promise<string[]> {
-  return (JSON.parse((await person.ask("who")).body) as { users: string[] }).users;
-}
-
 test.each([
-  ["with a cursor", "get_post/ann?since=now"],
-  ["without a cursor", "get_post/ann"],
-])("a poll %s without a wait is held for ten seconds", async (_, path) => {
+  ["with a cursor", "since=now"],
+  ["without a cursor", ""],
+])("a poll %s without a wait is held for ten seconds", async (_, query) => {
   stopClock();
   const { url, chat } = await start();
   const ann = await Person.login(url, "ann");
-  const poll = ann.ask(path);
+  const poll = ann.poll(query);
   await until(() => chat.waiting === 1);
   moveClock(9_999);
   await ann.ask("healthz");
@@ -35,25 +30,22 @@ test.each([
 test("a plain poll ends after ten seconds, also if a user joins meanwhile", async () => {
   stopClock();
   const { url, chat } = await start();
-  const [ann, bob, cat] = [
-    await Person.login(url, "ann"),
-    await Person.login(url, "bob"),
-    await Person.login(url, "cat"),
-  ];
-  await bob.batch("since=now&wait=0");
+  const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+  const cat = await Person.login(url, "cat");
+  await bob.end();
   const poll = ann.plain();
   await until(() => chat.waiting === 1);
   moveClock(5_000);
   const witness = bob.batch("since=now&wait=60");
   await until(() => chat.waiting === 2);
-  await cat.batch("since=now&wait=0");
+  await cat.end();
   // The notice answers the other polls. The plain poll does not show notices and stays held.
   expect((await witness).messages).toMatchObject([{ user: "cat", kind: "join" }]);
   moveClock(4_999);
-  await bob.batch("since=now&wait=0");
+  await bob.end();
   expect(chat.waiting).toBe(1);
   moveClock(1 + LATE_MS);
-  await bob.batch("since=now&wait=0");
+  await bob.end();
   expect(chat.waiting).toBe(0);
   expect(await poll).toBe("");
 });
@@ -62,7 +54,7 @@ test("50 polls at random moments are held for their whole wait", async () => {
   const { url, server } = await start();
   const ann = await Person.login(url, "ann");
   ann.agent.maxSockets = 50;
-  await ann.batch("since=now&wait=0");
+  await ann.end();
   const waits: number[] = [];
   server.prependListener("request", (req, res) => {
     const began = performance.now();
@@ -80,7 +72,6 @@ test("50 polls at random moments are held for their whole wait", async () => {
   expect(waits).toHaveLength(50);
   // Measured on the server's clock, so a slow machine only makes it longer.
   expect(Math.min(...waits)).toBeGreaterThanOrEqual(300);
-  ann.close();
 });
 
 test("a user with an aborted poll is present for the grace time and then absent", async () => {
@@ -94,10 +85,10 @@ test("a user with an aborted poll is present for the grace time and then absent"
   await expect(poll).rejects.toThrow();
   await until(() => chat.waiting === 0);
   moveClock(29_999);
-  expect(await users(ann)).toEqual(["ann"]);
+  expect((await ann.who()).users).toEqual(["ann"]);
   // The sweep of members runs once a second.
   moveClock(1 + 1_000);
-  expect(await users(ann)).toEqual([]);
+  expect((await ann.who()).users).toEqual([]);
 });
 
 test("a page without scripts reloads before its reader counts as absent", async () => {
@@ -107,5 +98,5 @@ test("a page without scripts reloads before its reader counts as absent", async 
   const page = (await ann.ask("chatroom/ann/")).body;
   const seconds = Number(/http-equiv="refresh" content="(\d+)"/.exec(page)?.[1]);
   moveClock(seconds * 1_000 + LATE_MS);
-  expect(await users(ann)).toEqual(["ann"]);
+  expect((await ann.who()).users).toEqual(["ann"]);
 });

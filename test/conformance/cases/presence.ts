@@ -1,89 +1,68 @@
-/** Presence: /who, /leave and notices. */
-import { isRecord, type Message, type Person } from "../person.js";
+/** Presence: /who, /leave, HEAD and notices. */
+import type { Message } from "../person.js";
 import { about } from "../runner.js";
-import type { Trial } from "../trial.js";
 
-const WHO = "Routes: GET /who";
-const { cases, add } = about("presence");
+const { cases, together, alone } = about("presence", "Routes");
 export const presence = cases;
 
-async function who(t: Trial, person: Person): Promise<{ count: number; users: string[] }> {
-  const reply = await person.ask("who");
-  let value: unknown;
-  try {
-    value = JSON.parse(reply.body);
-  } catch {
-    // The check below reports it.
-  }
-  if (isRecord(value) && Number.isInteger(value.count) && Array.isArray(value.users)) {
-    return value as { count: number; users: string[] };
-  }
-  t.expect(reply, '200 {"count": N, "users": [...]}', false);
-  return { count: 0, users: [] };
-}
-
-add("/who lists each polling user once, in order, however many pages they have", WHO, "alone", async (t) => {
-  const people = [
-    await t.person(t.name("cat")),
-    await t.person(t.name("ann")),
-    await t.person(t.name("bob")),
-  ];
+alone("/who lists each polling user once, in order, however many pages they have", async (t) => {
+  const cat = await t.person(t.name("cat"));
+  const people = [cat, await t.person(t.name("ann")), await t.person(t.name("bob"))];
   const polls = people.flatMap((person) =>
     ["a", "b"].map((client) => person.poll(`since=now&wait=5&client=${client}`)),
   );
   await t.settle();
-  const [cat] = people;
-  if (!cat) return;
-  const { count, users } = await who(t, cat);
+  const { count, users } = await cat.who();
   const names = people.map(({ name }) => name);
+  const listed = users.filter((user) => names.includes(user));
+  t.equal("GET /who while three people poll: which of them, in which order", listed, names.sort());
   t.equal(
-    "GET /who while three people poll: which of them, in which order",
-    users.filter((user) => names.includes(user)),
-    [...names].sort(),
+    "GET /who: `count` and different names",
+    [count, new Set(users).size],
+    [users.length, users.length],
   );
-  t.equal("GET /who: `count`", count, users.length);
-  t.equal("GET /who: duplicate names", users.length - new Set(users).size, 0);
-  const batch = await cat.batch("since=now&wait=0");
-  t.equal(`${batch.reply.sent}: \`present\``, batch.present, count);
+  t.equal("a poll: `present`", (await cat.batch("since=now&wait=0")).present, count);
   await cat.post("enough");
   await Promise.all(polls);
 });
 
-add("/leave makes a user absent", "Routes: POST /leave", "together", async (t) => {
+together("/leave and a log-out make a user absent", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
+  const isHere = async (what: string, expected: boolean) =>
+    t.equal(`GET /who after ${what}`, (await bob.who()).users.includes(ann.name), expected);
   await ann.end();
-  t.equal("GET /who after a poll", (await who(t, bob)).users.includes(ann.name), true);
-  const reply = await ann.ask(`leave/${ann.segment}`, { method: "POST" });
+  await isHere("a poll", true);
+  const reply = await ann.leave();
   t.equal(reply.sent, [reply.status, reply.body], [204, ""]);
-  t.equal("GET /who after /leave", (await who(t, bob)).users.includes(ann.name), false);
+  await isHere("/leave", false);
   await ann.end();
-  t.equal("GET /who after /leave and another poll", (await who(t, bob)).users.includes(ann.name), true);
-});
-
-add(
-  "/leave with a client id keeps a user present who has another page",
-  "Routes: POST /leave",
-  "alone",
-  async (t) => {
-    const [ann, bob] = [await t.person(), await t.person()];
-    const since = await t.quiet(ann, bob);
-    const heard = t.hears(ann, since, ["to the other page"], { client: "b", held: true });
-    await t.settle();
-    await ann.ask(`leave/${ann.segment}?client=a`, { method: "POST" });
-    t.equal("two pages, one left: GET /who", (await who(t, bob)).users.includes(ann.name), true);
-    await bob.post("to the other page");
-    await heard;
-  },
-);
-
-add("a log-out makes a user absent", "Routes: POST /logout", "together", async (t) => {
-  const [ann, bob] = [await t.person(), await t.person()];
-  await ann.end();
+  await isHere("/leave and another poll", true);
   await ann.logout();
-  t.equal("GET /who after a log-out", (await who(t, bob)).users.includes(ann.name), false);
+  await isHere("a log-out", false);
 });
 
-add("notices are messages of kind join and leave", "Words: message", "alone", async (t) => {
+alone("/leave with a client id keeps a user present who has another page", async (t) => {
+  const [ann, bob] = [await t.person(), await t.person()];
+  const since = await t.quiet(ann, bob);
+  const heard = t.hears(ann, since, ["to the other page"], { client: "b", held: true });
+  await t.settle();
+  await ann.leave("a");
+  t.equal("two pages, one left: GET /who", (await bob.who()).users.includes(ann.name), true);
+  await bob.post("to the other page");
+  await heard;
+});
+
+alone("a HEAD makes nobody present and writes no notice", async (t) => {
+  const [ann, bob] = [await t.person(), await t.person()];
+  const since = await t.quiet(bob);
+  for (const path of ["", "who", `chatroom/${ann.segment}/`, `get_post/${ann.segment}?since=now&wait=0`])
+    await ann.ask(path, { method: "HEAD" });
+  t.equal("HEADs, then GET /who", (await bob.who()).users.includes(ann.name), false);
+  const { messages, reply } = await bob.batch(`since=${since}&wait=0.3`);
+  t.equal(`HEADs of another, then ${reply.sent}`, messages, []);
+});
+
+alone("notices are messages of kind join and leave", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];
   const since = await bob.end();
   await ann.end();
@@ -95,9 +74,6 @@ add("notices are messages of kind join and leave", "Words: message", "alone", as
     cursor = batch.cursor;
   }
   if (notices.length === 0) return t.notTried("no notice arrived, which the contract allows");
-  t.equal(
-    "a log-in and a log-out: the notices",
-    notices.map(({ kind }) => kind),
-    ["join", "leave"],
-  );
+  const kinds = notices.map(({ kind }) => kind);
+  t.equal("a log-in and a log-out: the notices", kinds, ["join", "leave"]);
 });

@@ -1,0 +1,64 @@
+/** Wrong servers: `node wrong.mjs no-client|queue|waiter-map --port N`. Each is holdline with one fault in front. */
+import { createServer } from "node:http";
+import { parseArgs } from "node:util";
+import { createChat, MemoryStore } from "../../dist/index.js";
+
+const { values, positionals } = parseArgs({ options: { port: { type: "string" } }, allowPositionals: true });
+
+/**
+ * Splits the target of a poll into the part before `since`, the cursor, and the rest. Undefined for other targets.
+ * @param {string} target
+ */
+function readPoll(target) {
+  return /^(\/get_post\/[^?]*\?(?:.*&)?since=)(\d+-\d+|0|now)(?![^&])(.*)$/s.exec(target)?.slice(1);
+}
+
+/** @type {Map<string, string>} the cursor of each user's queue, by the user's path segment */
+const taken = new Map();
+
+/** @type {Record<string, (req: import("node:http").IncomingMessage, res: import("node:http").ServerResponse) => void>} */
+const FAULTS = {
+  /** Ignores `client`, so polls of a reloaded page stay until their time-out. A malformed one stays, and is refused. */
+  "no-client": (req) => {
+    if (req.url?.startsWith("/get_post/"))
+      req.url = req.url.replace(/([?&])client=[\w-]{1,64}(?=&|$)/, "$1x=");
+  },
+
+  /** A map of held responses without a backlog: it ignores the cursor and returns only later messages. */
+  "waiter-map": (req) => {
+    const [before, , behind] = readPoll(req.url ?? "") ?? [];
+    if (before !== undefined) req.url = `${before}now${behind}`;
+  },
+
+  /**
+   * A queue per user, as in many tutorials. A poll empties the queue, also if its caller has disconnected, and a second page
+   * misses what the first one took. Only the cursor of the first poll counts.
+   */
+  queue(req, res) {
+    const [before = "", since = "", behind] = readPoll(req.url ?? "") ?? [];
+    const [, , user = ""] = before.split(/[/?]/);
+    if (since === "" || req.method !== "GET") return;
+    req.url = `${before}${taken.get(user) ?? since}${behind}`;
+    // It does not check whether the caller is still connected.
+    const on = res.on.bind(res);
+    res.on = (event, listener) => (event === "close" ? res : on(event, listener));
+    Object.defineProperty(res, "destroyed", { get: () => false, set: () => {} });
+    const write = res.write.bind(res);
+    res.write = (/** @type {any} */ body) => {
+      const { cursor } = /^\{/.test(String(body)) ? JSON.parse(String(body)) : {};
+      if (cursor) taken.set(user, cursor);
+      return write(body);
+    };
+  },
+};
+
+const fault = FAULTS[positionals[0] ?? ""];
+const chat = await createChat({ postRate: 0, loginRate: 0, store: new MemoryStore() });
+const server = createServer((req, res) => {
+  fault?.(req, res);
+  chat.handler(req, res);
+}).listen(Number(values.port), "127.0.0.1");
+process.on("SIGTERM", () => {
+  void chat.close();
+  server.close();
+});
