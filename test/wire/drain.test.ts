@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import http from "node:http";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import type { Chat, Serving } from "../../src/index.js";
 import { chatPerTest, servedPerTest, until } from "./chat.js";
@@ -57,23 +58,31 @@ test("a signal in a busy room resets no connection, and the program ends with 0"
   expect(await exited).toBe(0);
 });
 
-test("requests on connections that were not accepted before the signal are answered", async () => {
-  const server = await startServer();
-  // The operating system accepts connections for a stopped process.
-  process.kill(server.pid, "SIGSTOP");
-  const lines = Array.from({ length: 20 }, () => dial(server.port, HEALTH));
-  await Promise.all(lines.map(({ socket }) => once(socket, "connect")));
-  const errors: unknown[] = [];
-  for (const { socket } of lines) socket.on("error", (error) => errors.push(error));
-  process.kill(server.pid, "SIGTERM");
-  process.kill(server.pid, "SIGCONT");
-  for (const { closed } of lines) {
-    const { text } = await closed;
-    // Node may read a request before it handles the signal. Then the reply is 200.
-    if (!text.startsWith("HTTP/1.1 200 ")) expect(text).toMatch(DRAINING);
-  }
-  expect(errors).toEqual([]);
-  expect(await server.exited).toBe(0);
+/** Sends 20 requests on connections of their own, counts those that are sent, and reports the replies. */
+const CLIENTS = `
+  const { connect } = require("node:net");
+  const { parentPort, workerData } = require("node:worker_threads");
+  const read = async (socket) => (await socket.setEncoding("latin1").toArray()).join("");
+  const replies = Array.from({ length: 20 }, () => {
+    const socket = connect(workerData.port, "127.0.0.1");
+    socket.write(workerData.request, () => Atomics.add(workerData.sent, 0, 1));
+    return read(socket);
+  });
+  Promise.all(replies).then((texts) => parentPort.postMessage(texts));
+`;
+
+test("requests on connections that were not accepted before the stop are answered", async () => {
+  const { chat, serving, port } = await serve();
+  const sent = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(CLIENTS, { eval: true, workerData: { port, request: HEALTH, sent } });
+  const replies = once(worker, "message");
+  // The server is in this thread, so it accepts nothing meanwhile.
+  for (let count = 0; count < 20; count = Atomics.load(sent, 0)) Atomics.wait(sent, 0, count, 5);
+  const stopped = Promise.all([serving.stop(), chat.close()]);
+  const [texts] = (await replies) as [string[]];
+  expect(texts).toHaveLength(20);
+  for (const text of texts) expect(text).toMatch(DRAINING);
+  await stopped;
 });
 
 const ORDERS: Record<string, (chat: Chat, serving: Serving) => Promise<unknown>> = {

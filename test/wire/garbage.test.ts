@@ -66,15 +66,6 @@ test("a reply in progress is sent whole when garbage follows its request", async
   expect(text.length).toBeGreaterThan(LARGE);
 });
 
-test("bytes that are not HTTP get 400 when no reply is pending", async () => {
-  const { port } = await start();
-  expect((await hear(port, kinds.garbage)).statuses).toEqual([400]);
-  const { text, send, closed } = dial(port, HEALTH);
-  await until(() => text().endsWith("ok"));
-  send(kinds.garbage);
-  expect((await closed).statuses).toEqual([200, 400]);
-});
-
 test("a malformed chunked body is 400, also while its request is read", async () => {
   const { port, url } = await start();
   const ann = await Person.login(url, "ann");

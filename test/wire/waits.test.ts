@@ -9,24 +9,6 @@ const start = chatPerTest();
 /** The longest delay of a time-out in milliseconds (protocol.md). */
 const LATE_MS = 50;
 
-test.each([
-  ["with a cursor", "since=now"],
-  ["without a cursor", ""],
-])("a poll %s without a wait is held for ten seconds", async (_, query) => {
-  stopClock();
-  const { url, chat } = await start();
-  const ann = await Person.login(url, "ann");
-  const poll = ann.poll(query);
-  await until(() => chat.waiting === 1);
-  moveClock(9_999);
-  await ann.ask("healthz");
-  expect(chat.waiting).toBe(1);
-  moveClock(1 + LATE_MS);
-  await ann.ask("healthz");
-  expect(chat.waiting).toBe(0);
-  expect((await poll).body).toMatch(/^(""|\{"cursor":"[\d-]+","present":1,"messages":\[\]\})\n$/);
-});
-
 test("a plain poll ends after ten seconds, also if a user joins meanwhile", async () => {
   stopClock();
   const { url, chat } = await start();

@@ -112,6 +112,8 @@ together("a poll, a post or a leave as another user is 403", async (t) => {
   const eve = t.back({ name: bob.name, cookie: ann.cookie });
   for (const reply of [await eve.poll("since=0&wait=0"), await eve.poll(""), await eve.say("forged")])
     t.refused(reply, 403, "not_you");
+  t.refused(await eve.poll("", { method: "POST", headers: FORM, body: "since=0&wait=0" }), 403, "not_you");
+  t.status(await eve.poll("since=0&wait=0", { method: "HEAD" }), 403);
   t.refused(await eve.leave(), 403, "not_you");
   t.equal("a post as another: what the other heard", await t.hear(bob, since, 0), []);
 });
@@ -123,9 +125,12 @@ together("the name of a present user is taken, and is free at once after a log-o
   const again = await t.login(ann.name, { Cookie: ann.cookie });
   t.expect(again, "303: one's own name is not taken", again.status === 303);
   t.refused(await ann.poll("since=now&wait=0"), 401, "no_session");
-  const reply = await t.back({ name: ann.name, cookie: cookieOf(again) }).logout();
-  redirects(t, reply, "logout", 303, "login");
-  t.status(await t.login(ann.name), 303);
+  const newer = t.back({ name: ann.name, cookie: cookieOf(again) });
+  t.refused(await t.login(ann.name, { Cookie: ann.cookie }), 409, "name_taken");
+  redirects(t, await newer.logout(), "logout", 303, "login");
+  const next = await t.person(ann.name);
+  t.refused(await t.login(ann.name, { Cookie: newer.cookie }), 409, "name_taken");
+  t.status(await next.poll("since=now&wait=0"), 200);
 });
 
 together("a log-out clears the cookie and ends the session", async (t) => {
