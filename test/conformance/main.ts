@@ -11,7 +11,7 @@ import { type Started, Starter } from "./start.js";
 const USAGE = `Checks a server against the contract (docs/protocol.md), from outside, over HTTP.
 
   npm run conformance -- http://HOST:PORT[/PATH/] [--only WORDS] [--json] [--proxy] [--several] [--backlog 1000]
-                         [--time 90] [--start "COMMAND --port {port} --data {data}" [--clock]]
+                         [--time 90] [--start "COMMAND --port {port} --data {data}"]
 
   --only WORDS   only cases whose topic and sentence have all of these words; a comma separates alternatives
   --json         the results as JSON
@@ -21,7 +21,6 @@ const USAGE = `Checks a server against the contract (docs/protocol.md), from out
   --time S       no case begins after so many seconds (90)
   --start CMD    how to start the server, on {port}, keeping messages in {data}: for restarts, drains and kills;
                  without a URL all cases run on servers that are so started, at the same time. No shell reads it
-  --clock        set the clock of started servers, which run on Node
 
 The kit writes into the room: use a server for tests, with rates off (holdline: --post-rate 0 --login-rate 0).
 With rates on it waits as 429 says, which takes longer. Exit status: 0 all passed, 1 something failed, 2 wrong usage.`;
@@ -43,7 +42,6 @@ function readFlags() {
         backlog: { type: "string", default: "1000" },
         time: { type: "string", default: "90" },
         start: { type: "string" },
-        clock: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     });
@@ -52,12 +50,11 @@ function readFlags() {
       process.exit(0);
     }
     if (positionals.length > 1) throw new RangeError(`one URL, not ${positionals.length}`);
-    const { start, clock, backlog, time } = values;
+    const { start, backlog, time } = values;
     const url = positionals[0] ?? (start === undefined ? undefined : "http://127.0.0.1:{port}/");
     if (url === undefined) throw new RangeError("which server? Give its URL, or --start");
     if (start !== undefined && !start.includes("{port}")) throw new RangeError("--start has no {port} in it");
     if (start === undefined && url.includes("{port}")) throw new RangeError("{port} needs --start");
-    if (clock && start === undefined) throw new RangeError("--clock needs --start");
     const { protocol, pathname, search, hash } = new URL(url.replaceAll("{port}", "1"));
     if (!/^https?:$/.test(protocol) || search !== "" || hash !== "")
       throw new RangeError(`"${url}" is no http URL`);
@@ -86,7 +83,7 @@ const cases = CASES.filter(({ topic, name }) => {
 });
 if (cases.length === 0) wrong(`no case has the words "${flags.only}"`);
 
-const { url, start, clock, proxy, several, backlog } = flags;
+const { url, start, proxy, several, backlog } = flags;
 /** With --start and no URL, each kind of case has servers of its own, so that all run at the same time. */
 const SERVERS = 4;
 const starter =
@@ -107,9 +104,9 @@ try {
     cases,
     sites,
     {
-      start: starter && ((options) => starter.start(options)),
+      start: starter && ((data) => starter.start(data)),
       folder: starter?.keeps ? () => starter.folder() : undefined,
-      ...{ clock, proxy, several, backlog },
+      ...{ proxy, several, backlog },
     },
     flags.time * 1000,
     (done, all) => {

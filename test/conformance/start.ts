@@ -1,7 +1,7 @@
-/** Servers that the kit starts itself, for cases with restarts, drains, kills and clock changes. */
+/** Servers that the kit starts itself, for cases with restarts, drains and kills. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,8 +13,6 @@ export interface Started {
   readonly site: Site;
   /** Sends a signal and waits for the end. Returns the exit status, or the signal that ended the process. */
   stop(signal?: NodeJS.Signals): Promise<number | string>;
-  /** Sets the clock of the process to the true time plus an offset in seconds. */
-  setClock(seconds: number): Promise<void>;
   /** Ends the process if it still runs. */
   end(): Promise<void>;
 }
@@ -23,7 +21,6 @@ export interface Started {
 const START = 15_000;
 /** The limit until a server ends, in milliseconds. The contract says five seconds. */
 const STOP = 8_000;
-const HOOK = new URL("../clock.mjs", import.meta.url).href;
 
 export class Starter {
   readonly #command: readonly string[];
@@ -50,21 +47,14 @@ export class Starter {
     return join(folder, "data");
   }
 
-  /** Starts a server and waits for its first reply. */
-  async start(options: { readonly data?: string; readonly clock?: boolean } = {}): Promise<Started> {
-    const port = await freePort();
-    const data = options.data ?? (await this.folder());
-    const clockFile = `${await this.folder()}.clock`;
-    await writeFile(clockFile, "0");
+  /** Starts a server, with a new folder unless one is given, and waits for its first reply. */
+  async start(folder?: string): Promise<Started> {
+    const [port, data] = [await freePort(), folder ?? (await this.folder())];
     const [program = "", ...args] = this.#command.map((word) =>
       word.replaceAll("{port}", `${port}`).replaceAll("{data}", data),
     );
-    const node = `${process.env.NODE_OPTIONS ?? ""} --import=${HOOK}`;
-    const clock = options.clock ? { NODE_OPTIONS: node, CONFORMANCE_CLOCK: clockFile } : {};
-    const env = { ...process.env, ...clock };
-    const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"], env });
-    const site = new Site(this.#url.replaceAll("{port}", `${port}`));
-    return started(child, site, clockFile);
+    const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+    return started(child, new Site(this.#url.replaceAll("{port}", `${port}`)));
   }
 
   async close(): Promise<void> {
@@ -78,7 +68,7 @@ process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-async function started(child: ChildProcess, site: Site, clockFile: string): Promise<Started> {
+async function started(child: ChildProcess, site: Site): Promise<Started> {
   let said = "";
   let over: string | undefined;
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
@@ -103,7 +93,6 @@ async function started(child: ChildProcess, site: Site, clockFile: string): Prom
       const late = `nothing: after ${STOP / 1000} s it still runs`;
       return Promise.race([exited, sleep(STOP, late, { ref: false })]);
     },
-    setClock: (seconds) => writeFile(clockFile, `${seconds}`),
     async end() {
       site.close();
       child.kill("SIGKILL");

@@ -15,13 +15,9 @@ import type { Started } from "./start.js";
 /** The settings of a run. */
 export interface Circumstances {
   /** Starts a server for one case. Undefined without `--start`. */
-  readonly start:
-    | ((options?: { readonly data?: string; readonly clock?: boolean }) => Promise<Started>)
-    | undefined;
+  readonly start: ((data?: string) => Promise<Started>) | undefined;
   /** Creates a data folder. Undefined when the command has no {data}. */
   readonly folder: (() => Promise<string>) | undefined;
-  /** Whether the clock of a started server can be set. */
-  readonly clock: boolean;
   /** Whether a proxy is in front of the server, which hides its connections. */
   readonly proxy: boolean;
   /** Whether several processes answer alternately. */
@@ -215,9 +211,9 @@ export class Trial extends Checks {
   }
 
   /** Starts a server for this case. Returns it and a trial on it. */
-  async start(options: { readonly data?: string; readonly clock?: boolean } = {}): Promise<[Started, Trial]> {
+  async start(data?: string): Promise<[Started, Trial]> {
     if (!this.here.start) throw new NotTried("needs --start");
-    const started = await this.here.start(options);
+    const started = await this.here.start(data);
     const trial = new Trial(started.site, this.here);
     this.#inner = trial;
     this.#ends.push(

@@ -1,6 +1,7 @@
 /** Time-outs: the wait of a poll, and the grace time after the last poll of a user. */
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { compare } from "../conformance/person.js";
 import { chatPerTest, until } from "./chat.js";
 import { moveClock, stopClock } from "./clock.js";
 import { Person } from "./person.js";
@@ -81,4 +82,25 @@ test("a page without scripts reloads before its reader counts as absent", async 
   const seconds = Number(/http-equiv="refresh" content="(\d+)"/.exec(page)?.[1]);
   moveClock(seconds * 1_000 + LATE_MS);
   expect((await ann.who()).users).toEqual(["ann"]);
+});
+
+test("a wall clock that jumps back and forward delays no message and no time-out, and ids grow", async () => {
+  const HOUR = 3_600_000;
+  const { url, chat } = await start();
+  const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+  for (const person of [ann, bob]) await person.end();
+  const now = Date.now();
+  vi.useFakeTimers({ toFake: ["Date"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const ids = [await ann.post("before")];
+  for (const offset of [-HOUR, HOUR, 0]) {
+    const held = bob.batch(`since=${ids.at(-1)}&wait=60`);
+    const idle = ann.batch(`since=${ids.at(-1)}&wait=0.2`);
+    await until(() => chat.waiting === 2);
+    vi.setSystemTime(now + offset);
+    expect((await idle).messages).toEqual([]);
+    ids.push(await ann.post("after"));
+    expect(await held).toMatchObject({ cursor: ids.at(-1), messages: [{ text: "after" }] });
+  }
+  expect([...ids].sort(compare)).toEqual(ids);
 });

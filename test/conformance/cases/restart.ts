@@ -1,15 +1,11 @@
-/** Restarts, kills, drains and clock changes, on servers that the kit starts. */
+/** Restarts, kills and drains, on servers that the kit starts. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { compare, type Person, textOf } from "../person.js";
 import { about } from "../runner.js";
-import type { Started } from "../start.js";
 import type { Trial } from "../trial.js";
 
 const { cases, started } = about("restarts", "The long poll; Posting; The program");
 export const restarts = cases;
-
-/** The offset of the clock, in seconds. */
-const HOUR = 3600;
 
 /** Returns the same user at a server on another port, which can be part of the cookie's name. */
 function moved({ name, cookie }: Person, from: Trial, to: Trial): Person {
@@ -18,14 +14,14 @@ function moved({ name, cookie }: Person, from: Trial, to: Trial): Person {
 
 started("a restart keeps messages, cursors, growing ids and idempotency keys", async (t) => {
   const data = await t.folder();
-  const [before, t1] = await t.start({ data });
+  const [before, t1] = await t.start(data);
   const ann = await t1.person();
   const since = await ann.end();
   const texts = ["one", "两", "three\nlines", "😀"];
   for (const text of texts) await ann.post(text);
   const id = await ann.post("five", { "Idempotency-Key": "k" });
   t.equal("SIGTERM: the exit status", await before.stop(), 0);
-  const [, t2] = await t.start({ data });
+  const [, t2] = await t.start(data);
   const again = moved(ann, t1, t2);
   await t2.hears(again, since, [...texts, "five"]);
   t.gap(await again.batch(`since=${since}&wait=0`), false);
@@ -39,12 +35,12 @@ started("a restart keeps messages, cursors, growing ids and idempotency keys", a
 
 started("a plain poll continues after a restart where it was before", async (t) => {
   const data = await t.folder();
-  const [before, t1] = await t.start({ data });
+  const [before, t1] = await t.start(data);
   const [ann, bob] = [await t1.person(), await t1.person()];
   for (const text of ["one", "two"]) await ann.post(text);
   t.equal("two posts, a poll", await bob.plain(), "one");
   await before.stop();
-  const [, t2] = await t.start({ data });
+  const [, t2] = await t.start(data);
   // The same address as before, since the port can be part of the cookies' names.
   const headers = { Cookie: bob.cookies, Host: t1.site.base.host };
   const reply = await t2.ask(`get_post/${bob.segment}`, { headers });
@@ -53,7 +49,7 @@ started("a plain poll continues after a restart where it was before", async (t) 
 
 started("a kill during posts loses no acknowledged message", async (t) => {
   const data = await t.folder();
-  const [before, t1] = await t.start({ data });
+  const [before, t1] = await t.start(data);
   const people = await t1.people(4);
   const [ann] = people as [Person];
   const since = await ann.end();
@@ -70,7 +66,7 @@ started("a kill during posts loses no acknowledged message", async (t) => {
   t.expect("posts of four people, before the kill", "200 for 40 of them", kept.length >= 40, kept.length);
   await before.stop("SIGKILL");
   await Promise.all(posting);
-  const [, t2] = await t.start({ data });
+  const [, t2] = await t.start(data);
   for (const person of people) moved(person, t1, t2);
   // A message that was kept but not acknowledged in time can be there too.
   const messages = await t2.hear(moved(ann, t1, t2), since, kept.length + 1);
@@ -124,49 +120,3 @@ started("a drain answers every poll with a retry time, and the process ends with
   const took = Math.round(performance.now() - began);
   t.expect("SIGTERM", "an end within 5 s", took < 5000, `${took} ms`);
 });
-
-/** Starts a server whose clock can be set, and checks that it can. */
-async function startWithClock(t: Trial): Promise<[Started, Trial, ann: Person, bob: Person]> {
-  if (!t.here.start) return t.notTried("needs --start");
-  if (!t.here.clock) return t.notTried("needs --clock");
-  const [server, inside] = await t.start({ clock: true });
-  const [ann, bob] = [await inside.person(), await inside.person()];
-  const since = await ann.end();
-  await server.setClock(HOUR);
-  await ann.post("an hour later");
-  const [message] = await inside.hear(ann, since, 1);
-  if ((message?.at ?? 0) < Date.now() + (HOUR / 2) * 1000)
-    return t.notTried("--clock does not move this server's clock");
-  return [server, inside, ann, bob];
-}
-
-started("a clock that jumps back and forward delays no message and no time-out, and ids grow", async (t) => {
-  const [server, inside, ann, bob] = await startWithClock(t);
-  const ids = [await ann.post("before")];
-  for (const seconds of [-HOUR, HOUR, 0]) {
-    const held = inside.hears(bob, ids.at(-1) ?? "0", [`at ${seconds}`], { held: true });
-    const idle = inside.silence(ann, "wait=1");
-    await t.settle();
-    await server.setClock(seconds);
-    t.took((await idle).reply, 0, 5000);
-    ids.push(await ann.post(`at ${seconds}`));
-    await held;
-  }
-  t.equal(`ids, the clock at +1 h, -1 h, +1 h, 0, sorted`, [...ids].sort(compare), ids);
-});
-
-started(
-  "a plain poll ends after ten seconds, also when the clock jumps back and a user leaves",
-  async (t) => {
-    const [server, inside, ann, bob] = await startWithClock(t);
-    await inside.quiet(ann, bob);
-    t.status(await ann.ask(`chatroom/${ann.segment}/`), 200);
-    const poll = ann.poll("");
-    await t.settle();
-    await server.setClock(-HOUR);
-    await bob.logout();
-    const reply = await poll;
-    t.took(reply, 10_000, 14_000);
-    t.equal(reply.sent, textOf(reply), "");
-  },
-);
