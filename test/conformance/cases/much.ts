@@ -8,7 +8,7 @@ export const much = cases;
 
 /** Posts all texts as several people at the same time. Returns the first of them and the cursor from before. */
 async function postAll(t: Trial, texts: readonly string[]): Promise<[Person, string]> {
-  const [ann, ...others] = [await t.person(), ...(await t.people(9))] as const;
+  const [ann, ...others] = [await t.person(), ...(await t.people(24))] as const;
   const since = await ann.end();
   const left = [...texts];
   const work = async (person: Person) => {
