@@ -98,9 +98,9 @@ export class Trial extends Checks {
     return `${word}-${run}-${(people++).toString(36)}`;
   }
 
-  /** Logs a user in. An old cookie proves ownership of a name that a killed server still considers held. */
-  async person(name = this.name(), old?: string): Promise<Person> {
-    const reply = await this.login(name, old === undefined ? {} : { Cookie: old });
+  /** Logs a user in. */
+  async person(name = this.name()): Promise<Person> {
+    const reply = await this.login(name);
     const cookie = cookieOf(reply);
     if (reply.status !== 303 || cookie === "")
       throw new Fault(reply.sent, "303 with a session cookie", summary(reply));

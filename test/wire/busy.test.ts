@@ -3,13 +3,12 @@ import { once } from "node:events";
 import http from "node:http";
 import type { Socket } from "node:net";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { chatPerTest, servedPerTest, until } from "./chat.js";
+import { chatPerTest, until } from "./chat.js";
 import { moveClock, stopClock } from "./clock.js";
 import { type Batch, Person, texts } from "./person.js";
 import { dial, get } from "./raw.js";
 
 const start = chatPerTest();
-const serve = servedPerTest();
 
 test("2,500 kept messages arrive in batches of exactly 1,000 from a cursor before the gap", async () => {
   const { url, chat } = await start({ backlog: 2_500, grace: 3_600_000 });
@@ -88,7 +87,7 @@ function silentClient(port: number, path: string, { cookie }: Person): Socket {
 }
 
 test("clients with more unread bytes than the bound are closed, and others are served", async () => {
-  const { url, port, chat, server, log } = await serve({ maxBufferedBytes: 8 * 1024 * 1024 });
+  const { url, port, chat, server, log } = await start({ serve: { maxBufferedBytes: 8 * 1024 * 1024 } });
   const [ann, eve] = [await Person.login(url, "ann"), await Person.login(url, "eve")];
   for (let n = 0; n < 600; n++) await chat.post({ user: "bot", text: "x".repeat(2_000) });
   const modest = silentClient(port, "/healthz", eve);

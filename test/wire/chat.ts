@@ -18,7 +18,6 @@ import {
   MemoryStore,
   RedisStore,
   type ServeOptions,
-  type Serving,
   type Store,
   serve,
 } from "../../src/index.js";
@@ -30,41 +29,35 @@ export interface Running {
   readonly server: Server;
   /** The lines that the chat logged: internal errors. */
   readonly log: string[];
+  /** Stops the server and not the chat. */
+  stop(): Promise<unknown>;
   close(): Promise<void>;
 }
 
+export interface StartOptions extends ChatOptions {
+  /** Puts the chat behind `serve`, as the program does. Default: a server of the host's own. */
+  readonly serve?: ServeOptions;
+  /** Wraps the chat's handler. */
+  readonly wrap?: (handler: RequestListener) => RequestListener;
+}
+
 /** Starts a chat on a free port, without rates unless the options set them. */
-export async function startChat(options: ChatOptions = {}): Promise<Running> {
-  const started = await prepare(options);
-  // As long as the program's own limit, so that a slow machine does not reset an idle connection.
-  const server = createServer({ keepAliveTimeout: 75_000 }, started.chat.handler);
-  return listen(started, server, () => server.close());
-}
-
-interface Prepared {
-  readonly chat: Chat;
-  readonly log: string[];
-  readonly folder: string;
-}
-
-async function prepare(options: ChatOptions): Promise<Prepared> {
-  const log: string[] = [];
+export async function startChat({
+  serve: served,
+  wrap = (handler) => handler,
+  ...options
+}: StartOptions = {}): Promise<Running> {
+  const lines: string[] = [];
+  const log = (line: string) => lines.push(line);
   const folder = await mkdtemp(join(tmpdir(), "holdline-"));
-  const warn = (line: string) => log.push(line);
-  const store = options.store ?? storeOf(folder, options.backlog ?? 1000, warn);
-  const chat = await createChat({ log: warn, postRate: 0, loginRate: 0, ...options, store });
-  return { chat, log, folder };
-}
-
-async function listen(
-  { chat, log, folder }: Prepared,
-  server: Server,
-  stop: () => unknown,
-): Promise<Running> {
+  const store = options.store ?? storeOf(folder, options.backlog ?? 1000, log);
+  const chat = await createChat({ log, postRate: 0, loginRate: 0, ...options, store });
+  const handler = wrap(chat.handler);
+  const { server, stop } = served ? serve(handler, { log, ...served }) : ownServer(handler);
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = server.address() as AddressInfo;
   return {
-    ...{ url: `http://127.0.0.1:${port}`, port, chat, server, log },
+    ...{ url: `http://127.0.0.1:${port}`, port, chat, server, log: lines, stop },
     async close() {
       await chat.close();
       const stopped = stop();
@@ -75,6 +68,12 @@ async function listen(
   };
 }
 
+function ownServer(handler: RequestListener): Pick<Running, "server" | "stop"> {
+  // As long as the program's own limit, so that a slow machine does not reset an idle connection.
+  const server = createServer({ keepAliveTimeout: 75_000 }, handler);
+  return { server, stop: async () => server.close() };
+}
+
 /** Returns an empty store for one chat. */
 function storeOf(folder: string, keep: number, warn: (line: string) => void): Store {
   if (process.env.STORE === "file") return new FileStore({ folder, keep, warn });
@@ -82,39 +81,19 @@ function storeOf(folder: string, keep: number, warn: (line: string) => void): St
   return new RedisStore({ url: inject("redis"), prefix: basename(folder), keep, warn });
 }
 
-const chats: Running[] = [];
-
-/** Ends the chats of a test. None may have logged anything that the test did not take out of its `log`. */
-async function endChats(): Promise<void> {
-  for (const { close, log } of chats.splice(0)) {
-    await close();
-    expect(log).toEqual([]);
-  }
-}
-
-/** Returns a function that starts chats, which end with their test. */
-export function chatPerTest(): (options?: ChatOptions) => Promise<Running> {
-  afterEach(endChats);
+/** Returns a function that starts chats. They end with their test. None may have logged what is still in its `log`. */
+export function chatPerTest(): (options?: StartOptions) => Promise<Running> {
+  const chats: Running[] = [];
+  afterEach(async () => {
+    for (const { close, log } of chats.splice(0)) {
+      await close();
+      expect(log).toEqual([]);
+    }
+  });
   return async (options) => {
     const running = await startChat(options);
     chats.push(running);
     return running;
-  };
-}
-
-/** Returns a function that starts chats behind `serve`, as the program does. They end with their test. */
-export function servedPerTest() {
-  afterEach(endChats);
-  return async (
-    options: Omit<ServeOptions, "log"> = {},
-    wrap: (handler: RequestListener) => RequestListener = (handler) => handler,
-  ): Promise<Running & { readonly serving: Serving }> => {
-    const prepared = await prepare({});
-    const log = (line: string) => prepared.log.push(line);
-    const serving = serve(wrap(prepared.chat.handler), { ...options, log });
-    const running = await listen(prepared, serving.server, () => serving.stop());
-    chats.push(running);
-    return { ...running, serving };
   };
 }
 

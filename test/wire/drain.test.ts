@@ -4,14 +4,12 @@ import http from "node:http";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
-import type { Chat, Serving } from "../../src/index.js";
-import { chatPerTest, servedPerTest, until } from "./chat.js";
+import { chatPerTest, type Running, until } from "./chat.js";
 import { ask, type Batch, code, Person, type Reply } from "./person.js";
 import { dial, get } from "./raw.js";
 import { startServer } from "./server.js";
 
 const start = chatPerTest();
-const serve = servedPerTest();
 const HEALTH = get("/healthz");
 const DRAINING = /^HTTP\/1\.1 503 (.*\r\n)*Connection: close\r\n/;
 
@@ -72,37 +70,35 @@ const CLIENTS = `
 `;
 
 test("requests on connections that were not accepted before the stop are answered", async () => {
-  const { chat, serving, port } = await serve();
+  const { chat, stop, port } = await start({ serve: {} });
   const sent = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(CLIENTS, { eval: true, workerData: { port, request: HEALTH, sent } });
   const replies = once(worker, "message");
   // The server is in this thread, so it accepts nothing meanwhile.
   for (let count = 0; count < 20; count = Atomics.load(sent, 0)) Atomics.wait(sent, 0, count, 5);
-  const stopped = Promise.all([serving.stop(), chat.close()]);
+  const stopped = Promise.all([stop(), chat.close()]);
   const [texts] = (await replies) as [string[]];
   expect(texts).toHaveLength(20);
   for (const text of texts) expect(text).toMatch(DRAINING);
   await stopped;
 });
 
-const ORDERS: Record<string, (chat: Chat, serving: Serving) => Promise<unknown>> = {
-  "the server and then the chat": (chat, serving) => Promise.all([serving.stop(), chat.close()]),
-  "the chat and then the server": (chat, serving) => Promise.all([chat.close(), serving.stop()]),
-  "the chat, and when it is closed the server": (chat, serving) => chat.close().then(() => serving.stop()),
-  "the server, and when it has stopped the chat": (chat, serving) => serving.stop().then(() => chat.close()),
-  "both twice": (chat, serving) =>
-    Promise.all([serving.stop(), serving.stop(), chat.close(), chat.close(), serving.stop()]),
-};
-
-test.each(Object.entries(ORDERS))("a host that stops %s resets no connection", async (_, stop) => {
-  const { chat, serving, url } = await serve();
+test.each<[string, (running: Running) => Promise<unknown>]>([
+  ["the server and then the chat", ({ chat, stop }) => Promise.all([stop(), chat.close()])],
+  ["the chat and then the server", ({ chat, stop }) => Promise.all([chat.close(), stop()])],
+  ["the chat, and when it is closed the server", ({ chat, stop }) => chat.close().then(stop)],
+  ["the server, and when it has stopped the chat", ({ chat, stop }) => stop().then(() => chat.close())],
+  ["both twice", ({ chat, stop }) => Promise.all([stop(), stop(), chat.close(), chat.close(), stop()])],
+])("a host that stops %s resets no connection", async (_, end) => {
+  const running = await start({ serve: {} });
   // While the chat is open, a poll is held until its time-out.
-  const check = await busy(url, 30, 2);
-  const stopped = stop(chat, serving);
+  const check = await busy(running.url, 30, 2);
+  const stopped = end(running);
   await check();
   await stopped;
-  await expect(ask(`${url}/healthz`, { agent: new http.Agent() })).rejects.toThrow("ECONNREFUSED");
-  expect(chat.waiting).toBe(0);
+  const agent = new http.Agent();
+  await expect(ask(`${running.url}/healthz`, { agent })).rejects.toThrow("ECONNREFUSED");
+  expect(running.chat.waiting).toBe(0);
 });
 
 test("a draining server answers /healthz and posts with 503, and a poll with a retry time", async () => {
@@ -121,14 +117,14 @@ test("a draining server answers /healthz and posts with 503, and a poll with a r
 });
 
 test("a request on an idle connection during the stop is answered, and then the connection closes", async () => {
-  const { chat, serving, port } = await serve();
+  const { chat, stop, port } = await start({ serve: {} });
   const [idle, asked, silent] = [dial(port, HEALTH), dial(port, HEALTH), dial(port)];
   await until(() => idle.text().endsWith("ok") && asked.text().endsWith("ok") && !silent.socket.connecting);
   // No connection is reset. Idle ones see an end.
   const errors: unknown[] = [];
   for (const { socket } of [idle, asked, silent]) socket.on("error", (error) => errors.push(error));
   const before = asked.text().length;
-  const stopped = Promise.all([serving.stop(), chat.close()]);
+  const stopped = Promise.all([stop(), chat.close()]);
   asked.send(HEALTH);
   await Promise.all([idle.closed, silent.closed]);
   expect((await asked.closed).text.slice(before)).toMatch(DRAINING);
@@ -137,14 +133,14 @@ test("a request on an idle connection during the stop is answered, and then the 
 });
 
 test("a large reply to a slow reader is sent whole during the stop", async () => {
-  const { chat, serving, url, port, server } = await serve();
+  const { chat, stop, url, port, server } = await start({ serve: {} });
   const ann = await Person.login(url, "ann");
   for (let n = 0; n < 600; n++) await chat.post({ user: "bot", text: "x".repeat(2000) });
   const { socket, send, closed } = dial(port);
   socket.pause();
   send(get("/get_post/ann?since=0&wait=0", `Cookie: ${ann.cookie}`));
   await once(socket, "readable");
-  const stopped = Promise.all([serving.stop(), chat.close()]);
+  const stopped = Promise.all([stop(), chat.close()]);
   ann.close();
   // All other connections close first.
   const connections = () =>

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import type { RequestListener } from "node:http";
 import { describe, expect, test } from "vitest";
-import { servedPerTest, until } from "./chat.js";
+import { chatPerTest, until } from "./chat.js";
 import { ask, Person } from "./person.js";
 import { dial, get, hear, post, statuses } from "./raw.js";
 
@@ -14,8 +14,8 @@ const wrap =
   (req, res) =>
     req.url === "/large" ? res.end("x".repeat(LARGE)) : handler(req, res);
 
-const serve = servedPerTest();
-const start = () => serve({ headersTimeout: 100 }, wrap);
+const startChat = chatPerTest();
+const start = (headersTimeout = 100) => startChat({ serve: { headersTimeout }, wrap });
 
 const kinds = {
   garbage: "\0\0\0\0",
@@ -51,7 +51,7 @@ describe.each(Object.entries(kinds))("%s", (_what, bytes) => {
 });
 
 test("a reply in progress is sent whole when garbage follows its request", async () => {
-  const { port, url } = await serve({}, wrap);
+  const { port, url } = await start(60_000);
   const { socket, closed, send } = dial(port);
   socket.pause();
   send(get("/large"));

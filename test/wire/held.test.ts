@@ -1,12 +1,11 @@
 /** The request head of a held poll: `serve` frees it, and a host's own server keeps it. */
 import type { IncomingMessage } from "node:http";
 import { expect, test } from "vitest";
-import { chatPerTest, type Running, servedPerTest, until } from "./chat.js";
+import { chatPerTest, type Running, until } from "./chat.js";
 import { FORM, Person } from "./person.js";
 import { get, hear } from "./raw.js";
 
 const start = chatPerTest();
-const serve = servedPerTest();
 const QUERY = `since=now&wait=60&unknown=${"x".repeat(1_000)}`;
 
 /** Holds a poll and passes its request to `check`. Then checks that the poll and its connection work. */
@@ -34,7 +33,7 @@ test.each([
   ["by POST", [QUERY, { method: "POST", body: "a=b" }]],
   ["without a cursor", ["", {}]],
 ] as const)("a held poll %s keeps no request head", async (_, poll) => {
-  await hold(await serve(), poll, (req) => {
+  await hold(await start({ serve: {} }), poll, (req) => {
     expect(req).toMatchObject({ headers: {}, rawHeaders: [] });
   });
 });
@@ -47,7 +46,7 @@ test("a held poll keeps its head in a host's own server, because the host can lo
 });
 
 test("a head with too many fields is 431, and closes the connection behind a pending reply", async () => {
-  const { url, port } = await serve();
+  const { url, port } = await start({ serve: {} });
   const ann = await Person.login(url, "ann");
   await ann.end();
   const fields = (count: number) => Array.from({ length: count - 2 }, (_, n) => `X-${n}: x`);
