@@ -57,7 +57,9 @@ export class Starter {
     return started(child, new Site(this.#url.replaceAll("{port}", `${port}`)));
   }
 
+  /** Ends all servers, also those of cases that ended before their server had started, and removes the folders. */
   async close(): Promise<void> {
+    for (const child of running) child.kill("SIGKILL");
     for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
   }
 }

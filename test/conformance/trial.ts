@@ -213,6 +213,8 @@ export class Trial extends Checks {
   /** Starts a server for this case. Returns it and a trial on it. */
   async start(data?: string): Promise<[Started, Trial]> {
     if (!this.here.start) throw new NotTried("needs --start");
+    // A case that has run out of time goes on until its next request.
+    this.#over.signal.throwIfAborted();
     const started = await this.here.start(data);
     const trial = new Trial(started.site, this.here);
     this.#inner = trial;
