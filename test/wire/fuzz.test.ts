@@ -6,7 +6,7 @@
  * and the same ones again with SEED=<the number in the failure>.
  */
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { type Batch, batches, type Step, sequences } from "./fuzz-requests.js";
 import { ask, Person, texts } from "./person.js";
 import { dial, get, hear, post, statuses } from "./raw.js";
@@ -21,11 +21,12 @@ const LAST = get("/healthz", "Connection: close");
 
 let server: Server;
 let people: Person[];
-beforeAll(async () => {
-  server = await startServer("--backlog", "1000");
+/** Starts a server. A short backlog keeps the replies to polls short. */
+async function begin(backlog: number): Promise<void> {
+  server = await startServer("--backlog", `${backlog}`);
   people = await Promise.all(Array.from({ length: AT_ONCE }, (_, n) => Person.login(server.url, `ann${n}`)));
-});
-afterAll(async () => {
+}
+afterEach(async () => {
   // After all requests the server is healthy, has logged nothing, and stops normally.
   await (await Person.login(server.url, "still here")).post("all is well");
   expect((await ask(`${server.url}/healthz`)).body).toBe("ok");
@@ -64,6 +65,7 @@ async function fault({ requests, wild }: Batch, { cookie, name }: Person): Promi
 }
 
 test(`${REQUESTS} generated requests get one reply each or a closed connection, and never a 500`, async () => {
+  await begin(20);
   let left = REQUESTS;
   for (let portion = 0; left > 0; portion++) {
     await share(fc.sample(batches, { numRuns: PORTION, seed: SEED + portion }), async (batch, person) => {
@@ -76,6 +78,7 @@ test(`${REQUESTS} generated requests get one reply each or a closed connection, 
 }, 300_000);
 
 test(`${REQUESTS / 10} pipelined sequences execute every post in front of the first closing reply, and none behind it`, async () => {
+  await begin(1000);
   const check = async (steps: readonly Step[], person: Person) => {
     const { cursor } = await person.batch("since=now&wait=0");
     const requests = steps.map(({ request }) =>
@@ -96,6 +99,7 @@ test(`${REQUESTS / 10} pipelined sequences execute every post in front of the fi
 }, 300_000);
 
 test("every prefix of a valid request gets at most one reply and never a 500", async () => {
+  await begin(20);
   const ann = await Person.login(server.url, "cut off");
   const cookie = `Cookie: ${ann.cookie}`;
   const said = post("/put_post/cut%20off", "message=cut", cookie);

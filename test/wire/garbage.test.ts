@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import type { RequestListener } from "node:http";
 import { describe, expect, test } from "vitest";
+import type { ServeOptions } from "../../src/index.js";
 import { chatPerTest, until } from "./chat.js";
 import { ask, Person } from "./person.js";
 import { dial, get, hear, post, statuses } from "./raw.js";
@@ -15,7 +16,7 @@ const wrap =
     req.url === "/large" ? res.end("x".repeat(LARGE)) : handler(req, res);
 
 const startChat = chatPerTest();
-const start = (headersTimeout = 100) => startChat({ serve: { headersTimeout }, wrap });
+const start = (serve: ServeOptions = { headersTimeout: 100 }) => startChat({ serve, wrap });
 
 const kinds = {
   garbage: "\0\0\0\0",
@@ -51,7 +52,7 @@ describe.each(Object.entries(kinds))("%s", (_what, bytes) => {
 });
 
 test("a reply in progress is sent whole when garbage follows its request", async () => {
-  const { port, url } = await start(60_000);
+  const { port, url } = await start({});
   const { socket, closed, send } = dial(port);
   socket.pause();
   send(get("/large"));
