@@ -55,7 +55,7 @@ export function about(topic: string, section: string): About {
 }
 
 /** The limit of one case in milliseconds, without its waits after 429. */
-const CASE = 25_000;
+const CASE = 45_000;
 /** The longest total wait after 429 that is not counted, in milliseconds, so that a server with only 429 ends a case. */
 const SLOWED = 60_000;
 /** The number of cases that run at the same time. */
