@@ -1,6 +1,4 @@
 /** Pages: security headers, and escaped user text. */
-import { syncBuiltinESMExports } from "node:module";
-import zlib from "node:zlib";
 import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
 import { chatPerTest } from "./chat.js";
@@ -10,8 +8,6 @@ import { startServer } from "./server.js";
 const start = chatPerTest();
 afterEach(() => {
   vi.useRealTimers();
-  vi.restoreAllMocks();
-  syncBuiltinESMExports();
 });
 
 test("the log-in page shows the current session with a link to its room, also after a refused name", async () => {
@@ -163,17 +159,4 @@ test("requests write nothing to the log of the program", async () => {
   await ann.send("put_post/x%0a", "message=%0a");
   await server.stop();
   expect(server.stderr()).toBe("");
-});
-
-test("compression of a static file never blocks the event loop, and happens once for many requests", async () => {
-  const sync = [vi.spyOn(zlib, "brotliCompressSync"), vi.spyOn(zlib, "gzipSync")];
-  const brotli = vi.spyOn(zlib, "brotliCompress");
-  syncBuiltinESMExports();
-  const { url } = await start();
-  expect(brotli).not.toHaveBeenCalled();
-  const fetch = () => ask(`${url}/client/page.js`, { headers: { "Accept-Encoding": "br" } });
-  for (const { headers } of [...(await Promise.all([fetch(), fetch(), fetch()])), await fetch()])
-    expect(headers["content-encoding"]).toBe("br");
-  expect(brotli).toHaveBeenCalledTimes(1);
-  for (const spy of sync) expect(spy).not.toHaveBeenCalled();
 });
