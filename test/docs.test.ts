@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { connect } from "node:net";
 import { userInfo } from "node:os";
 import { dirname, join, normalize } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -11,7 +10,8 @@ import { transform } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Feed, longPollHandler } from "../dist/feed/index.js";
 import { freePort } from "./conformance/port.js";
-import { installPacked, type Packed, ROOT, runIn } from "./packed.js";
+import { answers, NGINX, temporaryPaths } from "./faults/nginx.js";
+import { installPacked, type Packed, RESOLUTIONS, ROOT, runIn, typeCheck } from "./packed.js";
 import { startServer } from "./wire/server.js";
 
 interface Block {
@@ -114,23 +114,17 @@ test.concurrent.each(
   expect(output).toMatch(/"messages":\[\{.*"text":"(hello|你好)"/);
 });
 
-test.each([
-  ["nodenext", "nodenext"],
-  ["bundler", "esnext"],
-])("every TypeScript block passes a strict check with %s resolution", async (moduleResolution, module) => {
-  const names = await Promise.all(
-    select("ts").map(async ([place, { code }]) => {
-      const name = `${place.replace(/\W/g, "-")}.ts`;
-      await writeFile(join(folder, name), code);
-      return name;
-    }),
-  );
-  const flags = { module, moduleResolution, target: "es2022", lib: "es2023", types: "node" };
-  const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-  const args = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck"];
-  for (const [flag, value] of Object.entries(flags)) args.push(`--${flag}`, value);
-  await runIn(folder, process.execPath, [tsc, ...args, ...names]);
-});
+test.each(RESOLUTIONS)(
+  "every TypeScript block passes a strict check with %s resolution",
+  async (...flags) => {
+    const names = select("ts").map(([place, { code }]) => ({
+      name: `${place.replace(/\W/g, "-")}.ts`,
+      code,
+    }));
+    for (const { name, code } of names) await writeFile(join(folder, name), code);
+    await typeCheck(folder, ...flags, ["--skipLibCheck", ...names.map(({ name }) => name)]);
+  },
+);
 
 test.concurrent.each(running(select("ts", "js")))("the program in %s runs", async (_, { code, lang }) => {
   const chat = code.includes("127.0.0.1:5000") ? await startServer() : undefined;
@@ -150,30 +144,20 @@ test.concurrent.each(running(select("ts", "js")))("the program in %s runs", asyn
     cwd: dirname(script),
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
+  let output = "";
+  let errors = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
   const closed = once(child, "close");
   // A server listens, a client prints what it receives, and everything else ends by itself.
-  while (stdout === "" && child.exitCode === null && !(await answers(port))) await nextTurn();
+  while (output === "" && child.exitCode === null && !(await answers(port))) await nextTurn();
   if (child.exitCode === null) child.kill("SIGKILL");
   await closed;
   feed.close();
   feedServer.close();
   await chat?.stop();
-  expect([child.exitCode ?? 0, stderr]).toEqual([0, ""]);
+  expect([child.exitCode ?? 0, errors]).toEqual([0, ""]);
 });
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => resolve(true));
-    socket.on("connect", () => socket.destroy()).on("error", () => resolve(false));
-  });
-}
 
 test.each(select("json"))("the JSON in %s can be parsed", (_, { code }) => {
   expect(Object.keys(JSON.parse(code))).not.toEqual([]);
@@ -190,17 +174,9 @@ test.each(select("nginx"))("nginx accepts the configuration in %s", async (_, { 
     .replaceAll(/listen \d+/g, () => `listen unix:${at}/${sockets++}`)
     .replaceAll(/ssl_certificate_key .*;/g, `ssl_certificate_key ${key};`)
     .replaceAll(/ssl_certificate .*;/g, `ssl_certificate ${certificate};`);
-  const kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-  const paths = kinds.map((kind) => `${kind}_temp_path ${at}/${kind};`).join(" ");
   const main = `user ${userInfo().username}; pid ${at}/pid; error_log stderr; events {}`;
-  await writeFile(join(at, "nginx.conf"), `${main}\nhttp { access_log off; ${paths}\n${site} }`);
-  await runIn(at, process.env.NGINX ?? "/usr/sbin/nginx", [
-    "-t",
-    "-e",
-    "stderr",
-    "-c",
-    join(at, "nginx.conf"),
-  ]);
+  await writeFile(join(at, "nginx.conf"), `${main}\nhttp { access_log off; ${temporaryPaths(at)}\n${site} }`);
+  await runIn(at, NGINX, ["-t", "-e", "stderr", "-c", join(at, "nginx.conf")]);
 });
 
 test("the systemd service starts the program with flags that it has", async () => {
@@ -211,11 +187,9 @@ test("the systemd service starts the program with flags that it has", async () =
   expect(output).toContain("--trust-proxy");
   const copy = join(folder, "holdline.service");
   await writeFile(copy, unit.replace("/usr/bin/node", process.execPath));
-  // Where there is no systemd, there is nobody to ask.
-  const verified = await runIn(folder, "systemd-analyze", ["verify", copy]).catch(
-    (error: Error) => error.message,
-  );
-  expect(verified).toMatch(/^$|ENOENT/);
+  // A machine without systemd has no such program.
+  const verified = runIn(folder, "systemd-analyze", ["verify", copy]).catch((error: Error) => error.message);
+  expect(await verified).toMatch(/^$|ENOENT/);
 });
 
 test.each(DOCUMENTS)("every link in %s has a target in the package", async (name) => {

@@ -14,7 +14,7 @@ export interface Packed {
   /** The folder of the project. The package is in its node_modules. */
   readonly project: string;
   readonly tarball: string;
-  /** Makes packages of the tests' tools known to the project. */
+  /** Links packages of the tests into the project. */
   link(...names: string[]): Promise<void>;
   remove(): Promise<void>;
 }
@@ -28,6 +28,21 @@ export async function runIn(cwd: string, file: string, args: string[], options: 
     const { stdout = "", stderr = error } = error as { stdout?: string; stderr?: unknown };
     throw new Error(`${file} ${args.join(" ")}: ${stdout}${stderr}`);
   }
+}
+
+export const RESOLUTIONS = [
+  ["node16", "node16"],
+  ["nodenext", "nodenext"],
+  ["bundler", "esnext"],
+] as const;
+
+/** Type-checks files strictly, as an embedder does. */
+export async function typeCheck(cwd: string, moduleResolution: string, module: string, files: string[]) {
+  const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+  const flags = { module, moduleResolution, target: "es2022", lib: "es2023", types: "node" };
+  const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
+  args.push("--noEmit", "--strict", "--exactOptionalPropertyTypes");
+  await runIn(cwd, process.execPath, [tsc, ...args, ...files]);
 }
 
 /** Packs the built package and installs it into an empty project, without the network. */

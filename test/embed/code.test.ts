@@ -1,5 +1,5 @@
 /** The host's own code posts to the room and follows it. */
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import {
   type ChatBatch,
   type HostMessage,
@@ -29,12 +29,8 @@ test("a message of the host answers a held poll, and post resolves with it", asy
   const poll = ann.batch("since=now&wait=60");
   await until(() => chat.waiting === 1);
   const message = await chat.post({ user: "bot", text: "hello" });
-  expect(message).toEqual({
-    id: expect.stringMatching(/^\d+-\d+$/),
-    user: "bot",
-    text: "hello",
-    at: expect.any(Number),
-  });
+  const [id, at] = [expect.stringMatching(/^\d+-\d+$/), expect.any(Number)];
+  expect(message).toEqual({ id, user: "bot", text: "hello", at });
   expect((await poll).messages).toEqual([message]);
   ann.close();
 });
@@ -46,33 +42,23 @@ test("two posts of the host with one key keep one message", async () => {
   expect(await take(chat.follow({ since: "0" }), 1)).toEqual(["once"]);
 });
 
-test.each([
-  ["an empty text", { user: "bot", text: "" }, /^text: .*at least one/],
-  ["a long text", { user: "bot", text: "x".repeat(2001) }, /^text: .*2000/],
-  ["a control character", { user: "bot", text: "\u0007" }, /^text: .*control/],
-  ["a name with a slash", { user: "a/b", text: "x" }, /^user: .*slash/],
-  ["a long key", { user: "bot", text: "x", key: "k".repeat(65) }, /^key: .*64/],
-])("post rejects %s with a RangeError that names the field and the rule", async (_, message, rule) => {
+const tooLong = "x".repeat(2001);
+test.each<[string, object, typeof RangeError | typeof TypeError]>([
+  ["^text: .*at least one", { user: "bot", text: "" }, RangeError],
+  ["^text: .*2000", { user: "bot", text: tooLong }, RangeError],
+  ["^text: .*control", { user: "bot", text: "\u0007" }, RangeError],
+  ["^user: .*slash", { user: "a/b", text: "x" }, RangeError],
+  ["^key: .*64", { user: "bot", text: "x", key: tooLong }, RangeError],
+  ["^user: ", { text: "x" }, TypeError],
+  ["^text: ", { user: "bot" }, TypeError],
+  ["^text: ", { user: "bot", text: 5 }, TypeError],
+  ["^key: ", { user: "bot", text: "x", key: 5 }, TypeError],
+])("post rejects a wrong message with an error %s that names the field", async (rule, message, type) => {
   const { chat } = await start();
-  const error = await chat.post(message).catch((reason: unknown) => reason);
-  expect(error).toBeInstanceOf(RangeError);
-  expect(String(error)).toMatch(new RegExp(`RangeError: ${rule.source.slice(1)}`));
+  const error = await chat.post(message as HostMessage).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(type);
+  expect((error as Error).message).toMatch(new RegExp(rule));
 });
-
-test.each([
-  ["user", { text: "x" }],
-  ["text", { user: "bot" }],
-  ["text", { user: "bot", text: 5 }],
-  ["key", { user: "bot", text: "x", key: 5 }],
-])(
-  "post rejects a message whose %s is no text with a TypeError that names it: %j",
-  async (field, message) => {
-    const { chat } = await start();
-    const error = await chat.post(message as HostMessage).catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(TypeError);
-    expect(String(error)).toMatch(new RegExp(`^TypeError: ${field}: `));
-  },
-);
 
 test("post rejects with StoreUnavailable if the store fails, and with an Error after close", async () => {
   class FullStore extends MemoryStore {
@@ -99,23 +85,18 @@ test("a follower gets all messages after the call in order, from members and fro
   ann.close();
 });
 
-test("a slow follower loses nothing, and another follower continues from the cursor of its batch", async () => {
-  const { chat } = await start({ backlog: 5000 });
-  const batches = chat.follow();
-  for (let n = 0; n < 2500; n++) await chat.post({ user: "bot", text: `${n}` });
-  const first: IteratorResult<ChatBatch, undefined> = await batches.next();
-  await batches.return?.();
-  const rest = await take(chat.follow({ since: first.value?.cursor ?? "" }), 1500);
-  const all = [...(first.value?.messages.map(({ text }) => text) ?? []), ...rest];
-  expect(all).toEqual(Array.from({ length: 2500 }, (_, n) => `${n}`));
-});
-
-test("a follower that is further behind than the backlog gets a gap", async () => {
+test("a follower gets a gap, and ends with its signal and with return", async () => {
   const { chat } = await start({ backlog: 2 });
   const { id } = await chat.post({ user: "bot", text: "0" });
   for (const text of ["1", "2", "3"]) await chat.post({ user: "bot", text });
   const { value } = await chat.follow({ since: id }).next();
   expect(value).toMatchObject({ gap: true, messages: [{ text: "2" }, { text: "3" }] });
+  const ended = new AbortController();
+  const [one, two] = [chat.follow({ signal: ended.signal }), chat.follow()];
+  const waits = [one.next(), two.next()];
+  ended.abort();
+  await two.return?.();
+  for (const wait of waits) expect(await wait).toEqual({ done: true, value: undefined });
 });
 
 test("a follower is not present, is not counted as waiting, and takes no slot", async () => {
@@ -137,30 +118,6 @@ test("a follower is not present, is not counted as waiting, and takes no slot", 
   ann.close();
 });
 
-test("a follower ends when its signal is aborted, before or during a wait", async () => {
-  const { chat } = await start();
-  const ended = new AbortController();
-  const batches = chat.follow({ signal: ended.signal });
-  const waits = [batches.next(), batches.next()];
-  ended.abort();
-  for (const wait of waits) expect(await wait).toEqual({ done: true, value: undefined });
-  await chat.post({ user: "bot", text: "x" });
-  expect(await batches.next()).toEqual({ done: true, value: undefined });
-  expect(await take(chat.follow({ since: "0", signal: ended.signal }), 1)).toEqual([]);
-});
-
-test("a follower ends with return during a wait, and leaves no timer", async () => {
-  const { chat } = await start();
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-  onTestFinished(() => void vi.useRealTimers());
-  const batches = chat.follow();
-  const wait = batches.next();
-  await Promise.resolve();
-  await batches.return?.();
-  expect(await wait).toEqual({ done: true, value: undefined });
-  expect(vi.getTimerCount()).toBe(0);
-});
-
 test("close ends the followers after they got everything that was kept", async () => {
   const { chat } = await start();
   const idle = await start();
@@ -178,9 +135,9 @@ test("close ends the followers after they got everything that was kept", async (
   expect(await chat.follow({ since: "0" }).next()).toMatchObject({ value: { messages: [{ text: "last" }] } });
 });
 
-test.each(["", "x", "1", "1-", "0-0-0"])("follow throws an error for the cursor %j", async (since) => {
+test("follow throws an error for text that is no cursor", async () => {
   const { chat } = await start();
-  expect(() => chat.follow({ since })).toThrow(/^since /);
+  for (const since of ["", "x", "1", "1-", "0-0-0"]) expect(() => chat.follow({ since })).toThrow(/^since /);
 });
 
 test("two chats in one process are independent", async () => {

@@ -33,7 +33,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test.each(["SIGHUP", "SIGTERM"] as const)("%s ends all processes", async (signal) => {
+test.each(["SIGHUP", "SIGTERM"] as const)("%s ends all processes of the cluster", async (signal) => {
   startCluster();
   while (!/^open /m.test(output)) await once(cluster.stdout ?? cluster, "data");
   const pids = [...output.matchAll(/^process (\d+) /gm)].map(([, pid]) => Number(pid));
@@ -45,9 +45,9 @@ test.each(["SIGHUP", "SIGTERM"] as const)("%s ends all processes", async (signal
   await expect(fetch(`http://127.0.0.1:${redis}`)).rejects.toThrow();
 });
 
-test("a process that ends before it listens ends all", async () => {
+test("a process that ends before it listens ends the cluster", async () => {
   const folder = await mkdtemp(join(tmpdir(), "holdline-"));
-  // It listens on the port of Redis, and is not Redis.
+  // A program that listens on the port of Redis, but is not Redis.
   const program = join(folder, "redis");
   await writeFile(
     program,

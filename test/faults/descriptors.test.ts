@@ -1,4 +1,4 @@
-/** A process that may open few files, and clients that take all of them. */
+/** Clients take all file descriptors of the process. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -22,7 +22,7 @@ test("a server without file descriptors logs it, serves its open connections, an
   await ann.post("before");
 
   const strangers = new Set<Socket>();
-  const turnedAway = new Promise<void>((resolve) => {
+  const areClosed = new Promise<void>((resolve) => {
     for (let n = 0; n < 300; n++) {
       const socket = connect(port, "127.0.0.1");
       strangers.add(socket);
@@ -34,8 +34,8 @@ test("a server without file descriptors logs it, serves its open connections, an
         });
     }
   });
-  await turnedAway;
-  // Ann's connection was there before.
+  await areClosed;
+  // Ann's connection is older than the others.
   for (let n = 0; n < 20; n++) await ann.post(`during ${n}`);
   expect((await ann.batch("since=0&wait=0")).messages.length).toBeGreaterThan(20);
   while (stderr === "") await once(child.stderr, "data");
@@ -50,6 +50,6 @@ test("a server without file descriptors logs it, serves its open connections, an
   bob.close();
   child.kill("SIGTERM");
   expect(await once(child, "exit")).toEqual([0, null]);
-  // Once a minute, and nothing else.
+  // One line in a minute, and nothing else.
   expect(stderr).toMatch(/^holdline: out of file descriptors: .*ulimit -n.*\n$/);
 });

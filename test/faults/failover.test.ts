@@ -9,7 +9,7 @@ import { startProxy, type TcpProxy } from "./proxy.js";
 
 let master: Redis;
 let replica: Redis;
-/** The address of the master, as a load balancer or a name would give it. */
+/** The address of the master, like that of a load balancer. */
 let proxy: TcpProxy;
 let servers: Server[];
 beforeEach(async () => {
@@ -29,7 +29,7 @@ const start = () => startServer("--redis", `redis://127.0.0.1:${proxy.port}`);
 
 const health = async ({ url }: Server) => (await ask(`${url}/healthz`)).status;
 
-test("a promoted replica that lacks the newest message leaves every process with what it kept", async () => {
+test("after a failover that loses a message, every process has the messages of the replica", async () => {
   const [one, two] = servers as [Server, Server];
   const direct = createClient({ url: replica.url });
   await direct.connect();

@@ -5,15 +5,11 @@
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ask, Person } from "../wire/person.js";
-import { type Server, startServer } from "../wire/server.js";
+import { type Server, startServerWith } from "../wire/server.js";
 
 let server: Server;
 beforeEach(async () => {
-  const { NODE_OPTIONS } = process.env;
-  process.env.NODE_OPTIONS = "--max-old-space-size=150";
-  server = await startServer();
-  if (NODE_OPTIONS === undefined) delete process.env.NODE_OPTIONS;
-  else process.env.NODE_OPTIONS = NODE_OPTIONS;
+  server = await startServerWith({ NODE_OPTIONS: "--max-old-space-size=150" });
 });
 afterEach(async () => {
   const ann = await Person.login(server.url, "still here");
@@ -24,7 +20,7 @@ afterEach(async () => {
 
 const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
 
-/** Opens a connection, writes, and resolves when all of it is out, or the server has closed it. */
+/** Opens a connection and writes. Resolves when everything is sent, or when the server has closed the connection. */
 function send(bytes: string): Promise<Socket> {
   return new Promise((resolve) => {
     const socket = connect(server.port, "127.0.0.1");
@@ -34,17 +30,17 @@ function send(bytes: string): Promise<Socket> {
   });
 }
 
-/** The server has read what came before: in one turn of its loop it answers one of these, and takes 64 KiB of each connection. */
-async function seen(): Promise<void> {
+/** Waits until the server has read what was sent. In each turn of its loop, it answers one request and reads 64 KiB of each connection. */
+async function readAll(): Promise<void> {
   for (let n = 0; n < 20; n++) expect((await ask(`${server.url}/healthz`)).status).toBe(200);
 }
 
-test("unfinished bodies in chunks of one byte use the memory of their bytes only", async () => {
+test("unfinished bodies in chunks of one byte use no more memory than their bytes", async () => {
   const ann = await Person.login(server.url, "ann");
   const head = `POST /get_post/ann HTTP/1.1\r\nHost: x\r\nCookie: ${ann.cookie}\r\nTransfer-Encoding: chunked\r\n\r\n`;
   const sockets: Socket[] = [];
   for (let n = 0; n < 80; n++) sockets.push(await send(head + "1\r\nx\r\n".repeat(65_000)));
-  await seen();
+  await readAll();
   for (const socket of sockets) socket.destroy();
 });
 
@@ -62,41 +58,50 @@ test("hundreds of pipelined polls for the whole backlog do not exhaust the memor
     const socket = await send(polls.join(""));
     sockets.push(socket.pause());
   }
-  await seen();
+  await readAll();
   for (const socket of sockets) socket.destroy();
 });
 
+/** Runs `count` times the same work in each of eight workers. */
+const repeat = (count: number, work: (id: string) => Promise<void>) =>
+  Promise.all(
+    Array.from({ length: 8 }, async (_, worker) => {
+      for (let n = 0; n < count; n++) await work(`somebody-or-other-${worker}-${n}`);
+    }),
+  );
+
 test("a name does not keep the body of its request in memory", async () => {
   const padding = "y".repeat(60_000);
-  const come = async (_: unknown, worker: number) => {
-    for (let n = 0; n < 500; n++) {
-      const body = `name=somebody-or-other-${worker}-${n}&padding=${padding}`;
-      expect((await ask(`${server.url}/login`, { method: "POST", headers: FORM, body })).status).toBe(303);
-    }
-  };
-  await Promise.all(Array.from({ length: 8 }, come));
+  await repeat(500, async (name) => {
+    const body = `name=${name}&padding=${padding}`;
+    expect((await ask(`${server.url}/login`, { method: "POST", headers: FORM, body })).status).toBe(303);
+  });
 });
 
 test("a request does not keep its URL in memory", async () => {
   const padding = "y".repeat(7_000);
-  const come = async (_: unknown, worker: number) => {
-    for (let n = 0; n < 2_000; n++) {
-      const path = `chatroom/somebody-or-other-${worker}-${n}`;
-      expect((await ask(`${server.url}/${path}?${padding}`)).status).toBe(308);
-    }
-  };
-  await Promise.all(Array.from({ length: 8 }, come));
+  await repeat(2_000, async (name) => {
+    expect((await ask(`${server.url}/chatroom/${name}?${padding}`)).status).toBe(308);
+  });
+});
+
+test("a held poll whose client disconnects leaves nothing in memory", async () => {
+  const ann = await Person.login(server.url, "ann");
+  const padding = "y".repeat(7_000);
+  await repeat(3_000, async (client) => {
+    const query = `since=now&wait=60&client=${client}`;
+    const head = `GET /get_post/ann?${query} HTTP/1.1\r\nHost: x\r\nCookie: ${ann.cookie}\r\nX: ${padding}\r\n\r\n`;
+    (await send(head)).destroy();
+  });
+  await readAll();
 });
 
 test("a message does not keep the rest of its request in memory", async () => {
   const ann = await Person.login(server.url, "ann");
-  const padding = "y".repeat(63_000);
-  for (let n = 0; n < 1000; n++) {
-    const body = `message=something+or+other&key=some-key-or-other-${n}&padding=${padding}`;
-    expect((await ann.ask("put_post/ann", { method: "POST", headers: FORM, body })).status).toBe(200);
-  }
-  for (let n = 0; n < 1000; n++) {
-    const body = `padding=${padding}&message=something-${n}-or-other&key=another-key-or-other-${n}`;
+  const padding = `padding=${"y".repeat(63_000)}`;
+  for (let n = 0; n < 2000; n++) {
+    const message = `message=something-or-other-${n}&key=some-key-or-other-${n}`;
+    const body = n % 2 ? `${message}&${padding}` : `${padding}&${message}`;
     expect((await ann.ask("put_post/ann", { method: "POST", headers: FORM, body })).status).toBe(200);
   }
 });

@@ -1,10 +1,9 @@
 /**
- * The peak of the server's resident memory under mixes of hostile requests: each mix opens up to 12,000 connections to a
- * server of its own, and holds them until the peak does not move. About ten minutes in all.
+ * Measures the peak of the server's resident memory under hostile requests. Each mix opens up to 12,000 connections to a
+ * server of its own and holds them until the peak does not grow. About ten minutes in all. The attackers are a process of
+ * their own, and open a closed connection again after three seconds.
  *
  *     node test/faults/mix.mjs [name of a mix]...
- *
- * The attackers are a process of their own. They open a closed connection again, three seconds later.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -15,20 +14,20 @@ import { fileURLToPath } from "node:url";
 import { ask, login, post, sleep, start, stop } from "./people.mjs";
 
 const CONNECTIONS = 12_000;
-/** Connections whose large replies are not read. What the kernel buffers for each of them is the machine's memory, too. */
+/** Connections that do not read large replies. The buffers of the kernel for each of them use memory, too. */
 const UNREAD = 1_000;
-/** A mix is held until the peak has not moved for `STILL_S` seconds, and for `MOST_S` seconds at most. */
+/** A mix ends when the peak has not grown for `STILL_S` seconds, or after `MOST_S` seconds. */
 const STILL_S = 6;
 const MOST_S = 40;
 const LIMIT_MB = 300;
 
 const largeField = (bytes) => `X: ${"h".repeat(bytes - 5)}\r\n`;
-/** Fields of seven bytes: those cost the server most memory for a byte. */
+/** Fields of seven bytes cost the server the most memory per byte. */
 const tinyFields = (bytes) => "aa:bb\r\n".repeat(Math.floor(bytes / 7));
 const fields = (count, n) =>
   Array.from({ length: count }, (_, i) => `name-${i}-${n}: ${"v".repeat(80)}\r\n`).join("");
 
-/** What a connection of each kind sends. `get`, `form` and `poll` are heads without the last line end. */
+/** What each kind of connection sends. `get`, `form` and `poll` are heads without the last line end. */
 const KINDS = {
   silence: () => "",
   poll: ({ poll }) => `${poll}\r\n`,
@@ -59,14 +58,14 @@ const FORM = "Content-Type: application/x-www-form-urlencoded\r\n";
 const isUnread = (kind) => kind.endsWith("not read");
 
 const MIXES = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, [kind]]));
-/** Nearly all connections with what is bounded for each, and the others with what is bounded for all together. */
+/** Most connections use what is limited for each connection, and the others what is limited for all together. */
 const OTHERS = Object.keys(KINDS).filter((kind) => /not read|16 bodies|64 KB|not ended$/.test(kind));
 for (const most of ["poll, 60 fields", "head of 8 KB, not ended"]) {
   MIXES[`${most}; and others`] = [...OTHERS, ...Array.from({ length: 80 }, () => most)];
 }
 MIXES["all together"] = Object.keys(KINDS);
 
-/** Opens the connections of a mix, and opens closed ones again, until its parent ends it. */
+/** Opens the connections of a mix, and opens closed ones again, until the parent process ends it. */
 async function attack(port, cookie, kinds) {
   const get = (method, path) => `${method} ${path} HTTP/1.1\r\nHost: x\r\nCookie: ${cookie}\r\n`;
   const form = (path, length) => `${get("POST", path)}${FORM}Content-Length: ${length}\r\n\r\n`;
@@ -105,7 +104,7 @@ async function attack(port, cookie, kinds) {
 const peakOf = (pid) =>
   Math.round(Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024);
 
-/** Fills the backlog with what makes the largest pages and batches. */
+/** Fills the backlog with the texts that make the largest pages and batches. */
 async function fill(port, cookie) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
   const texts = ["http://a ".repeat(222).slice(0, 1_990), "字".repeat(1_990)].map(encodeURIComponent);
@@ -115,24 +114,22 @@ async function fill(port, cookie) {
   agent.destroy();
 }
 
-/** Asks again and again, as others do, and gives the longest wait and how many were not answered. */
+/** Sends requests until the returned function is called, which returns the longest wait and the number of failures. */
 function serveOthers(port) {
-  const agent = new http.Agent({ keepAlive: true });
-  const all = { longest: 0, failed: 0, isOver: false };
+  let [longest, failed, isOver] = [0, 0, false];
   const over = (async () => {
-    while (!all.isOver) {
-      const began = performance.now();
-      const reply = await ask(port, "/healthz", { agent, timeout: 10_000 }).catch(() => undefined);
-      if (reply?.status !== 200) all.failed++;
-      all.longest = Math.max(all.longest, Math.round(performance.now() - began));
+    while (!isOver) {
+      const start = performance.now();
+      const reply = await ask(port, "/healthz", { timeout: 10_000 }).catch(() => undefined);
+      if (reply?.status !== 200) failed++;
+      longest = Math.max(longest, Math.round(performance.now() - start));
       await sleep(50);
     }
-    agent.destroy();
   })();
   return async () => {
-    all.isOver = true;
+    isOver = true;
     await over;
-    return `others waited ${all.longest} ms at most, ${all.failed} failed`;
+    return `other requests waited ${longest} ms at most, ${failed} failed`;
   };
 }
 
@@ -142,12 +139,7 @@ async function measure(name, kinds) {
   const cookie = await login(port, "ann");
   if (kinds.some(isUnread)) await fill(port, cookie);
   const before = peakOf(pid);
-  const attackers = fork(fileURLToPath(import.meta.url), [
-    "--attack",
-    `${port}`,
-    cookie,
-    JSON.stringify(kinds),
-  ]);
+  const attackers = fork(fileURLToPath(import.meta.url), ["--attack", port, cookie, JSON.stringify(kinds)]);
   const others = serveOthers(port);
   await once(attackers, "message");
   for (let last = 0, still = 0, n = 0; still < STILL_S && n < MOST_S; n++) {
@@ -156,16 +148,13 @@ async function measure(name, kinds) {
     last = peakOf(pid);
   }
   const peak = peakOf(pid);
-  const rss = server.rss();
   const served = await others();
   attackers.send("end");
   const [[connections]] = await Promise.all([once(attackers, "message"), once(attackers, "exit")]);
   const verdict = peak < LIMIT_MB ? "ok  " : "HIGH";
-  console.log(
-    `${verdict} ${name}: peak ${peak} MB (before ${before}, in the end ${rss}); ${connections}; ${served}`,
-  );
+  console.log(`${verdict} ${name}: peak ${peak} MB (before ${before}); ${connections}; ${served}`);
   const log = await stop(server);
-  if (log !== "nothing") console.log(`     ${log.replaceAll("\n", "\n     ")}`);
+  if (log) console.log(`     ${log.replaceAll("\n", "\n     ")}`);
 }
 
 if (process.argv[2] === "--attack") {

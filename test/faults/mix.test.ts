@@ -1,4 +1,4 @@
-/** Requests that use much memory: the connections that use most are closed, and all others are served. */
+/** Requests that use much memory: the server closes the connections that use most, and serves all others. */
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
@@ -28,17 +28,13 @@ afterEach(async () => {
   expect(await server.stop()).toBe(0);
 });
 
-/** Opens a connection that reads nothing if it is to be paused, and writes. */
+/** Opens a connection and writes. A paused one reads nothing. */
 async function send(bytes: string, paused = false): Promise<Socket> {
   const socket = connect(server.port, "127.0.0.1").on("error", () => {});
   sockets.push(socket);
   if (paused) socket.pause();
   else socket.resume();
-  let isOpen = true;
-  socket.on("close", () => {
-    closed += isOpen ? 1 : 0;
-    isOpen = false;
-  });
+  socket.once("close", () => closed++);
   await Promise.race([new Promise((resolve) => socket.write(bytes, resolve)), once(socket, "close")]);
   return socket;
 }
@@ -46,7 +42,7 @@ async function send(bytes: string, paused = false): Promise<Socket> {
 const head = (line: string, ...fields: string[]) =>
   [`${line} HTTP/1.1`, "Host: x", `Cookie: ${ann.cookie}`, ...fields, "", ""].join("\r\n");
 const FORM = "Content-Type: application/x-www-form-urlencoded";
-/** Lets the server read requests until something is true. */
+/** Sends requests until a condition is true. */
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await ann.batch("since=now&wait=0");
 }

@@ -1,9 +1,11 @@
-/** Behind a real nginx: as it comes, with connections kept to the server, too impatient, and with a server that is away. */
+/** Behind a real nginx: with its defaults, with the recommended configuration, with a short timeout, and without a server. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { longPoll, type State } from "../../src/client/index.js";
+import { awaited } from "../http/listen.js";
+import { until } from "../wire/chat.js";
 import { ask, cookieAt, HOST, Person, texts } from "../wire/person.js";
 import { type Server, startServer } from "../wire/server.js";
 import { DEFAULTS, KEEP_ALIVE, type Nginx, startNginx } from "./nginx.js";
@@ -25,9 +27,9 @@ const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
 
 describe.each([
   ["its defaults", DEFAULTS],
-  ["connections kept", KEEP_ALIVE],
-])("nginx with %s", (kind, location) => {
-  test("lets people log in, read and write, poll and be answered", async () => {
+  ["the recommended configuration", KEEP_ALIVE],
+])("behind nginx with %s", (kind, location) => {
+  test("users log in, post, poll and get replies", async () => {
     await start(location, "--trust-proxy");
     const [ann, bob] = [await Person.login(nginx.url, "ann"), await Person.login(nginx.url, "b b")];
     expect((await ann.ask("")).headers.location).toBe("chatroom/ann/");
@@ -49,7 +51,7 @@ describe.each([
     expect(await plain).toBe("to old pages");
   });
 
-  test("passes on that a poll was aborted: its place is free", async () => {
+  test("a poll that is aborted frees its slot", async () => {
     await start(location, "--max-waiters", "1");
     const ann = await Person.login(nginx.url, "ann");
     for (let n = 0; n < 20; n++) {
@@ -62,7 +64,7 @@ describe.each([
     while ((await ann.poll("since=now&wait=0.01")).status !== 200);
   });
 
-  test("tells browsers of other sites from our own, old ones only when it says what host was asked for", async () => {
+  test("a post of another site is a 403; an old browser needs the forwarded host", async () => {
     await start(location, "--trust-proxy");
     const ann = await Person.login(nginx.url, "ann");
     const say = async (headers: Record<string, string>) => (await ann.say("x", headers)).status;
@@ -76,82 +78,68 @@ describe.each([
   });
 });
 
-test("behind nginx the caller's address is the last hop, whatever the caller says", async () => {
+test("behind nginx, the address of the caller is the last hop and not a forged one", async () => {
   await start(KEEP_ALIVE, "--trust-proxy", "--login-rate", "0.001");
-  const login = async (name: string, hops: string) =>
-    (
-      await ask(`${nginx.url}/login`, {
-        method: "POST",
-        headers: { ...FORM, "X-Forwarded-For": hops },
-        body: `name=${name}`,
-      })
-    ).status;
+  const login = async (name: string, hops: string) => {
+    const headers = { ...FORM, "X-Forwarded-For": hops };
+    return (await ask(`${nginx.url}/login`, { method: "POST", headers, body: `name=${name}` })).status;
+  };
   expect(await login("a", "198.51.100.1")).toBe(303);
   expect(await login("b", "198.51.100.2")).toBe(429);
 });
 
-/** Reads with the real client until there are so many; what it went through is in `codes`. */
-async function read(
-  count: number,
-  cookie: string,
-  codes: Set<string>,
-  started: () => void,
-): Promise<string[]> {
-  const seen: string[] = [];
+/** Reads with the client until `count` texts are there. `live` resolves when it polls, and `codes` are its failures. */
+function read(count: number, ann: Person) {
+  vi.spyOn(Math, "random").mockReturnValue(0);
+  const codes = new Set<string>();
+  const live = awaited();
   const onState = (state: State) => {
     if (state.name === "waiting") codes.add(state.code);
-    if (state.name === "live") started();
+    if (state.name === "live") live.resolve();
     if (state.name === "stopped") throw new Error(state.message);
   };
-  const options = { base: nginx.url, user: "ann", headers: { cookie }, since: "0", onState };
-  for await (const { messages, gap } of longPoll(options).batches) {
-    expect(gap).toBeUndefined();
-    seen.push(...messages.filter(({ kind }) => kind === undefined).map(({ text }) => text));
-    if (seen.length >= count) return seen;
-  }
-  return seen;
+  const headers = { cookie: cookieAt(nginx.url, ann) };
+  const { batches } = longPoll({ base: nginx.url, user: "ann", headers, since: "0", onState });
+  const run = async () => {
+    const found: string[] = [];
+    for await (const batch of batches) {
+      expect(batch.gap).toBeUndefined();
+      found.push(...texts(batch));
+      if (found.length >= count) break;
+    }
+    return found;
+  };
+  return { codes, live: live.promise, all: run() };
 }
 
-test("a proxy that gives up on polls costs the client time, and no message", async () => {
-  vi.spyOn(Math, "random").mockReturnValue(0);
-  // Only on polls: a busy machine may take longer over a post.
+test("a client behind a proxy with a short timeout gets every message", async () => {
+  // Only polls have the short timeout, because a busy machine may need longer for a post.
   await start(`${KEEP_ALIVE} location /get_post/ { ${KEEP_ALIVE.replace("75s", "300ms")} }`);
   const ann = await Person.login(nginx.url, "ann");
-  const codes = new Set<string>();
-  let live = () => {};
-  const started = new Promise<void>((resolve) => {
-    live = resolve;
-  });
-  const reading = read(5, cookieAt(nginx.url, ann), codes, () => live());
-  await started;
+  const { codes, live, all } = read(5, ann);
+  await live;
   for (let n = 0; n < 5; n++) {
     await ann.post(`${n}`);
-    // Time enough for a poll to be given up: it answers 504.
+    // A poll that takes longer than the timeout is a 504.
     if (n < 4) expect((await ann.poll("since=now&wait=60")).status).toBe(504);
   }
-  expect(await reading).toEqual(["0", "1", "2", "3", "4"]);
+  expect(await all).toEqual(["0", "1", "2", "3", "4"]);
   expect(codes).toContain("bad_answer");
 });
 
-test("a server that is away is a 502, and when it is back the client reads on where it was", async () => {
-  vi.spyOn(Math, "random").mockReturnValue(0);
+test("a client behind a proxy continues from its cursor after a restart of the server", async () => {
   const data = await mkdtemp(join(tmpdir(), "holdline-"));
   await start(KEEP_ALIVE, "--data", data);
   const { port } = server;
   const ann = await Person.login(nginx.url, "ann");
-  const codes = new Set<string>();
-  let live = () => {};
-  const started = new Promise<void>((resolve) => {
-    live = resolve;
-  });
-  const reading = read(2, cookieAt(nginx.url, ann), codes, () => live());
-  await started;
+  const { codes, live, all } = read(2, ann);
+  await live;
   await ann.post("before");
   await server.stop();
   expect((await ann.poll("since=0&wait=0")).status).toBe(502);
-  while (!codes.has("bad_answer")) await new Promise((resolve) => setImmediate(resolve));
+  await until(() => codes.has("bad_answer"));
   server = await startServer("--data", data, "--port", `${port}`);
   await ann.post("after");
-  expect(await reading).toEqual(["before", "after"]);
+  expect(await all).toEqual(["before", "after"]);
   await rm(data, { recursive: true });
 });

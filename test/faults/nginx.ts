@@ -1,4 +1,4 @@
-/** A real nginx in front of a server, with its own configuration, folder and port. NGINX=/path/to/it if it is not Debian's. */
+/** A real nginx in front of a server, with its own configuration, folder and port. NGINX=/path/to/it, if it is not that of Debian. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -9,16 +9,23 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { freePort } from "../conformance/port.js";
 
 export interface Nginx {
-  /** Where it listens, without a slash at the end. */
+  /** The URL, without a slash at the end. */
   readonly url: string;
-  readonly pid: number;
   stop(): Promise<void>;
 }
 
-/** What nginx does when it is told no more than where to go: HTTP/1.0 to the server, `Host` that of the server. */
+export const NGINX = process.env.NGINX ?? "/usr/sbin/nginx";
+
+/** The directives that move the temporary files of nginx into a folder. */
+export const temporaryPaths = (folder: string) =>
+  ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((kind) => `${kind}_temp_path ${folder}/${kind};`)
+    .join(" ");
+
+/** With only this, nginx uses HTTP/1.0 to the server, and the `Host` of the server. */
 export const DEFAULTS = "proxy_pass http://chat;";
 
-/** What is recommended: HTTP/1.1, connections that are kept, who the caller is, and more time than the longest poll takes. */
+/** The configuration of docs/deployment.md. */
 export const KEEP_ALIVE = `
   proxy_pass http://chat;
   proxy_http_version 1.1;
@@ -29,41 +36,33 @@ export const KEEP_ALIVE = `
   proxy_set_header X-Forwarded-Proto https;
   proxy_read_timeout 75s;`;
 
-/** Starts nginx in front of the server at `port`, with this inside its `location`. */
+/** Starts nginx in front of the server at `port`, with these directives in its `location`. */
 export async function startNginx(port: number, location: string): Promise<Nginx> {
   const folder = await mkdtemp(join(tmpdir(), "holdline-nginx-"));
   const own = await freePort();
-  const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
-    (kind) => `${kind}_temp_path ${folder}/${kind};`,
-  );
   const config = `
     user ${userInfo().username}; daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr error;
     events { worker_connections 4096; }
     http {
-      access_log off; ${paths.join(" ")}
+      access_log off; ${temporaryPaths(folder)}
       upstream chat { server 127.0.0.1:${port} max_fails=0; keepalive 64; }
       server { listen 127.0.0.1:${own} backlog=4096; location / { ${location} } }
     }`;
   await writeFile(join(folder, "nginx.conf"), config);
-  const child = spawn(
-    process.env.NGINX ?? "/usr/sbin/nginx",
-    ["-e", "stderr", "-c", join(folder, "nginx.conf")],
-    {
-      stdio: ["ignore", "ignore", "pipe"],
-    },
-  );
-  let said = "";
+  const child = spawn(NGINX, ["-e", "stderr", "-c", join(folder, "nginx.conf")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    said += text;
+    errors += text;
   });
   const exited = once(child, "exit");
   while (!(await answers(own))) {
-    if (child.exitCode !== null) throw new Error(`nginx ended: ${said}`);
+    if (child.exitCode !== null) throw new Error(`nginx ended: ${errors}`);
     await nextTurn();
   }
   return {
     url: `http://127.0.0.1:${own}`,
-    pid: child.pid ?? 0,
     async stop() {
       child.kill("SIGTERM");
       await exited;
@@ -72,13 +71,10 @@ export async function startNginx(port: number, location: string): Promise<Nginx>
   };
 }
 
-function answers(port: number): Promise<boolean> {
+/** Returns whether a server listens on a port. */
+export function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.on("error", () => resolve(false));
-    socket.on("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
+    const socket = connect(port, "127.0.0.1", () => resolve(true));
+    socket.on("connect", () => socket.destroy()).on("error", () => resolve(false));
   });
 }

@@ -1,4 +1,4 @@
-/** Plain polls (without `since`) of a whole server: one that is started again on its folder, and one with a small heap. */
+/** Plain polls (without `since`) of a server that restarts, and of a server with a small heap. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { hear } from "../wire/raw.js";
 import { startServer } from "../wire/server.js";
 
 test.each(["SIGTERM", "SIGKILL"] as const)(
-  "a plain poll loses nothing when %s ends its server",
+  "plain polls get every message when %s ends the server between them",
   async (signal) => {
     const folder = mkdtempSync(join(tmpdir(), "holdline-plain-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -25,7 +25,7 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
     await bob.at(server).post("6");
     while (seen.length < 6) seen.push(await ann.at(server).plain());
     expect(seen).toEqual([...sent, "6"]);
-    // The server does not know what a caller without a cookie has seen: it starts with what was said since.
+    // A restarted server does not know the position of a caller without a cookie, so it starts with newer messages.
     expect(await cat.at(server).plainWith()).toBe("6");
     // The cookie of the log-in is enough.
     expect(await cat.at(server).plain()).toBe("1");
@@ -34,14 +34,14 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
 );
 
 /** The heap has 40 MB, and each reader sends 7 KB: for 5,000 readers of one kind, 35 MB would stay in use. */
-test("a plain reader who left keeps neither its request nor the header in the server's memory", async () => {
+test("a plain poll keeps neither its request nor a header in memory", async () => {
   vi.stubEnv("NODE_OPTIONS", "--max-old-space-size=40");
   const server = await startServer();
   vi.unstubAllEnvs();
   onTestFinished(() => server.stop("SIGKILL").then(() => undefined));
   const ann = await Person.login(server.url, "ann");
   const padding = `padding=${"y".repeat(7_000)}`;
-  /** A poll without a text, which is answered at once, since it stands behind another request. */
+  /** Polls behind another request, so the reply comes at once and has no text. */
   const pollEmpty = async ({ name, cookies }: Person) => {
     const head = `HTTP/1.1\r\nHost: x\r\nCookie: ${padding}; ${cookies}\r\nConnection: close\r\n\r\n`;
     const polls = `GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /get_post/${name} ${head}`;

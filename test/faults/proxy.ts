@@ -1,16 +1,16 @@
-/** A TCP proxy on a free port, whose target can be changed, and which can cut or hold what goes through it. */
+/** A TCP proxy on a free port. It can change its target, close connections, and hold bytes. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 export interface TcpProxy {
   readonly port: number;
-  /** Sends new connections to another port, and cuts those that are open. */
+  /** Connects to another port from now on, and closes all connections. */
   switchTo(port: number): void;
-  /** Holds all bytes and all new connections, as a network without a route does. */
+  /** Holds all bytes, like a network without a route. */
   hold(): void;
-  /** Passes on again what was held. */
+  /** Passes on the bytes that were held. */
   release(): void;
-  /** Ends all connections. */
+  /** Closes all connections. */
   cut(): void;
   close(): void;
 }

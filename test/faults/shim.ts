@@ -1,4 +1,4 @@
-/** Compiles `shim.c` and controls it: a disk that hangs or fails under a real server. Linux with a C compiler only. */
+/** Compiles and controls `shim.c`: a disk that hangs or fails, for a real server. Needs Linux and a C compiler. */
 import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,7 +29,7 @@ function compile(): string {
 }
 let library = "";
 
-/** A disk under real servers: everything below a folder of its own. */
+/** A disk for real servers: everything below a folder of its own. */
 export class Shim {
   readonly #work = mkdtempSync(join(tmpdir(), "holdline-disk-"));
   readonly #control = join(this.#work, "control");
