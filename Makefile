@@ -1,5 +1,5 @@
-# make start: install, build, run.   make test: all checks, with all that they need.   make help: every target.
-# Runs a command, and prints the time that it took.
+# make start installs, builds and runs. make test runs all checks. make help lists every target.
+# Runs a command and prints its time.
 timed = @start=$$(date +%s); $(1) && echo "make $@: $$(($$(date +%s) - start)) s"
 
 .PHONY: start cluster test conformance nodes bench build programs tools lint check suite format help
@@ -13,10 +13,10 @@ cluster: build ## run Redis, three processes and nginx in front of them, on free
 
 test: programs build tools lint check suite ## install what the tests need, build, lint, type-check, test
 
-conformance: build ## check holdline against the protocol, or another server: URL=http://host:port
+conformance: build ## check holdline against the protocol, or another server with URL=http://host:port
 	npm run --silent conformance -- $(or $(URL),--start "node dist/server.js --port {port} --data {data} --post-rate 0 --login-rate 0")
 
-nodes: build tools ## test on Node 20, 22, 24 and 26, from the npm registry (NODES="22 24" for some of them)
+nodes: build tools ## run the tests on Node 20, 22, 24 and 26, which npm downloads (NODES="22 24" for some of them)
 	bash test/nodes.sh
 
 bench: build ## measure beside bare node:http (minutes; ONLY=holdline,bare WHAT=one,rate for a part; PEERS=1 installs peers)
@@ -26,24 +26,24 @@ bench: build ## measure beside bare node:http (minutes; ONLY=holdline,bare WHAT=
 build: node_modules/.package-lock.json ## compile to dist/
 	$(call timed,npm run --silent build)
 
-programs: ## install the Debian programs that the tests need and that are missing
+programs: ## install the Debian programs that the tests need
 	$(call timed,bash test/install.sh)
 
 tools: test/node_modules/.package-lock.json ## install the npm packages that the tests need
 
-lint: tools ## check the style with Biome
+lint: tools ## lint the source and check its format with Biome
 	$(call timed,npm run --silent lint)
 
 check: build tools ## type-check the source and the tests
 	$(call timed,npm run --silent check)
 
-suite: ## run the tests alone (ARGS=test/feed/flush.test.ts for one file)
+suite: ## run the tests without a build (ARGS=test/feed/flush.test.ts for one file)
 	$(call timed,npm test --silent -- $(ARGS))
 
-format: tools ## write the style with Biome
+format: tools ## format the source with Biome
 	npm run --silent format
 
-# The tools of the tests have a package.json of their own, so that a first start does not wait for them.
+# The tools of the tests have their own package.json, so `make start` does not install them.
 node_modules/.package-lock.json: package.json package-lock.json
 	$(call timed,npm ci --ignore-scripts --no-audit --no-fund)
 	@touch $@
