@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { aligned, builds, spread } from "./report.mjs";
+import { builds, Lines } from "./report.mjs";
 
 const ROUNDS = Number(process.env.ROUNDS ?? 9);
 const MESSAGES = 800;
@@ -25,7 +25,7 @@ const TEXT = "A message of the length that people write.";
 
 // Not in the system's folder for temporary files, because that may be memory.
 const folder = mkdtempSync(fileURLToPath(new URL("append-", import.meta.url)));
-const results = new Map();
+const results = new Lines();
 try {
   const all = builds();
   // The first round warms up.
@@ -34,25 +34,21 @@ try {
       const { lines, micros } = await posters(dist, join(folder, `${name}-${round}`));
       const bare = bareAppends(join(folder, `bare-${name}-${round}`), lines);
       if (round === 0) continue;
-      add(`${name}: ${POSTERS} posters, µs per message`, micros);
-      add(`${name}: bare fdatasync append beside it, µs`, bare);
-      add(`${name}: ratio`, micros / bare);
+      results.add(`${name}: ${POSTERS} posters, µs per message`, micros);
+      results.add(`${name}: bare fdatasync append beside it, µs`, bare);
+      results.add(`${name}: ratio`, micros / bare);
     }
   for (const messages of [KEPT, 2 * KEPT]) {
     for (const [name, dist] of all) await fill(dist, join(folder, `${name}-${messages}`), messages);
     for (let round = 0; round < ROUNDS; round++)
       for (const [name, dist] of all) {
         const ms = await reopen(dist, join(folder, `${name}-${messages}`));
-        add(`${name}: opens ${messages} messages and keeps ${KEPT}, ms`, ms);
+        results.add(`${name}: opens ${messages} messages and keeps ${KEPT}, ms`, ms);
       }
   }
-  console.log(aligned([...results].map(([name, figures]) => [name, spread(figures)])));
+  results.print();
 } finally {
   rmSync(folder, { recursive: true });
-}
-
-function add(name, figure) {
-  results.set(name, [...(results.get(name) ?? []), figure]);
 }
 
 async function open(dist, folder, keep, expected = 0) {

@@ -36,7 +36,20 @@ export function table(results) {
   }
 }
 
-export function aligned(rows) {
+/** Lines of figures: name → figures of each round. */
+export class Lines {
+  #all = new Map();
+
+  add(name, figure) {
+    this.#all.set(name, [...(this.#all.get(name) ?? []), figure]);
+  }
+
+  print() {
+    console.log(aligned([...this.#all].map(([name, figures]) => [name, spread(figures)])));
+  }
+}
+
+function aligned(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const pad = (cell, n) => cell[n === 0 ? "padEnd" : "padStart"](widths[n]);
   return rows.map((row) => row.map(pad).join("  ")).join("\n");

@@ -7,30 +7,26 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { aligned, builds, spread } from "./report.mjs";
+import { builds, Lines } from "./report.mjs";
 
 const KEPT = 200_000;
 const folder = mkdtempSync(join(tmpdir(), "holdline-start-"));
-const results = new Map();
+const results = new Lines();
 try {
   const all = builds();
   for (const [name, dist] of all) await fill(join(folder, name), dist);
   for (let round = 0; round < Number(process.env.ROUNDS ?? 7); round++)
     for (const [name, dist] of all) {
-      add(`${name}: createChat, ms`, createChat(dist));
+      results.add(`${name}: createChat, ms`, createChat(dist));
       const empty = await listen(dist, join(folder, `${name}-empty-${round}`));
-      add(`${name}: listens with an empty folder, ms`, empty.ms);
+      results.add(`${name}: listens with an empty folder, ms`, empty.ms);
       const full = await listen(dist, join(folder, name));
-      add(`${name}: listens with ${KEPT} kept messages, ms`, full.ms);
-      add(`${name}: resident memory then, MiB`, full.mib);
+      results.add(`${name}: listens with ${KEPT} kept messages, ms`, full.ms);
+      results.add(`${name}: resident memory then, MiB`, full.mib);
     }
-  console.log(aligned([...results].map(([name, figures]) => [name, spread(figures)])));
+  results.print();
 } finally {
   rmSync(folder, { recursive: true });
-}
-
-function add(name, figure) {
-  results.set(name, [...(results.get(name) ?? []), figure]);
 }
 
 async function fill(folder, dist) {
