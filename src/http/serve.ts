@@ -51,8 +51,8 @@ export interface Serving {
 const LATE_MS = 1_000;
 const WATCH_MS = 1_000;
 const DESCRIPTORS_ADVICE = "new connections are closed as they come; raise the limit (ulimit -n)";
-/** A head with more fields is 431. */
-const MAX_HEADERS = 64;
+/** A head with this many fields is 431. Node keeps the fields of an unfinished head in pieces of 32. */
+const TOO_MANY_HEADERS = 64;
 const HEAD_TOO_LONG = { status: 431, headers: DYNAMIC };
 
 /** Returns a server for a handler. It does not listen yet. */
@@ -68,7 +68,8 @@ export function serve(handler: RequestListener, options: ServeOptions = {}): Ser
     this.req.countReply(this);
   };
   const onRequest = (req: ServedRequest, res: ServerResponse<ServedRequest> & { req: ServedRequest }) => {
-    const isTooLong = req.rawHeaders.length > 2 * MAX_HEADERS;
+    // Node drops the fields beyond its limit without an error.
+    const isTooLong = req.rawHeaders.length >= 2 * TOO_MANY_HEADERS;
     if (isTooLong || stopped) res.shouldKeepAlive = false;
     if (isTooLong && res.socket) return send(res, HEAD_TOO_LONG);
     // A response without a socket waits for an earlier reply.
@@ -90,8 +91,7 @@ export function serve(handler: RequestListener, options: ServeOptions = {}): Ser
     requireHostHeader: false,
   };
   const server = createServer(limits, onRequest);
-  // One more, because Node drops the fields beyond its limit without an error.
-  server.maxHeadersCount = MAX_HEADERS + 1;
+  server.maxHeadersCount = TOO_MANY_HEADERS;
   server.maxConnections = options.maxConnections ?? 12_000;
   server.timeout = options.idleTimeout ?? 75_000;
   // An unknown expectation is ignored (RFC 9110, section 10.1.1). Otherwise Node sends a bare 417.
