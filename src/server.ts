@@ -2,6 +2,7 @@
 /** The program: flags, listening, signals, exit codes. Only this file touches `process`. */
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
+import { setFlagsFromString } from "node:v8";
 import { type Command, helpText, parseCommand } from "./args.js";
 import { createChat } from "./chat/chat.js";
 import { serve } from "./http/serve.js";
@@ -59,6 +60,10 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   }
   return `cannot listen on ${host}:${port} (${error.message}); choose another --host or --port`;
 }
+
+// The heap may grow to twice the memory in use before it is cleaned. V8's default is up to four times, and the closed
+// connections of a hostile client stay in memory until then.
+setFlagsFromString("--heap-growing-percent=100");
 
 // The reader of the output may end first. That must not end the chat.
 for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
