@@ -28,12 +28,8 @@ const NO_FIELDS: Fields = new Map();
 export function hostAuth(identify: Identify): Auth {
   const toSession = (identified: Identified): Session | undefined => {
     if (identified === undefined || identified === null) return undefined;
-    if (typeof identified !== "string") {
-      throw new TypeError(
-        `identify must return a name or undefined, not a value of type ${typeof identified}`,
-      );
-    }
     const toError = (rule: string) => new RangeError(`identify returned a name that is not allowed: ${rule}`);
+    if (typeof identified !== "string") throw toError("A name is a text.");
     return { ...parseName(identified, toError), id: "", since: 0 };
   };
   return {

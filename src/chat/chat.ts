@@ -65,7 +65,7 @@ export async function createChat(options: ChatOptions = {}): Promise<Chat> {
   const onError = (error: unknown) => log("a handler failed", error);
   const room = new Room(resolved, onError);
   await room.open();
-  const router = createRouter(room, resolved, onError);
+  const router = createRouter(room, onError);
   const loopWatch = resolved.metrics ? room.metrics.watchLoop() : undefined;
   let closing: Promise<void> | undefined;
   return {

@@ -10,7 +10,7 @@ import type { Session } from "../store/cluster.js";
 
 /** How often a text is sent again while the caller's cookie stays the same: three answers with the first one. */
 const MAX_REPEATS = 2;
-const COOKIE = "holdline-plain";
+export const LEGACY_COOKIE = "holdline-plain";
 /** How many characters of the hash identify a session; each is six bits. */
 const HASH_LENGTH = 12;
 
@@ -64,21 +64,16 @@ export function legacyCookie(request: Request, { id, key }: Session, lastId: Id)
   // With the name, because behind a host's log-in all sessions have one id.
   const hash = createHash("sha256").update(`${id} ${key}`).digest("base64url");
   const prefix = `${hash.slice(0, HASH_LENGTH)}.`;
-  const setter = cookieSetter(request, COOKIE);
+  const setter = cookieSetter(request, LEGACY_COOKIE);
   // The cookie of the last poll comes before that of the log-in, because its path is longer (RFC 6265, section 5.4).
   const cursor = request
-    .cookies(COOKIE)
+    .cookies(LEGACY_COOKIE)
     .filter((value) => value.startsWith(prefix))
     // A copy: a slice would keep the whole header in memory.
     .map((value) => Buffer.from(value, "latin1").toString("latin1", prefix.length))
     .filter(isId)
     .find((cursor) => compareIds(cursor, lastId) <= 0);
   return { cursor, set: (cursor) => setter(prefix + cursor) };
-}
-
-/** Returns the `Set-Cookie` value that removes the cookie of the chat's root. */
-export function removeLegacyCookie(request: Request): string {
-  return cookieSetter(request, COOKIE)("", 0);
 }
 
 /** Returns the later one of two ids. */

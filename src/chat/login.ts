@@ -1,15 +1,16 @@
 /** Logging in and out. */
 import { cookieSetter } from "../http/cookie.js";
-import type { Fields } from "../http/form.js";
+import { Fields } from "../http/form.js";
 import { clientSubnet, RateLimiter } from "../http/rate-limit.js";
 import type { Request } from "../http/request.js";
 import { type HeaderMap, HttpError, type HttpResponse, html, redirect } from "../http/response.js";
 import type { Session } from "../store/cluster.js";
+import { withSession } from "./auth.js";
 import { limitRate, roomPath, toHttpError, unavailable } from "./errors.js";
-import { legacyCookie, removeLegacyCookie } from "./legacy.js";
+import { LEGACY_COOKIE, legacyCookie } from "./legacy.js";
 import type { Pages } from "./pages.js";
 import type { Room } from "./room.js";
-import type { Sessions } from "./sessions.js";
+import { SESSION_COOKIE, type Sessions } from "./sessions.js";
 import { MAX_RAW_NAME_LENGTH, parseName } from "./text.js";
 
 /** Shows that the browser keeps cookies: without one, a log-in would lead back to the form without a word. */
@@ -23,72 +24,63 @@ const NO_COOKIES = new HttpError(
 const NAME_TAKEN = new HttpError(409, "name_taken", "That name is taken.");
 const NAMES_FULL = unavailable("too_many_waiters", "Too many people are here. Try again soon.", 30);
 
-export class Login {
-  readonly #rate: RateLimiter;
+/** Returns the handlers of `/login` and `/logout`. */
+export function loginHandlers(room: Room, sessions: Sessions, pages: Pages) {
+  const rate = new RateLimiter(room.options.loginRate);
 
-  /** @param perSecond log-ins per address; 0: no limit */
-  constructor(
-    readonly room: Room,
-    readonly sessions: Sessions,
-    readonly pages: Pages,
-    perSecond: number,
-  ) {
-    this.#rate = new RateLimiter(perSecond);
-  }
-
-  /** Answers `GET /login`. */
-  form(request: Request, session: Session | undefined): HttpResponse {
-    const page = this.pages.login(request, this.sessions.formKey(), session?.name);
-    return html(200, page, checkCookie(request));
-  }
-
-  /** Answers `POST /login`. A browser gets the form again with the reason, what was typed, and the same key. */
-  async login(request: Request): Promise<HttpResponse> {
-    let form: Fields | undefined;
-    try {
-      limitRate(this.#rate, clientSubnet(request.address));
-      form = await request.form();
-      const session = await this.#claim(request, form);
-      this.room.enter(session);
-      const { lastId } = this.room.feed;
-      const cursor = legacyCookie(request, session, lastId).set(lastId);
-      const cookies = [this.sessions.cookie(session, request), cursor];
-      return redirect(303, roomPath(session.name), { "Set-Cookie": cookies });
-    } catch (failure) {
-      const error = toHttpError(failure);
-      if (!(error instanceof HttpError) || !request.prefersHtml()) throw error;
-      const typed = { name: (form?.get("name") ?? "").slice(0, MAX_RAW_NAME_LENGTH), code: error.code };
-      const session = await this.sessions.authenticate(request);
-      const page = this.pages.login(request, this.sessions.formKey(form?.get("key")), session?.name, typed);
-      return html(error.status, page, { ...error.headers, ...checkCookie(request) });
-    }
-  }
-
-  /** Answers `POST /logout`. */
-  async logout(request: Request, session: Session | undefined): Promise<HttpResponse> {
-    if (session) await this.room.members.logout(session);
-    const cookies = [this.sessions.removeCookie(request), removeLegacyCookie(request)];
-    return redirect(303, "login", { "Set-Cookie": cookies });
-  }
-
-  async #claim(request: Request, form: Fields): Promise<Session> {
+  async function claim(request: Request, form: Fields): Promise<Session> {
     const name = parseName(form.get("name") ?? "", (rule) => new HttpError(422, "bad_name", rule));
     // Only our form has a key, and it came with the check cookie.
     const isForm = request.prefersHtml() && form.get("key") !== undefined;
     if (isForm && request.cookies(CHECK_COOKIE).length === 0) throw NO_COOKIES;
-    const { members } = this.room;
-    const before = await this.sessions.authenticate(request);
+    const before = await sessions.authenticate(request);
     // A log-in under one's own name gets a new session, so a cookie that somebody planted becomes invalid.
     const replaced = before?.key === name.key ? before : undefined;
-    const created = this.sessions.create(replaced ?? name, form.get("key"));
-    const claimed = await members.claim(created, replaced?.id);
+    const created = sessions.create(replaced ?? name, form.get("key"));
+    const claimed = await room.members.claim(created, replaced?.id);
     if (claimed === "taken") throw NAME_TAKEN;
     if (claimed === "full") throw NAMES_FULL;
     // A browser has one name: the one before is free.
-    const former = await this.sessions.authenticate(request);
-    if (former && former.key !== claimed.key) await members.logout(former);
+    const former = await sessions.authenticate(request);
+    if (former && former.key !== claimed.key) await room.members.logout(former);
     return claimed;
   }
+
+  /** Answers `POST /login`. A browser gets the form again with the reason, what was typed, and the same key. */
+  async function login(request: Request): Promise<HttpResponse> {
+    let form = new Fields();
+    try {
+      limitRate(rate, clientSubnet(request.address));
+      form = await request.form();
+      const session = await claim(request, form);
+      room.enter(session);
+      const { lastId } = room.feed;
+      const cursor = legacyCookie(request, session, lastId).set(lastId);
+      const cookies = [sessions.cookie(session, request), cursor];
+      return redirect(303, roomPath(session.name), { "Set-Cookie": cookies });
+    } catch (failure) {
+      const error = toHttpError(failure);
+      if (!(error instanceof HttpError) || !request.prefersHtml()) throw error;
+      const typed = { name: (form.get("name") ?? "").slice(0, MAX_RAW_NAME_LENGTH), code: error.code };
+      const session = await sessions.authenticate(request);
+      const page = pages.login(request, sessions.formKey(form.get("key")), session?.name, typed);
+      return html(error.status, page, { ...error.headers, ...checkCookie(request) });
+    }
+  }
+
+  return {
+    login,
+    /** Answers `GET /login`. */
+    form: withSession(sessions, (request, session) => {
+      return html(200, pages.login(request, sessions.formKey(), session?.name), checkCookie(request));
+    }),
+    /** Answers `POST /logout`. */
+    logout: withSession(sessions, async (request, session) => {
+      if (session) await room.members.logout(session);
+      const cookies = [SESSION_COOKIE, LEGACY_COOKIE].map((name) => cookieSetter(request, name)("", 0));
+      return redirect(303, "login", { "Set-Cookie": cookies });
+    }),
+  };
 }
 
 /** Returns the header that sets the check cookie until the browser is closed, if it is not set. */

@@ -11,16 +11,16 @@ export type Secrets = readonly [string | Uint8Array, ...(string | Uint8Array)[]]
 /** Options of a chat. All have defaults. */
 export interface ChatOptions {
   /**
-   * The path in front of all paths of the chat, as in a URL: `"/chat"`. Requests for other paths go to `next`.
-   * Default `""`: none, or one that the host removes, as Express does in `app.use("/chat", chat.handler)`.
+   * The path in front of all paths of the chat, as in a URL: `"/chat"`. Requests for other paths go to `next`. Default
+   * `""`: the chat is at the root, or the host removes the path, as Express does in `app.use("/chat", chat.handler)`.
    */
   readonly path?: string;
   /**
-   * Authenticates requests by the host's log-in. Returns the caller's name, or undefined for a caller who is not logged in,
-   * who gets a 401. The chat then has no log-in page and no session cookie, and two people may have one name. It is called
-   * for each request, and again when the body of a POST has arrived, so it should be fast. A name that is not allowed is an
-   * error of the host: 500, and a line in the log. If a user logs out during a poll, the poll ends with its wait, after at
-   * most a minute. Default: the chat's own log-in.
+   * Authenticates requests by the host's log-in. Returns the caller's name, or undefined if the caller is not logged in;
+   * then the reply is a 401. With this option the chat has no log-in page and no session cookie, and two people may have
+   * one name. The chat calls it for each request, and again when the body of a POST has arrived, so it should be fast. A
+   * name that is not allowed is an error of the host: 500, and a line in the log. If a user logs out during a poll, the
+   * poll ends with its wait, after at most a minute. Default: the chat's own log-in.
    */
   // A method, so it may take the request type of the host's framework.
   identify?(req: IncomingMessage): Identified | PromiseLike<Identified>;
@@ -28,7 +28,7 @@ export interface ChatOptions {
   readonly title?: string;
   /** Whether the chat serves `/metrics`, in the format of Prometheus, to everybody who can reach it. Default false. */
   readonly metrics?: boolean;
-  /** How many messages are kept, 1 to 1,000,000. A reader who is further behind gets a gap. Default 1,000. */
+  /** How many messages are kept, 1 to 1,000,000. An older cursor gets a gap. Default 1,000. */
   readonly backlog?: number;
   /**
    * How many polls are held at once, 1 to 1,000,000. Beyond that, the oldest poll of the member with the most polls is
@@ -59,7 +59,7 @@ export interface ChatOptions {
   readonly store?: Store;
   /**
    * Secrets for session cookies: the first one signs, all are valid. Use them for one chat only: in a second one, a session
-   * of the first could take a name. Default: those of the store, or a random one.
+   * of the first could take a name. Default: the secrets of the store, or a random one.
    */
   readonly secrets?: Secrets;
   /** Called with one line about an internal error, each kind at most once a minute. Default: `console.error`. */
@@ -85,43 +85,48 @@ const MOUNT = /^(\/[\w.~!$&'()*+,;=:@%-]+)*$/;
 
 /**
  * Returns the options with their defaults. Throws an error that names the option: a `RangeError` for a number that is out
- * of range, and a `TypeError` for a value of another type or an unknown option.
+ * of range, and a `TypeError` for a value of another type or an unknown option. It does not show the value, because that
+ * may be a secret.
  */
 export function parseOptions(options: ChatOptions): ResolvedOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`createChat takes an object of options, not ${shown(options)}`);
-  }
-  const backlog = number("backlog", options.backlog, 1, 1_000_000, 1000);
+  if (typeof options !== "object" || options === null)
+    throw new TypeError("createChat takes an object of options");
   const { path = "", title = "holdline", identify, metrics = false, trustProxy = false } = options;
   const { secrets, log = console.error } = options;
   const store: Store = options.store === undefined ? new MemoryStore() : options.store;
-  check(
-    "path",
-    typeof path === "string" && MOUNT.test(path),
-    path,
-    'a path as in a URL, like "/chat", or ""',
-  );
+  const check = (option: keyof ChatOptions, isValid: boolean, rule: string) => {
+    if (!isValid) throw new TypeError(`${option} must be ${rule}`);
+  };
+  // Only a rate may have a fraction.
+  const number = (option: keyof ChatOptions, min: number, max: number, fallback: number): number => {
+    const { [option]: value = fallback } = options;
+    const isRate = option.endsWith("Rate");
+    const isInRange = typeof value === "number" && value >= min && value <= max;
+    if (isInRange && (isRate || Number.isInteger(value))) return value;
+    throw new RangeError(`${option} must be a ${isRate ? "" : "whole "}number from ${min} to ${max}`);
+  };
   const isTitle = typeof title === "string" && title.trim() !== "" && !isLonger(title, MAX_TITLE_LENGTH);
-  check("title", isTitle, title, `a text of 1 to ${MAX_TITLE_LENGTH} characters`);
-  check("identify", identify === undefined || typeof identify === "function", identify, "a function");
-  check("metrics", typeof metrics === "boolean", metrics, "true or false");
-  check("trustProxy", typeof trustProxy === "boolean", trustProxy, "true or false");
-  check("store", isStore(store), store, "a store, like new FileStore(…)");
-  check("log", typeof log === "function", log, "a function");
+  const isStore = [store?.open, store?.append, store?.close].every((method) => typeof method === "function");
   const areSecrets = Array.isArray(secrets) && secrets.length > 0 && secrets.every(isSecret);
-  // `check` would show the value.
-  if (secrets !== undefined && !areSecrets)
-    throw new TypeError("secrets is a list of secrets, none of them empty");
+  check("path", typeof path === "string" && MOUNT.test(path), 'a path as in a URL, like "/chat", or ""');
+  check("title", isTitle, `a text of 1 to ${MAX_TITLE_LENGTH} characters`);
+  check("identify", identify === undefined || typeof identify === "function", "a function");
+  check("metrics", typeof metrics === "boolean", "true or false");
+  check("trustProxy", typeof trustProxy === "boolean", "true or false");
+  check("store", isStore, "a store, like new FileStore(…)");
+  check("log", typeof log === "function", "a function");
+  check("secrets", secrets === undefined || areSecrets, "a list of secrets, none of them empty");
   const random: Secrets = [randomBytes(32)];
   const resolved: ResolvedOptions = {
-    ...{ path, title, identify, metrics, trustProxy, backlog, store, log },
-    maxWaiters: number("maxWaiters", options.maxWaiters, 1, 1_000_000, 10_000),
-    maxWaitersPerUser: number("maxWaitersPerUser", options.maxWaitersPerUser, 1, 1_000_000, 1_000_000),
-    maxNames: number("maxNames", options.maxNames, 1, 10_000_000, 100_000),
-    bodyLimit: number("bodyLimit", options.bodyLimit, 1_024, 1_000_000, 65_536),
-    grace: number("grace", options.grace, 1, 3_600_000, 30_000),
-    postRate: number("postRate", options.postRate, 0, 1_000_000, 5),
-    loginRate: number("loginRate", options.loginRate, 0, 1_000_000, 5),
+    ...{ path, title, identify, metrics, trustProxy, store, log },
+    backlog: number("backlog", 1, 1_000_000, 1000),
+    maxWaiters: number("maxWaiters", 1, 1_000_000, 10_000),
+    maxWaitersPerUser: number("maxWaitersPerUser", 1, 1_000_000, 1_000_000),
+    maxNames: number("maxNames", 1, 10_000_000, 100_000),
+    bodyLimit: number("bodyLimit", 1_024, 1_000_000, 65_536),
+    grace: number("grace", 1, 3_600_000, 30_000),
+    postRate: number("postRate", 0, 1_000_000, 5),
+    loginRate: number("loginRate", 0, 1_000_000, 5),
     secrets: () => secrets ?? store.secrets ?? random,
   };
   for (const name of Object.keys(options)) {
@@ -130,32 +135,6 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
   return resolved;
 }
 
-function check(option: string, isValid: boolean, value: unknown, rule: string): void {
-  if (!isValid) throw new TypeError(`${option} is ${rule}, not ${shown(value)}`);
-}
-
-/** Returns the value of a number option, or its default. Only a rate may have a fraction. */
-function number(option: string, value: unknown, min: number, max: number, fallback: number): number {
-  if (value === undefined) return fallback;
-  const isRate = option.endsWith("Rate");
-  const isValid = typeof value === "number" && value >= min && value <= max;
-  if (isValid && (isRate || Number.isInteger(value))) return value;
-  throw new RangeError(
-    `${option} is a ${isRate ? "" : "whole "}number from ${min} to ${max}, not ${shown(value)}`,
-  );
-}
-
-function isStore(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return ["open", "append", "close"].every((name) => typeof Reflect.get(value, name) === "function");
-}
-
 function isSecret(value: unknown): boolean {
   return (typeof value === "string" || value instanceof Uint8Array) && value.length > 0;
-}
-
-/** Returns a wrong value as text for an error. */
-function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  return typeof value === "object" && value !== null ? "this object" : String(value);
 }

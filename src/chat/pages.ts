@@ -76,7 +76,7 @@ export class Pages {
     return this.#chatroom({
       ...{ ...page, lang, title: this.title, user, cursor, key: pageKey() },
       segment: encodeURIComponent(user),
-      here: page.here.replace("{n}", `${names.length}`),
+      here: script.here.replace("{n}", `${names.length}`),
       // In a script element, only "<" can end the element.
       strings: JSON.stringify({ ...script, errors }).replaceAll("<", "\\u003c"),
       exit: this.hasHostAuth ? "" : exit(page.logOut),

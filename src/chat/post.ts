@@ -25,9 +25,9 @@ export function pageKey(): string {
   return PAGE_KEY + randomId();
 }
 
-/** Returns the handler of `/put_post/:user`. @param perSecond posts per user; 0: no limit */
-export function putPost(room: Room, auth: Auth, perSecond: number): Handler {
-  const rate = new RateLimiter(perSecond);
+/** Returns the handler of `/put_post/:user`. */
+export function putPost(room: Room, auth: Auth): Handler {
+  const rate = new RateLimiter(room.options.postRate);
   const handler = withMember(
     auth,
     async (request, session, form) => {

@@ -2,15 +2,12 @@
 import { fileURLToPath } from "node:url";
 import { type Id, isId } from "../feed/index.js";
 import type { Fields } from "../http/form.js";
-import type { Request } from "../http/request.js";
 import { HttpError, type HttpResponse, html, json, noContent, redirect, text } from "../http/response.js";
 import { type Handler, Router } from "../http/router.js";
 import { readStatic } from "../http/static.js";
-import type { Session } from "../store/cluster.js";
 import { type Auth, hostAuth, sameSite, withMember, withPage, withSession } from "./auth.js";
 import { badRequest, roomPath, toHttpError, unavailable } from "./errors.js";
-import { Login } from "./login.js";
-import type { ResolvedOptions } from "./options.js";
+import { loginHandlers } from "./login.js";
 import { Pages, STATIC } from "./pages.js";
 import { longPoll, parsePage } from "./poll.js";
 import { putPost } from "./post.js";
@@ -30,73 +27,50 @@ const BAD_LIMIT = badRequest(`\`limit\` is a whole number from 1 to ${MAX_HISTOR
 const BAD_BEFORE = new HttpError(400, "bad_cursor", "`before` is not the id of a message.");
 
 /** Returns the router of a chat. @param onError called with an error that is a fault of the chat */
-export function createRouter(
-  room: Room,
-  options: ResolvedOptions,
-  onError: (error: unknown) => void,
-): Router {
-  const { identify, bodyLimit, trustProxy, title, path: mount } = options;
-  const { feed, members, metrics } = room;
-  const pages = new Pages(title, identify !== undefined);
+export function createRouter(room: Room, onError: (error: unknown) => void): Router {
+  const { feed, members, metrics, options } = room;
+  const { identify, bodyLimit, trustProxy, path: mount } = options;
+  const pages = new Pages(options.title, identify !== undefined);
   const router = new Router({
-    bodyLimit,
-    trustProxy,
-    mount,
-    numberFields: ["since", "wait"],
+    ...{ bodyLimit, trustProxy, mount, numberFields: ["since", "wait"], toHttpError, onError },
     closing: () => room.draining,
     toResponse: (request, error) => pages.errorResponse(request, error),
-    onError,
     onSent: (bytes) => {
       metrics.bytes += bytes;
     },
   });
-  const get = (pattern: string, handler: Handler) => router.on("GET", pattern, withHttpErrors(handler));
-  const post = (pattern: string, handler: Handler) => {
-    router.on("POST", pattern, withHttpErrors(sameSite(handler)));
-  };
+  const get = (pattern: string, handler: Handler) => router.on("GET", pattern, handler);
+  const post = (pattern: string, handler: Handler) => router.on("POST", pattern, sameSite(handler));
   let auth: Auth;
   if (identify) {
     auth = hostAuth(identify);
   } else {
     const sessions = new Sessions(members, options.secrets);
-    const login = new Login(room, sessions, pages, options.loginRate);
-    get(
-      "/login",
-      withSession(sessions, (request, session) => login.form(request, session)),
-    );
-    post("/login", (request) => login.login(request));
-    post(
-      "/logout",
-      withSession(sessions, (request, session) => login.logout(request, session)),
-    );
+    const { form, login, logout } = loginHandlers(room, sessions, pages);
+    get("/login", form);
+    post("/login", login);
+    post("/logout", logout);
     auth = sessions;
   }
   const poll = longPoll(room, auth);
+  const who = withSession(auth, (request, session) => {
+    const names = { count: members.names.length, users: members.names.slice(0, MAX_LISTED_NAMES) };
+    return json(200, names, session && auth.renew(request));
+  });
+  const leave = withMember(auth, async (request, session) => {
+    await members.unload(session, parsePage(request.query()));
+    return noContent();
+  });
   get("/", home(auth));
   // Without the last slash, relative links would lead elsewhere.
   get("/chatroom/:user", ({ params }) => redirect(308, `./${encodeURIComponent(params.user ?? "")}/`));
-  get(
-    "/chatroom/:user/",
-    withPage(auth, "../../", (...request) => roomPage(room, pages, ...request)),
-  );
-  post("/put_post/:user", putPost(room, auth, options.postRate));
+  get("/chatroom/:user/", roomPage(room, auth, pages));
+  post("/put_post/:user", putPost(room, auth));
   get("/get_post/:user", sameSite(poll));
   post("/get_post/:user", poll);
-  get(
-    "/who",
-    withSession(auth, (...request) => who(members.names, auth, ...request)),
-  );
-  get(
-    "/history/:user",
-    withMember(auth, (request) => history(room, request)),
-  );
-  post(
-    "/leave/:user",
-    withMember(auth, async (request, session) => {
-      await members.unload(session, parsePage(request.query()));
-      return noContent();
-    }),
-  );
+  get("/who", who);
+  get("/history/:user", history(room, auth));
+  post("/leave/:user", leave);
   get("/healthz", () => health(room));
   if (options.metrics) get("/metrics", () => metrics.page(feed.waiting, members.names.length));
   for (const [path, serve] of readStatic(fileURLToPath(STATIC))) {
@@ -107,7 +81,7 @@ export function createRouter(
   return router;
 }
 
-/** Answers `GET /`. */
+/** Returns the handler of `/`. */
 function home(auth: Auth): Handler {
   const toRoom = withPage(auth, "", (request, { name }) =>
     redirect(303, roomPath(name), auth.renew(request)),
@@ -116,41 +90,34 @@ function home(auth: Auth): Handler {
   return (request) => (request.base === "./" ? toRoom(request) : redirect(308, request.base));
 }
 
-/** Answers `GET /chatroom/:user/`, and `?before=<id>` for the messages before that id. */
-function roomPage(room: Room, pages: Pages, request: Request, session: Session): HttpResponse {
+/** Returns the handler of `/chatroom/:user/`. With `?before=<id>` the page has the messages before that id. */
+function roomPage(room: Room, auth: Auth, pages: Pages): Handler {
   const { feed, members } = room;
-  const { key, name } = session;
-  if (request.params.user !== name) return redirect(303, `../../${roomPath(name)}`);
-  const before = parseBefore(request.query());
-  // A link of another site leads here too, but it makes nobody present and moves no cursor.
-  if (!request.isHead && !request.isForeign()) {
-    members.touch(before === "now" ? room.enter(session) : members.get(key, name));
-  }
-  const { events, more } = feed.readBefore(before, PAGE_MESSAGES);
-  const messages = events.map(({ event }) => event);
-  // On a page of older messages, the script continues after the last of them.
-  const cursor = before === "now" ? feed.lastId : (messages.at(-1)?.id ?? feed.lastPrunedId);
-  return html(200, pages.chatroom(request, { user: name, messages, more, cursor, names: members.names }));
+  return withPage(auth, "../../", (request, session) => {
+    const { key, name } = session;
+    if (request.params.user !== name) return redirect(303, `../../${roomPath(name)}`);
+    const before = parseBefore(request.query());
+    // A link of another site leads here too, but it makes nobody present and moves no cursor.
+    if (!request.isHead && !request.isForeign()) {
+      members.touch(before === "now" ? room.enter(session) : members.get(key, name));
+    }
+    const { events, more } = feed.readBefore(before, PAGE_MESSAGES);
+    const messages = events.map(({ event }) => event);
+    // On a page of older messages, the script continues after the last of them.
+    const cursor = before === "now" ? feed.lastId : (messages.at(-1)?.id ?? feed.lastPrunedId);
+    return html(200, pages.chatroom(request, { user: name, messages, more, cursor, names: members.names }));
+  });
 }
 
-/** Answers `GET /who`. */
-function who(
-  names: readonly string[],
-  auth: Auth,
-  request: Request,
-  session: Session | undefined,
-): HttpResponse {
-  const headers = session ? auth.renew(request) : {};
-  return json(200, { count: names.length, users: names.slice(0, MAX_LISTED_NAMES) }, headers);
-}
-
-/** Answers `GET /history/:user`: kept messages before an id, oldest first. */
-function history({ feed }: Room, request: Request): HttpResponse {
-  const query = request.query();
-  const limit = query.get("limit") ?? `${DEFAULT_HISTORY}`;
-  if (!/^\d{1,3}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_HISTORY) throw BAD_LIMIT;
-  const { events, more } = feed.readBefore(parseBefore(query), Number(limit));
-  return json(200, { messages: events.map(({ event }) => event), more });
+/** Returns the handler of `/history/:user`: kept messages before an id, oldest first. */
+function history({ feed }: Room, auth: Auth): Handler {
+  return withMember(auth, (request) => {
+    const query = request.query();
+    const limit = Number(/^\d{1,3}$/.exec(query.get("limit") ?? `${DEFAULT_HISTORY}`)?.[0]);
+    if (!(limit >= 1 && limit <= MAX_HISTORY)) throw BAD_LIMIT;
+    const { events, more } = feed.readBefore(parseBefore(query), limit);
+    return json(200, { messages: events.map(({ event }) => event), more });
+  });
 }
 
 /** Returns the id in the field `before`, or `"now"`. */
@@ -165,15 +132,4 @@ function health(room: Room): HttpResponse {
   if (room.draining) throw unavailable("draining", "The server is stopping.");
   if (!room.options.store.writable) throw unavailable("store_unavailable", "Messages cannot be kept now.");
   return text(200, "ok");
-}
-
-/** Returns a handler whose errors are those for the caller. */
-function withHttpErrors(handler: Handler): Handler {
-  return (request) => {
-    const result = handler(request);
-    if (!(result instanceof Promise)) return result;
-    return result.catch((error: unknown) => {
-      throw toHttpError(error);
-    });
-  };
 }

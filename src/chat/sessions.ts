@@ -9,7 +9,7 @@ import type { Members } from "./members.js";
 import type { Secrets } from "./options.js";
 import { type Name, nameKey } from "./text.js";
 
-const COOKIE = "holdline";
+export const SESSION_COOKIE = "holdline";
 const DAY_MS = 24 * 3_600_000;
 const COOKIE_MAX_AGE_S = (30 * DAY_MS) / 1000;
 const COOKIE_RENEW_AGE_MS = DAY_MS;
@@ -63,7 +63,7 @@ export class Sessions implements Auth {
   /** Returns the `Set-Cookie` value for a session. */
   cookie({ name, id, since }: Session, request: Request): string {
     const value = sign(`${id} ${since} ${Date.now()} ${name}`, this.secrets()[0]);
-    return cookieSetter(request, COOKIE)(value, COOKIE_MAX_AGE_S);
+    return cookieSetter(request, SESSION_COOKIE)(value, COOKIE_MAX_AGE_S);
   }
 
   // Only at the root: a cookie without a path belongs to the folder of the URL that set it, and the mount path is unknown.
@@ -73,15 +73,10 @@ export class Sessions implements Auth {
     return { "Set-Cookie": this.cookie(signed, request) };
   }
 
-  /** Returns the `Set-Cookie` value that removes the cookie. */
-  removeCookie(request: Request): string {
-    return cookieSetter(request, COOKIE)("", 0);
-  }
-
   /** Returns the session of the first cookie that the chat signed, unless it is too old. */
   #read(request: Request): SignedSession | undefined {
     // A chat above this one on the same host may have a cookie of the same name.
-    for (const cookie of request.cookies(COOKIE).slice(0, MAX_COOKIES_TRIED)) {
+    for (const cookie of request.cookies(SESSION_COOKIE).slice(0, MAX_COOKIES_TRIED)) {
       const session = this.#verified.get(cookie) ?? this.#verify(cookie);
       if (session) return Date.now() - session.signedAt > COOKIE_MAX_AGE_S * 1000 ? undefined : session;
     }

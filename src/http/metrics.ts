@@ -27,31 +27,29 @@ export function labels(label: string, values: Samples): Samples {
   return Object.fromEntries(samples);
 }
 
-/** Counts values in classes. */
+/** Counts values in buckets. */
 export class Histogram {
-  /** The sum of all values. */
-  sum = 0;
-  readonly #counts: number[];
+  #sum = 0;
+  /** By the upper bound of a bucket: how many values are not above it. */
+  readonly #counts: Map<number, number>;
 
-  /** @param bounds the upper bounds of the classes, growing; one more class is above all bounds */
-  constructor(readonly bounds: readonly number[]) {
-    this.#counts = [...bounds, 0].map(() => 0);
+  /** @param bounds the upper bounds of the buckets, growing */
+  constructor(bounds: readonly number[]) {
+    this.#counts = new Map([...bounds, Number.POSITIVE_INFINITY].map((bound) => [bound, 0]));
   }
 
   add(value: number): void {
-    const found = this.bounds.findIndex((bound) => value <= bound);
-    const at = found < 0 ? this.bounds.length : found;
-    this.#counts[at] = (this.#counts[at] ?? 0) + 1;
-    this.sum += value;
+    this.#sum += value;
+    for (const [bound, count] of this.#counts) if (value <= bound) this.#counts.set(bound, count + 1);
   }
 
   /** The samples of the metric. */
   get samples(): Samples {
-    let count = 0;
-    const samples = this.#counts.map((more, at) => {
-      count += more;
-      return [`_bucket{le="${this.bounds[at] ?? "+Inf"}"}`, count];
-    });
-    return { ...Object.fromEntries(samples), _sum: this.sum, _count: count };
+    const buckets = Array.from(this.#counts, ([bound, count]) => [
+      `_bucket{le="${bound === Number.POSITIVE_INFINITY ? "+Inf" : bound}"}`,
+      count,
+    ]);
+    const count = this.#counts.get(Number.POSITIVE_INFINITY) ?? 0;
+    return { ...Object.fromEntries(buckets), _sum: this.#sum, _count: count };
   }
 }

@@ -23,6 +23,8 @@ export interface RouterOptions extends RequestOptions {
   readonly closing: () => boolean;
   /** Makes the response for an error. */
   readonly toResponse: (request: Request, error: HttpError) => HttpResponse;
+  /** Returns the `HttpError` for another error that callers may see, else the same error. */
+  readonly toHttpError?: (error: unknown) => unknown;
   /** Called with an error that is a fault of ours. */
   readonly onError: (error: unknown) => void;
   /** Called with the bytes of each body that was sent, except those that a handler sends itself. */
@@ -109,8 +111,9 @@ export class Router {
   }
 
   /** Sends the response for an error. If that throws too, it sends a plain 500, or closes the connection. */
-  #fail(request: Request, error: unknown): void {
+  #fail(request: Request, thrown: unknown): void {
     const { res } = request;
+    const error = this.options.toHttpError?.(thrown) ?? thrown;
     const isExpected = error instanceof HttpError;
     if (!isExpected) this.options.onError(error);
     try {
