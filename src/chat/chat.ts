@@ -49,7 +49,7 @@ export interface ChatBatch {
 
 /** Options of `follow`. */
 export interface FollowOptions {
-  /** A cursor, `"0"` for everything that is kept, or `"now"` (the default) for what is posted after the call. */
+  /** A cursor, `"0"` for everything that is kept, or `"now"` (the default) for the messages after the call. */
   readonly since?: string;
   /** Ends the iteration when it is aborted. */
   readonly signal?: AbortSignal;

@@ -48,19 +48,13 @@ export class LegacyReader {
   }
 }
 
-/** The cookie with the cursor of a plain poll: `<session>.<cursor>`, without `Max-Age`. */
-export interface LegacyCookie {
-  /** The cursor that the caller brings for this session, if there is one that is not in the future. */
-  readonly cursor: Id | undefined;
-  /** Returns the `Set-Cookie` value for a cursor. */
-  readonly set: (cursor: Id) => string;
-}
-
 /**
- * Reads the cookie of a plain poll. It is not signed, because a caller may read from any cursor. It has no path, so it
- * belongs to the chat's root, or to `get_post/`.
+ * Reads the cookie of a plain poll: `<session>.<cursor>`, without `Max-Age`. It is not signed, because a caller may read
+ * from any cursor. It has no path, so it belongs to the chat's root, or to `get_post/`.
+ * - `cursor`: the cursor that the caller brings for this session, if there is one that is not in the future.
+ * - `set`: returns the `Set-Cookie` value for a cursor.
  */
-export function legacyCookie(request: Request, { id, key }: Session, lastId: Id): LegacyCookie {
+export function legacyCookie(request: Request, { id, key }: Session, lastId: Id) {
   // With the name, because behind a host's log-in all sessions have one id.
   const hash = createHash("sha256").update(`${id} ${key}`).digest("base64url");
   const prefix = `${hash.slice(0, HASH_LENGTH)}.`;
@@ -73,7 +67,7 @@ export function legacyCookie(request: Request, { id, key }: Session, lastId: Id)
     .map((value) => Buffer.from(value, "latin1").toString("latin1", prefix.length))
     .filter(isId)
     .find((cursor) => compareIds(cursor, lastId) <= 0);
-  return { cursor, set: (cursor) => setter(prefix + cursor) };
+  return { cursor, set: (cursor: Id) => setter(prefix + cursor) };
 }
 
 /** Returns the later one of two ids. */

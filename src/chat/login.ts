@@ -46,7 +46,7 @@ export function loginHandlers(room: Room, sessions: Sessions, pages: Pages) {
     return claimed;
   }
 
-  /** Answers `POST /login`. A browser gets the form again with the reason, what was typed, and the same key. */
+  /** Answers `POST /login`. A browser gets the form again, with the reason, the typed name, and the same key. */
   async function login(request: Request): Promise<HttpResponse> {
     let form = new Fields();
     try {

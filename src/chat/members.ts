@@ -1,6 +1,6 @@
 /**
- * Members: who owns which name. A name belongs to the session that took it last; the sessions before it have ended. The
- * records are in memory: after a restart, the first session that comes gets its name back, and of two the newer one.
+ * Members: the owners of names. A name belongs to the session that took it last; the sessions before it have ended. The
+ * records are in memory. After a restart, the first session that comes owns its name again, until a newer one comes.
  */
 import { type ClaimResult, isSameForm, type LocalMembers, type Session } from "../store/cluster.js";
 import { indexOf } from "./member.js";
@@ -62,6 +62,8 @@ export class Members extends Presence implements LocalMembers {
     this.cluster?.hold(ended, 0);
     await this.cluster?.flush();
   }
+
+  // The following two methods are described in `LocalMembers`.
 
   *sessions(): Iterable<readonly [session: Session, ms: number]> {
     const now = performance.now();

@@ -15,8 +15,8 @@ export const STATIC = new URL("../../static/", import.meta.url);
 const PAGE_NAMES = 100;
 
 /**
- * Refreshes the page without scripts. In all browsers but Firefox this deletes what is typed, so there is a link to a page
- * that does not refresh itself.
+ * Refreshes the page without scripts. In all browsers but Firefox a refresh deletes the text in the form, so the page has a
+ * link that pauses it.
  */
 const REFRESH = '<noscript><meta http-equiv="refresh" content="20"></noscript>';
 
@@ -113,7 +113,7 @@ function exit(words: string): string {
   return `<form method="post" action="../../logout?page">${field}<button class="quiet">${words}</button></form>`;
 }
 
-/** Returns a note for a caller who is logged in and opens the log-in form. */
+/** Returns the note on the log-in form that the caller is already logged in. */
 function welcome(name: string, { inside, back }: Strings["page"]): string {
   const [before = "", after = ""] = inside.split("{name}");
   const link = `<a href="${roomPath(name)}">${back}</a>`;

@@ -12,7 +12,7 @@ import type { Session } from "../store/cluster.js";
 import type { Message } from "../store/store.js";
 import { type Auth, withMember } from "./auth.js";
 import { badRequest } from "./errors.js";
-import { type LegacyCookie, legacyCookie } from "./legacy.js";
+import { type LegacyReader, legacyCookie } from "./legacy.js";
 import { clientOf, type Member } from "./member.js";
 import type { Room } from "./room.js";
 import { nameKey } from "./text.js";
@@ -53,9 +53,9 @@ function batchPoll(room: Room, request: Request, session: Session, since: string
 }
 
 function plainPoll(room: Room, request: Request, session: Session): Result {
-  const cookie = legacyCookie(request, session, room.feed.lastId);
-  const first = room.legacyReader(session, cookie.cursor).start(cookie.cursor);
-  return new PlainPoll(room, request, session, cookie, first).start();
+  const { cursor, set } = legacyCookie(request, session, room.feed.lastId);
+  const reader = room.legacyReader(session, cursor);
+  return new PlainPoll(room, request, session, reader, reader.start(cursor), set).start();
 }
 
 /** A poll with `since`: it is answered with a batch. */
@@ -157,8 +157,9 @@ class PlainPoll extends Poll {
     room: Room,
     request: Request,
     session: Session,
-    readonly cookie: LegacyCookie,
+    readonly reader: LegacyReader,
     readonly first: Id,
+    readonly setCookie: (cursor: Id) => string,
   ) {
     super(room, request, session, first, DEFAULT_WAIT_S);
   }
@@ -170,10 +171,8 @@ class PlainPoll extends Poll {
 
   protected override send({ events, cursor }: Batch<Message>): void {
     const message = events.find(({ kind }) => kind === undefined);
-    const isSent = this.write(
-      `${JSON.stringify(message?.text ?? "")}\n`,
-      this.cookie.set(message?.id ?? cursor),
-    );
-    if (isSent && message) this.member.legacy?.sent(this.first, message.id);
+    const text = `${JSON.stringify(message?.text ?? "")}\n`;
+    const isSent = this.write(text, this.setCookie(message?.id ?? cursor));
+    if (isSent && message) this.reader.sent(this.first, message.id);
   }
 }

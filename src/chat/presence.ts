@@ -11,7 +11,7 @@ import { nameKey } from "./text.js";
 
 /** Above this number of present members, no join or leave notice is written. */
 const MAX_NOTICE_MEMBERS = 50;
-/** A member who closes the last page and returns within this time has reloaded it: no notice is written. */
+/** If a member closes the last page and returns within this time, that was a reload: no notice is written. */
 const RELOAD_MS = 5_000;
 const SWEEP_MIN_MS = 10;
 const SWEEP_MAX_MS = 1_000;
@@ -75,7 +75,7 @@ export class Presence {
     return member;
   }
 
-  /** Starts the sweep. A member with a kept join notice who does not return within the grace time has left. */
+  /** Starts the sweep. A member with a kept join notice has left, unless the member returns within the grace time. */
   start(messages: readonly Message[]): void {
     const due = performance.now() + this.options.grace;
     for (const message of messages) if (message.kind) this.#leaving.set(this.noticed(message), due);
@@ -88,6 +88,8 @@ export class Presence {
     clearInterval(this.#sweepTimer);
     this.#sweepTimer = undefined;
   }
+
+  // The following three methods are described in `LocalMembers`.
 
   applyJoin(key: string, name: string): void {
     const member = this.get(key, name);

@@ -41,10 +41,7 @@ export class Room {
 
   /** Opens the store, once. Rejects if it cannot be opened. */
   async open(): Promise<void> {
-    // A store may call these before its `open` has resolved with what is older.
-    let early: (() => void)[] | undefined = [];
     const apply = (change: () => void) => {
-      if (early) return void early.push(change);
       try {
         change();
       } catch (error) {
@@ -61,9 +58,6 @@ export class Room {
     this.#reset(snapshot);
     this.members.start(snapshot.messages);
     store.cluster?.join(this.members);
-    const changes = early;
-    early = undefined;
-    changes.forEach(apply);
   }
 
   /**

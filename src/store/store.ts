@@ -50,7 +50,7 @@ export interface Store {
   /** The other processes that share the store. Absent: there is one process. */
   readonly cluster?: Cluster;
   /**
-   * Opens the store, once. From then on `receive` is called for each newly kept message, in order.
+   * Opens the store, once. After it has resolved, `receive` is called for each newly kept message, in order.
    * Rejects with an `Error` whose message tells a person what to do.
    * @param backlog how many messages the chat needs after a restart
    */
