@@ -16,11 +16,7 @@ import { MAX_RAW_NAME_LENGTH, parseName } from "./text.js";
 /** Shows that the browser keeps cookies: without one, a log-in would lead back to the form without a word. */
 const CHECK_COOKIE = "holdline-check";
 
-const NO_COOKIES = new HttpError(
-  403,
-  "cookies_blocked",
-  "Your browser blocks cookies. Logging in needs one.",
-);
+const NO_COOKIES = new HttpError(403, "cookies_blocked", "Your browser blocks the cookie of the log-in.");
 const NAME_TAKEN = new HttpError(409, "name_taken", "That name is taken.");
 const NAMES_FULL = unavailable("too_many_waiters", "Too many people are here. Try again soon.", 30);
 
