@@ -1,4 +1,5 @@
-/** Errors and paths that several handlers share. */
+/** Errors, paths and hashes that several handlers share. */
+import { createHash } from "node:crypto";
 import type { RateLimiter } from "../http/rate-limit.js";
 import { HttpError } from "../http/response.js";
 import { StoreUnavailable } from "../store/store.js";
@@ -32,4 +33,9 @@ export function limitRate(rate: RateLimiter, caller: string): void {
 /** Returns the path of a member's room, from the chat's root. */
 export function roomPath(name: string): string {
   return `chatroom/${encodeURIComponent(name)}/`;
+}
+
+/** Returns a hash of 132 bits. It stands for a session or a text where others may read it. */
+export function hash(text: string): string {
+  return createHash("sha256").update(text).digest("base64url").slice(0, 22);
 }

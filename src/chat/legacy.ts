@@ -2,17 +2,15 @@
  * The cursors of plain polls, which bring no `since`. A caller that keeps cookies brings its cursor in one, and since it
  * comes back, the answer that set it arrived. For other callers, the process remembers the cursor of the last answer.
  */
-import { createHash } from "node:crypto";
 import { compareIds, type Id, isId } from "../feed/index.js";
 import { cookieSetter } from "../http/cookie.js";
 import type { Request } from "../http/request.js";
 import type { Session } from "../store/cluster.js";
+import { hash } from "./errors.js";
 
 /** How often a text is sent again while the caller's cookie stays the same: three answers with the first one. */
 const MAX_REPEATS = 2;
 export const LEGACY_COOKIE = "holdline-plain";
-/** How many characters of the hash identify a session; each is six bits. */
-const HASH_LENGTH = 12;
 
 /** Where the plain polls of one session are. */
 export class LegacyReader {
@@ -56,8 +54,7 @@ export class LegacyReader {
  */
 export function legacyCookie(request: Request, { id, key }: Session, lastId: Id) {
   // With the name, because behind a host's log-in all sessions have one id.
-  const hash = createHash("sha256").update(`${id} ${key}`).digest("base64url");
-  const prefix = `${hash.slice(0, HASH_LENGTH)}.`;
+  const prefix = `${hash(`${id} ${key}`)}.`;
   const setter = cookieSetter(request, LEGACY_COOKIE);
   // The cookie of the last poll comes before that of the log-in, because its path is longer (RFC 6265, section 5.4).
   const cursor = request

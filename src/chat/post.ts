@@ -1,11 +1,10 @@
 /** Posting: a message is read, checked, and answered with its id when it is kept. */
-import { createHash } from "node:crypto";
 import { RateLimiter } from "../http/rate-limit.js";
 import { HttpError, json, redirect } from "../http/response.js";
 import type { Handler } from "../http/router.js";
 import type { Message } from "../store/store.js";
 import { type Auth, withMember } from "./auth.js";
-import { badRequest, limitRate, roomPath, unavailable } from "./errors.js";
+import { badRequest, hash, limitRate, roomPath, unavailable } from "./errors.js";
 import type { Room } from "./room.js";
 import { randomId } from "./sessions.js";
 import { isLonger, parseName, parseText } from "./text.js";
@@ -82,9 +81,4 @@ export async function hostPost(room: Room, { user, text, key }: HostMessage): Pr
  */
 function scopedKey(scope: string, key: string, text: string): string {
   return key.startsWith(PAGE_KEY) ? `${scope}:${key}:${hash(text)}` : `${scope}:${key}`;
-}
-
-/** Returns a hash of 132 bits. Others may read the store, so it must not contain the id of a session. */
-function hash(text: string): string {
-  return createHash("sha256").update(text).digest("base64url").slice(0, 22);
 }

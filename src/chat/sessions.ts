@@ -16,12 +16,10 @@ const COOKIE_RENEW_AGE_MS = DAY_MS;
 const FORM_MAX_AGE_MS = DAY_MS;
 /** How many verified cookies are remembered. Forged ones are not, so strangers cannot fill the memory. */
 const MAX_VERIFIED = 20_000;
-/** The longest cookie that is verified. The longest name makes a cookie of less than 400 characters. */
-const MAX_COOKIE_LENGTH = 512;
+/** The longest text whose signature is verified. The longest name makes a cookie of less than 400 characters. */
+const MAX_SIGNED_LENGTH = 512;
 /** How many cookies of our name are verified, in the order of the header: each costs an HMAC for each secret. */
 const MAX_COOKIES_TRIED = 8;
-/** The longest form key that is verified. A valid one has 91 characters. */
-const MAX_FORM_KEY_LENGTH = 128;
 
 /** The content of a cookie. */
 interface SignedSession extends Session {
@@ -84,8 +82,7 @@ export class Sessions implements Auth {
   }
 
   #verify(cookie: string): SignedSession | undefined {
-    const text = cookie.length <= MAX_COOKIE_LENGTH ? unsign(cookie, this.secrets()) : undefined;
-    const session = parseSession(text ?? "");
+    const session = parseSession(this.#unsign(cookie));
     if (!session) return undefined;
     if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear();
     // A copy: a slice would keep the whole header in memory.
@@ -95,9 +92,13 @@ export class Sessions implements Auth {
 
   /** Returns the id of a form, or undefined for an invalid or old key. A session cookie is no key: its text has more parts. */
   #readFormKey(key: string): string | undefined {
-    const text = key.length <= MAX_FORM_KEY_LENGTH ? unsign(key, this.secrets()) : undefined;
-    const [, made, id] = /^form (\d+) ([\w-]+)$/.exec(text ?? "") ?? [];
+    const [, made, id] = /^form (\d+) ([\w-]+)$/.exec(this.#unsign(key)) ?? [];
     return Date.now() - Number(made) <= FORM_MAX_AGE_MS ? id : undefined;
+  }
+
+  /** Returns the text that the chat signed; empty if it did not. */
+  #unsign(signed: string): string {
+    return (signed.length <= MAX_SIGNED_LENGTH && unsign(signed, this.secrets())) || "";
   }
 }
 
