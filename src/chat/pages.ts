@@ -115,9 +115,8 @@ function exit(words: string): string {
 
 /** Returns the note on the log-in form that the caller is already logged in. */
 function welcome(name: string, { inside, back }: Strings["page"]): string {
-  const [before = "", after = ""] = inside.split("{name}");
-  const link = `<a href="${roomPath(name)}">${back}</a>`;
-  return `<p>${before}<bdi>${escapeHtml(name)}</bdi>${after} ${link}</p>`;
+  const words = inside.replace("{name}", () => `<bdi>${escapeHtml(name)}</bdi>`);
+  return `<p>${words} <a href="${roomPath(name)}">${back}</a></p>`;
 }
 
 /** Returns one message; `client/items.ts` makes the same in the browser. */
@@ -129,8 +128,8 @@ function item(message: Message, self: string, words: Strings["script"]): string 
   const time = `<time datetime="${iso}" title="${title}">${clock.replace(/^0/, "")}</time>`;
   const name = `<bdi class="${nameClass(user)}">${escapeHtml(user)}</bdi>`;
   if (kind) {
-    const [before = "", after = ""] = words[kind === "join" ? "joined" : "left"].split("{name}");
-    return `<li class="notice" data-id="${id}"><p>${before}${name}${after}</p> ${time}</li>`;
+    const text = words[kind === "join" ? "joined" : "left"].replace("{name}", () => name);
+    return `<li class="notice" data-id="${id}"><p>${text}</p> ${time}</li>`;
   }
   const own = user === self ? ' class="own"' : "";
   return `<li${own} data-id="${id}">${name} ${time}<p dir="auto">${rendered(message)}</p></li>`;
@@ -142,7 +141,7 @@ function nameItem(name: string, self: string, { you }: Strings["script"]): strin
   return `<li><bdi>${escapeHtml(name)}</bdi>${mark}</li>`;
 }
 
-/** Pages show the same messages many times. */
+/** The HTML of texts. Pages show the same messages many times, and a hostile text takes long. */
 const cache = new WeakMap<Message, string>();
 
 function rendered(message: Message): string {
