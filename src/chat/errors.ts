@@ -6,12 +6,8 @@ import { StoreUnavailable } from "../store/store.js";
 
 export { badRequest } from "../http/response.js";
 
-/** Returns a 503: nothing was kept, and the caller may try again after some seconds. */
-export function unavailable(
-  code: "draining" | "store_unavailable" | "too_many_waiters",
-  message: string,
-  retryAfterS = 5,
-): HttpError {
+/** Returns a 503: nothing was kept, and the caller may try again after `retryAfterS` seconds. */
+export function unavailable(code: string, message: string, retryAfterS = 5): HttpError {
   return new HttpError(503, code, message, { "Retry-After": `${retryAfterS}` });
 }
 
