@@ -4,8 +4,6 @@ import type { RateLimiter } from "../http/rate-limit.js";
 import { HttpError } from "../http/response.js";
 import { StoreUnavailable } from "../store/store.js";
 
-export { badRequest } from "../http/response.js";
-
 /** Returns a 503: nothing was kept, and the caller may try again after `retryAfterS` seconds. */
 export function unavailable(code: string, message: string, retryAfterS = 5): HttpError {
   return new HttpError(503, code, message, { "Retry-After": `${retryAfterS}` });

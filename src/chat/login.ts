@@ -1,6 +1,6 @@
 /** Logging in and out. */
 import { cookieSetter } from "../http/cookie.js";
-import { Fields } from "../http/form.js";
+import type { Fields } from "../http/form.js";
 import { clientSubnet, RateLimiter } from "../http/rate-limit.js";
 import type { Request } from "../http/request.js";
 import { type HeaderMap, HttpError, type HttpResponse, html, redirect } from "../http/response.js";
@@ -44,7 +44,7 @@ export function loginHandlers(room: Room, sessions: Sessions, pages: Pages) {
 
   /** Answers `POST /login`. A browser gets the form again, with the reason, the typed name, and the same key. */
   async function login(request: Request): Promise<HttpResponse> {
-    let form = new Fields();
+    let form: Fields = new Map();
     try {
       limitRate(rate, clientSubnet(request.address));
       form = await request.form();

@@ -1,10 +1,10 @@
 /** Posting: a message is read, checked, and answered with its id when it is kept. */
 import { RateLimiter } from "../http/rate-limit.js";
-import { HttpError, json, redirect } from "../http/response.js";
+import { badRequest, HttpError, json, redirect } from "../http/response.js";
 import type { Handler } from "../http/router.js";
 import type { Message } from "../store/store.js";
 import { type Auth, withMember } from "./auth.js";
-import { badRequest, hash, limitRate, roomPath, unavailable } from "./errors.js";
+import { hash, limitRate, roomPath, unavailable } from "./errors.js";
 import type { Room } from "./room.js";
 import { randomId } from "./sessions.js";
 import { isLonger, parseName, parseText } from "./text.js";

@@ -2,11 +2,20 @@
 import { fileURLToPath } from "node:url";
 import { type Id, isId } from "../feed/index.js";
 import type { Fields } from "../http/form.js";
-import { HttpError, type HttpResponse, html, json, noContent, redirect, text } from "../http/response.js";
+import {
+  badRequest,
+  HttpError,
+  type HttpResponse,
+  html,
+  json,
+  noContent,
+  redirect,
+  text,
+} from "../http/response.js";
 import { type Handler, Router } from "../http/router.js";
 import { readStatic } from "../http/static.js";
 import { type Auth, hostAuth, sameSite, withMember, withPage, withSession } from "./auth.js";
-import { badRequest, roomPath, toHttpError, unavailable } from "./errors.js";
+import { roomPath, toHttpError, unavailable } from "./errors.js";
 import { loginHandlers } from "./login.js";
 import { Pages, STATIC } from "./pages.js";
 import { longPoll, parsePage } from "./poll.js";
