@@ -62,7 +62,7 @@ export class Backlog<E> {
     this.#entries = [];
     this.#lastPrunedId = lastPrunedId;
     this.#lastId = lastPrunedId;
-    // First, so that it also happens if an event is refused.
+    // Readers are woken first, so they are woken even if `push` throws.
     this.wakeReaders();
     for (const { event, id } of events) this.push(event, id);
   }
@@ -133,7 +133,7 @@ export class Backlog<E> {
   protected readJson(id: Id, limit = MAX_BATCH_EVENTS): [batch: Batch<E>, json: string] {
     if (this.#isFuture(id)) return [{ cursor: id, events: [] }, "[]"];
     const at = this.#indexFrom(id);
-    // An id between two events is a gap too: it may come from a history that was lost.
+    // An id between two kept events is a gap too. Its event may be lost after a reset.
     const isKept = this.#entries[at]?.id === id;
     const from = isKept ? at + 1 : 0;
     const entries: Entry<E>[] = [];
@@ -149,7 +149,7 @@ export class Backlog<E> {
     return [isKept || id === this.#lastPrunedId ? batch : { ...batch, gap: true }, json];
   }
 
-  /** Returns the id of a cursor: `"0"` stands before the oldest event, and `"now"` after the newest. */
+  /** Returns the id of a cursor: `"0"` means `lastPrunedId`, and `"now"` means `lastId`. */
   protected idAt(cursor: Cursor | "now"): Id {
     if (cursor === "now") return this.#lastId;
     return cursor === "0" ? this.#lastPrunedId : cursor;

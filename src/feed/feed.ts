@@ -1,7 +1,7 @@
 /**
- * A feed: ordered events for readers whose connections come and go. Each reader has a cursor, so the next poll with the
- * same cursor gets every event after it, whatever happened to the connection. An event between two polls stays in the
- * backlog. A poll looks for it and becomes a waiter in one tick, with no `await` between, so no event is missed.
+ * A feed: ordered events for readers that disconnect and reconnect. Each reader has a cursor, and the next poll with the
+ * same cursor gets every event after it. An event between two polls stays in the backlog. A poll becomes a waiter and
+ * checks for events in one tick, with no `await` between, so it misses no event.
  */
 import { Backlog } from "./backlog.js";
 import type { Batch, Snapshot } from "./batch.js";
@@ -13,11 +13,11 @@ import { type FinishReason, type Waiter, Waiters } from "./waiters.js";
 export interface FeedOptions<E> {
   /** How many events are kept, at least 1. Beyond that, the oldest event is pruned. Default 1,000. */
   readonly backlog?: number;
-  /** How many polls may be held, at least 1. The result of one more is `"full"`. Default 10,000. */
+  /** How many polls may be held, at least 1. A further poll returns `"full"`. Default 10,000. */
   readonly maxWaiters?: number;
   /**
-   * How far the clocks of processes with a common store may differ, in milliseconds. A cursor after `lastId` waits for its
-   * event if its time is before now + `clockSkew`. Any other cursor after `lastId` is a gap. Default 0: all are gaps.
+   * How far the clocks of processes with a common store may differ, in milliseconds. A poll with a cursor after `lastId`
+   * is held if the time in the cursor is before now + `clockSkew`, and has a gap otherwise. Default 0: it has a gap.
    */
   readonly clockSkew?: number;
   /** The state to start from. Default: no events, and a cursor of an earlier process is a gap. */
@@ -34,11 +34,11 @@ export interface FeedOptions<E> {
   readonly onError?: (error: unknown, waiter?: Waiter<E>) => void;
 }
 
-/** The longest `retry`, in milliseconds. Clients come back spread over this time. */
+/** The longest `retry`, in milliseconds. Each client waits a random time up to this value, then polls again. */
 const MAX_RETRY_MS = 2000;
 /** Waiters share a body of this length or more as a Buffer. Node copies a string for each response, but not a Buffer. */
 const SHARED_BODY_LENGTH = 4 * 1024;
-/** The total length of the cached replies. Nearly all waiters are at a few cursors, but a client can invent any number. */
+/** The total length of the cached replies. Most waiters share a few cursors, but a client can send any cursor. */
 const MAX_CACHED_LENGTH = 4 * 1024 * 1024;
 
 type Reply<E> = [batch: Batch<E>, body: string | Buffer];
@@ -82,21 +82,21 @@ export class Feed<E> extends Backlog<E> {
 
   /**
    * Takes a poll. It supersedes an older poll of the same client, which is answered at once, without events.
-   * @returns `"answered"` if the wait is 0 or less, or the feed is draining. `"held"` if the feed answers later: when a flush finds
-   * news, when the wait ends, or when the poll is superseded, canceled or drained. `"full"` if `maxWaiters` polls are held
-   * already: the feed never answers this one
+   * @returns `"answered"` if the wait is 0 or less, or the feed is draining. `"held"` if the feed answers later: when a
+   * flush finds news, when the wait ends, or when the poll is superseded, canceled or drained. `"full"` if `maxWaiters`
+   * polls are held already: the feed never answers this one
    * @throws Error if the waiter is held already
    */
   poll(waiter: Waiter<E>): "answered" | "held" | "full" {
     if (waiter.slot) throw new Error("The waiter is held already.");
-    // Equal cursors become one string, which makes all later comparisons and look-ups cheap.
+    // A cursor equal to `lastId` becomes the same string object, which makes later comparisons and look-ups cheap.
     if (waiter.cursor === "now" || waiter.cursor === this.lastId) waiter.cursor = this.lastId;
-    // A poll that is answered at once is held for a moment too, so that all polls have one way in and one way out.
+    // A poll that is answered at once also passes through `hold` and `finish`.
     if (!this.#waiters.hold(waiter)) return "full";
     if (this.#draining) this.#waiters.finish(waiter, "drained");
     else if (!(waiter.wait > 0)) this.#waiters.finish(waiter, "timeout");
     else if (this.hasNews(waiter.cursor)) this.#requestFlush();
-    // A superseded poll can finish this one while it is answered.
+    // The answer of a superseded poll can finish this poll.
     return waiter.slot ? "held" : "answered";
   }
 
@@ -133,7 +133,7 @@ export class Feed<E> extends Backlog<E> {
       waiter.finished(reason);
       if (reason !== "disconnected") waiter.answer(...this.#reply(this.idAt(waiter.cursor), reason), reason);
     } catch (error) {
-      // In microtasks: if one of these throws too, the error is uncaught, but the flush continues.
+      // These run in microtasks, so an error in one of them is uncaught, but cannot stop the flush.
       queueMicrotask(() => waiter.failed());
       queueMicrotask(() => this.onError(error, waiter));
     }
@@ -141,14 +141,14 @@ export class Feed<E> extends Backlog<E> {
 
   #reply(cursor: Id, reason: FinishReason): Reply<E> {
     const retry = Math.round(Math.random() * MAX_RETRY_MS);
-    // These two have no events and do not move the cursor, so nothing is lost.
+    // These two replies have no events and return the cursor of the poll, so its next poll gets the events.
     if (reason === "drained") return this.#encoded({ cursor, events: [], retry });
     if (reason === "superseded") return this.#encoded({ cursor, events: [], superseded: true });
     const cached = this.#replies.get(cursor);
     if (cached) return cached;
     const reply = this.#encoded(...this.readJson(cursor));
-    this.#cachedLength += reply[1].length + 1024;
     if (this.#cachedLength > MAX_CACHED_LENGTH) this.forgetReplies();
+    this.#cachedLength += reply[1].length + 1024;
     this.#replies.set(cursor, reply);
     return reply;
   }

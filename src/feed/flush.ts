@@ -1,7 +1,8 @@
 /**
  * Decides when waiters are answered. A flush answers all waiters that have news. A flush that kept the process busy for
  * d ms is followed by a cooldown of 2 d, and the events of that time go out together, in one reply for each waiter.
- * A quiet feed has long cooled down and answers at once. A busy feed spends at most a third of its time on flushes.
+ * After a quiet time no cooldown is active, and a flush runs at once. A busy feed spends at most a third of its time on
+ * flushes.
  */
 
 /** After this time a flush lets other work of the process run, before its next slice. */
@@ -15,7 +16,7 @@ const COOLDOWN_FACTOR = 2;
 
 /**
  * Returns a function that requests a flush: now, or after the cooldown. A poll that already has news also waits for the
- * flush. On a busy feed almost every poll has news. Direct answers would skip the cooldown, one event in each reply.
+ * flush. On a busy feed almost every poll has news. Direct answers would skip the cooldown, with one event in each reply.
  * @param collect returns the items that a flush answers; called when the flush begins
  * @param answer answers one of them; must not throw
  */

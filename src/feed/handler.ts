@@ -11,8 +11,8 @@ import { type FinishReason, Waiter } from "./waiters.js";
  * Returns a listener for `http.createServer`, and a middleware. It takes every `GET` as a poll, whatever its path.
  *
  * In the query, `since` is a cursor, `0` (everything that is kept) or `now`; `wait` is 0 to 60 seconds, 10 by default;
- * `client` is 1 to 64 of `A-Z a-z 0-9 _ -`, which a page makes at random: a newer poll of the same client supersedes the
- * older one. The reply is 200 and a `Batch` as JSON. `HEAD` is answered at once and changes nothing.
+ * `client` is 1 to 64 of `A-Z a-z 0-9 _ -`, which the client generates at random; a newer poll of the same client supersedes
+ * the older one. The reply is 200 and a `Batch` as JSON. `HEAD` is answered at once and changes nothing.
  *
  * An error is `{"error": {"code", "message"}}`: 400 `bad_cursor` or `bad_request`, 401 `unauthorized`, 405
  * `method_not_allowed` (with `next`, another handler gets the request instead), 503 `too_many_waiters` with `Retry-After`,
@@ -115,7 +115,7 @@ class HttpPoll<E> extends Waiter<E> {
       "X-Content-Type-Options": "nosniff",
       ...headers,
     });
-    // `end(body)` makes two writes, and the second one is empty. Corked, the reply is one write.
+    // `end(body)` makes two writes, and the second one is empty. `cork` combines head and body into one write.
     res.socket?.cork();
     if (res.req.method !== "HEAD") res.write(body);
     res.socket?.uncork();
@@ -123,8 +123,8 @@ class HttpPoll<E> extends Waiter<E> {
   }
 
   /**
-   * Whether the poll can still be answered. It may be closed, or a time-out of the host may have answered it. Node may
-   * read a pipelined request after a reply with `Connection: close`. A write to its response would end the process.
+   * Whether the poll can still be answered. The connection may be closed, or the host may have sent a response. Node may
+   * read a pipelined request after a reply with `Connection: close`, and a write to that response would end the process.
    */
   #isOpen(): boolean {
     return this.res.socket?.writable === true && !this.res.headersSent;

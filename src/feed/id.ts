@@ -6,7 +6,7 @@
 /** The id of an event: `<ms>-<n>`, the time in milliseconds since the Unix epoch and a counter within it. */
 export type Id = `${number}-${number}`;
 
-/** The id of the last event that a reader has seen, or `"0"`, which stands before all events. */
+/** The id of the last event that a reader has seen, or `"0"`, which means the oldest kept event and all after it. */
 export type Cursor = Id | "0";
 
 // Twenty digits hold the 64 bits of a Redis id.
@@ -36,7 +36,7 @@ export function compareIds(a: Id, b: Id): number {
 
 /**
  * Returns the next id after `last`.
- * @param now the time in milliseconds; if the clock has not moved on, the counter grows instead
+ * @param now the time in milliseconds; if it is not after the time of `last`, the counter grows by one
  */
 export function nextId(last: Id, now: number): Id {
   const [ms, n] = parseId(last);

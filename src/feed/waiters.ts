@@ -1,6 +1,6 @@
 /**
- * The waiter map. A waiter is one poll that is held open: `hold` puts it into a slot, and `finish` is its only way out.
- * `finish` empties the slot first and does nothing without one, so no waiter is answered twice.
+ * The waiter map. A waiter is one poll that is held open. `hold` puts it into a slot, and only `finish` removes it.
+ * `finish` first clears `waiter.slot`. A second call finds no slot and returns, so no waiter is answered twice.
  */
 import type { Batch } from "./batch.js";
 import type { Cursor } from "./id.js";
@@ -8,42 +8,42 @@ import type { Cursor } from "./id.js";
 /**
  * Why a waiter is finished.
  * - `events`: there are events after its cursor, or a gap.
- * - `timeout`: its wait has ended. Its batch may still have events, if a flush was due.
+ * - `timeout`: its wait has ended. Its batch contains the events that no flush has delivered yet.
  * - `superseded`: the same client has sent a newer poll.
  * - `canceled`: the host has canceled it.
- * - `disconnected`: its connection is closed. It is not answered, and its cursor has not moved, so nothing is lost.
+ * - `disconnected`: its connection is closed. It is not answered. The next poll with the same cursor gets the events.
  * - `drained`: the feed is draining.
  */
 export type FinishReason = "events" | "timeout" | "superseded" | "canceled" | "disconnected" | "drained";
 
-/** One poll. A subclass defines how it is answered: one object for each poll, and no closures. */
+/** One poll. A subclass implements `answer`. Each poll is one object, without closures in the feed. */
 export abstract class Waiter<E> {
   /**
    * The position of the reader. The feed replaces `"now"` by the id of the newest event. The host may move the cursor of a
    * held waiter forward, past events that its reader need not see.
    */
   cursor: Cursor | "now" = "now";
-  /** How long the poll may be held, in milliseconds, below 2^31 - 1. With 0, less or NaN it is answered at once. */
+  /** How long the poll may be held, in milliseconds, below 2^31 - 1. If it is 0, negative or NaN, it is answered at once. */
   wait = 0;
-  /** Identifies the client. A newer poll of the same client supersedes this one. Undefined: no poll does. */
+  /** Identifies the client. A newer poll of the same client supersedes this one. If it is undefined, no other poll does. */
   client: string | undefined = undefined;
-  /** The slot that holds the waiter; undefined before and after. Only the feed sets it. */
+  /** The slot that holds the waiter. Undefined while the waiter is not held. Only the feed sets it. */
   slot: Slot<E> | undefined = undefined;
 
   /**
-   * Answers the poll. Called at most once for each `Feed.poll`, and never if the poll is `"full"` or the reason is `"disconnected"`.
+   * Answers the poll. Called at most once for each `Feed.poll`, and never if the poll is `"full"` or `"disconnected"`.
    * @param body the batch as JSON: text, or bytes in UTF-8 if it is long. Waiters at one cursor share it
    */
   abstract answer(batch: Batch<E>, body: string | Buffer, reason: FinishReason): void;
 
-  /** Called once before `answer`, and for every reason. Does nothing by default. */
+  /** Called once for each finish, before `answer`, even if no answer follows. Does nothing by default. */
   finished(_reason: FinishReason): void {}
 
   /** Called if `finished`, `answer` or the feed's `encode` throws: closes the connection. Does nothing by default. */
   failed(): void {}
 }
 
-/** The place of one waiter. A client's next poll uses the same slot. The timer removes a slot that has no poll. */
+/** The place of one waiter. A client's next poll uses the same slot. The timer removes a slot without a waiter. */
 export interface Slot<E> {
   readonly key: string | symbol;
   waiter: Waiter<E> | undefined;
@@ -55,8 +55,8 @@ export interface Slot<E> {
 export class Waiters<E> {
   /** How many waiters are held. */
   size = 0;
-  // Slots stay between polls. V8 copies a `Map` when many keys are removed and added, and the old copies keep finished
-  // polls in memory until the next full garbage collection.
+  // Slots stay between polls. V8 rebuilds a `Map` after many changes, and the old table keeps finished polls in memory
+  // until the next full garbage collection.
   readonly #slots = new Map<string | symbol, Slot<E>>();
 
   /**
@@ -74,8 +74,8 @@ export class Waiters<E> {
   }
 
   /**
-   * Holds a waiter, and supersedes an older one of the same client. Returns false if too many are held. A waiter without a
-   * wait is always held.
+   * Holds a waiter, and supersedes an older one of the same client. Returns false if too many are held. The limit does not
+   * apply to a waiter with no wait, because it is finished at once.
    */
   hold(waiter: Waiter<E>): boolean {
     const key = waiter.client ?? Symbol("no client");
@@ -87,7 +87,7 @@ export class Waiters<E> {
     waiter.slot = slot;
     this.size++;
     this.#startTimer(slot, waiter.wait);
-    // Last, because an answer may poll again.
+    // This call comes last, because `answer` may start another poll.
     if (older) this.finish(older, "superseded");
     return true;
   }
@@ -101,7 +101,7 @@ export class Waiters<E> {
     // If a newer poll supersedes this one, the slot already holds the newer one.
     if (slot.waiter === waiter) {
       slot.waiter = undefined;
-      // A poll without a client never uses its slot again. Invented clients must not fill the map.
+      // A poll without a client never uses its slot again. Many different clients must not fill the map.
       if (typeof slot.key === "symbol" || this.#slots.size > this.max) this.#remove(slot);
     }
     this.onFinish(waiter, reason);
@@ -119,7 +119,7 @@ export class Waiters<E> {
     if (slot.timerMs !== ms) {
       clearTimeout(slot.timer);
       slot.timerMs = ms;
-      // The connection of a poll keeps the process alive; its timer need not.
+      // The timer does not keep the process alive, because the connection of the poll does.
       slot.timer = setTimeout(() => {
         slot.timer?.refresh();
         if (slot.waiter) this.finish(slot.waiter, "timeout");
