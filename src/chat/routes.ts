@@ -2,16 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { type Id, isId } from "../feed/index.js";
 import type { Fields } from "../http/form.js";
-import {
-  badRequest,
-  HttpError,
-  type HttpResponse,
-  html,
-  json,
-  noContent,
-  redirect,
-  text,
-} from "../http/response.js";
+import { HttpError, type HttpResponse, html, json, noContent, redirect, text } from "../http/response.js";
 import { type Handler, Router } from "../http/router.js";
 import { readStatic } from "../http/static.js";
 import { type Auth, hostAuth, sameSite, withMember, withPage, withSession } from "./auth.js";
@@ -32,7 +23,7 @@ const MAX_LISTED_NAMES = 1000;
 const MAX_HISTORY = 200;
 const DEFAULT_HISTORY = 50;
 
-const BAD_LIMIT = badRequest(`\`limit\` is a whole number from 1 to ${MAX_HISTORY}.`);
+const BAD_LIMIT = new HttpError(400, "bad_request", `\`limit\` is a whole number from 1 to ${MAX_HISTORY}.`);
 const BAD_BEFORE = new HttpError(400, "bad_cursor", "`before` is not the id of a message.");
 
 /** Returns the router of a chat. @param onError called with an error that is a fault of the chat */
