@@ -1,8 +1,6 @@
 import { CHROMIUM, FIREFOX, isInstalled, MINIBROWSER, WEBKIT_DRIVER, XVFB } from "./test/browser/programs.js";
 
 const shared = {
-  // Whole-server tests hold thousands of sockets; two at a time is what a small machine bears.
-  maxWorkers: 2,
   // A hang must fail, not wait; no test asserts a time, so this is only a backstop.
   testTimeout: 120_000,
   // On a busy machine, one or two of 2,300 tests miss an event of a browser or a process. The report names a repeated test.
@@ -11,12 +9,13 @@ const shared = {
 };
 
 /** What depends on the browser's engine. The tests of other files run in Chromium only. */
-const FIREFOX_FILES = "test/browser/{history,outage,reading,tabs,talk,writing}.test.ts";
+const FIREFOX_FILES =
+  "test/browser/{cookies,divider,history,outage,pending,reading,recovery,start,tabs,talk,unsent,writing}.test.ts";
 const WEBKIT_FILES = "test/browser/webkit.test.ts";
 const TEXT_FILES = "test/browser/text.test.ts";
 const hasChromium = isInstalled("Chromium", [CHROMIUM]);
 const hasFirefox = isInstalled("Firefox", [FIREFOX]);
-const hasWebKit = isInstalled("WebKit", [WEBKIT_DRIVER, MINIBROWSER, XVFB]);
+const hasWebKit = isInstalled("WebKit", [WEBKIT_DRIVER, MINIBROWSER, XVFB, "/usr/bin/openssl"]);
 const hasText = isInstalled(
   "A text browser",
   ["w3m", "lynx", "links2", "elinks", "script"].map((name) => `/usr/bin/${name}`),
@@ -29,17 +28,25 @@ const STORE_FILES = "test/wire/{delivery,ended,keys,login-key,plain,presence,ses
 export default {
   test: {
     ...shared,
+    // Whole-server tests hold thousands of sockets; two at a time is what a small machine bears.
+    maxWorkers: 2,
     projects: [
       {
         test: {
           ...shared,
           name: "all",
           include: ["test/**/*.test.ts"],
-          exclude: [
-            "**/node_modules/**",
-            hasChromium ? WEBKIT_FILES : "test/browser/!(text).test.ts",
-            ...(hasText ? [] : [TEXT_FILES]),
-          ],
+          exclude: ["**/node_modules/**", "test/browser/!(text).test.ts", ...(hasText ? [] : [TEXT_FILES])],
+        },
+      },
+      // Without isolation, the files of a worker share its browser.
+      {
+        test: {
+          ...shared,
+          name: "Chromium",
+          include: hasChromium ? ["test/browser/*.test.ts"] : [],
+          exclude: [WEBKIT_FILES, TEXT_FILES],
+          isolate: false,
         },
       },
       {
@@ -47,6 +54,7 @@ export default {
           ...shared,
           name: "Firefox",
           include: hasFirefox ? [FIREFOX_FILES] : [],
+          isolate: false,
           env: { BROWSER: "firefox" },
         },
       },

@@ -2,33 +2,14 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type axe from "axe-core";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { describe, expect } from "vitest";
 import { Person } from "../wire/person.js";
-import { type Server, startServer } from "../wire/server.js";
-import { connected, join, openBrowser, say, shows } from "./browser.js";
+import { startServer } from "../wire/server.js";
+import { connected, enter, inRoom, leave, say, shows } from "./browser.js";
 
-let server: Server;
-/** A room without links in messages, which would be stops of the Tab key. */
-let plain: Server;
-let browser: Browser;
-let ben: Person;
-let cat: Person;
-let axeSource: string;
-
-beforeAll(async () => {
-  axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-  const start = () => startServer("--login-rate", "0", "--post-rate", "0");
-  [server, plain, browser] = await Promise.all([start(), start(), openBrowser()]);
-  ben = await Person.login(server.url, "Ben");
-  cat = await Person.login(plain.url, "Cat");
-});
-afterAll(async () => {
-  ben.close();
-  cat.close();
-  await browser.close();
-  await Promise.all([server.stop(), plain.stop()]);
-});
+const test = inRoom();
+const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** The violations that axe finds. */
 async function violations(page: Page): Promise<string[]> {
@@ -41,8 +22,11 @@ async function violations(page: Page): Promise<string[]> {
 }
 
 describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
-  test("the log-in and the error page have no violation", async () => {
-    const page = await (await browser.newContext({ colorScheme })).newPage();
+  const open = async (browser: Browser, options?: BrowserContextOptions) =>
+    (await browser.newContext({ colorScheme, viewport: { width: 390, height: 700 }, ...options })).newPage();
+
+  test("the log-in and the error page have no violation", async ({ browser, server }) => {
+    const page = await open(browser);
     await page.goto(`${server.url}/login`);
     expect(await violations(page)).toEqual([]);
     await page.fill("#name", "a/b");
@@ -51,26 +35,27 @@ describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
     expect(await violations(page)).toEqual([]);
     await page.goto(`${server.url}/nothing/here`);
     expect(await violations(page)).toEqual([]);
-    await page.context().close();
+    await leave(page);
   });
 
-  test("the room has no violation with all its parts, and with a lost connection", async () => {
-    const context = await browser.newContext({ colorScheme, viewport: { width: 390, height: 700 } });
-    const page = await context.newPage();
-    await page.goto(`${server.url}/login`);
-    await page.fill("#name", `Ann ${colorScheme}`);
-    await page.keyboard.press("Enter");
+  test("the room has no violation when it is empty, with all its parts, and with a lost connection", async ({
+    browser,
+  }) => {
+    const server = await startServer();
+    const page = await open(browser);
+    await enter(page, server.url, "Ann");
     await connected(page);
-    await ben.post("a link: https://example.com/");
-    await ben.post("and `more`:\n```\nlet code;\n```");
-    await say(page, "my `own`");
+    await page.waitForSelector(".invite");
+    await page.fill("#message", "x".repeat(2100));
+    await page.waitForSelector("#count.wrong");
+    expect(await violations(page)).toEqual([]);
     // Names in all eight colours.
     for (let n = 0; n < 16; n++) {
-      const other = await Person.login(server.url, `${colorScheme} ${n}`);
-      await other.post("hello");
+      const other = await Person.login(server.url, `${n}`);
+      await other.post("a link: https://example.com/ and `more`:\n```\nlet code;\n```");
       other.close();
     }
-    await say(page, "my own");
+    await say(page, "my `own`");
     await shows(page, "my own");
     await page.click("summary");
     await page.waitForSelector("#people li");
@@ -85,31 +70,16 @@ describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
     await say(page, "on its way");
     await page.waitForSelector("#status.waiting");
     expect(await violations(page)).toEqual([]);
-    await context.close();
-  });
-
-  test("an empty room, and a message that is too long, have no violation", async () => {
-    const context = await browser.newContext({ colorScheme, viewport: { width: 390, height: 700 } });
-    const page = await context.newPage();
-    await page.goto(`${plain.url}/login`);
-    await page.fill("#name", `Dan ${colorScheme}`);
-    await page.keyboard.press("Enter");
-    await connected(page);
-    await page.waitForSelector(".invite");
-    await page.fill("#message", "x".repeat(2100));
-    await page.waitForSelector("#count.wrong");
-    expect(await violations(page)).toEqual([]);
-    await context.close();
+    await leave(page);
+    await server.stop();
   });
 });
 
-test("the conversation is a live region, and the connection has a status", async () => {
-  const page = await join(browser, server.url, "Ann, listening");
-  expect(await page.getByRole("log").getAttribute("aria-label")).toBe("Conversation");
-  expect(await page.getByRole("status").textContent()).toBe("Connected");
+test("the conversation is a live region, and the connection has a status", async ({ ann, ben }) => {
+  expect(await ann.getByRole("log").getAttribute("aria-label")).toBe("Conversation");
+  expect(await ann.getByRole("status").textContent()).toBe("Connected");
   await ben.post("read this out");
-  await page.getByRole("log").getByText("read this out").waitFor();
-  await page.context().close();
+  await ann.getByRole("log").getByText("read this out").waitFor();
 });
 
 /** The focused element, and whether its focus is visible. */
@@ -121,9 +91,11 @@ const focused = (page: Page) =>
     return { what: element?.id || element?.textContent?.trim() || element?.nodeName, seen };
   });
 
-test("a person with a keyboard logs in, reads, writes, opens the list of people and logs out, with a visible focus", async () => {
-  const page = await (await browser.newContext()).newPage();
-  await page.goto(`${plain.url}/login`);
+test("a person with a keyboard logs in, reads, writes, opens the list of people and logs out, with a visible focus", async ({
+  page,
+  server,
+}) => {
+  await page.goto(`${server.url}/login`);
   expect(await focused(page)).toEqual({ what: "name", seen: true });
   await page.keyboard.type("Ann, typing");
   await page.keyboard.press("Tab");
@@ -156,39 +128,19 @@ test("a person with a keyboard logs in, reads, writes, opens the list of people 
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await page.waitForURL("**/login");
-  await page.context().close();
 });
 
-test("a person with a keyboard scrolls back, and a button leads to new messages", async () => {
-  const page = await join(browser, plain.url, "Ann, scrolling");
-  for (let n = 0; n < 60; n++) await cat.post(`line ${n}`);
-  await shows(page, "line 59");
-  await page.focus("#scroller");
-  await page.keyboard.press("Home");
-  await page.waitForFunction(() => (document.querySelector("#scroller")?.scrollTop ?? 0) < -1000);
-  await cat.post("new");
-  await page.waitForSelector("button.newer:not([hidden])");
-  await page.keyboard.press("Tab");
-  expect(await focused(page)).toEqual({ what: "1 new message", seen: true });
-  await page.keyboard.press("Enter");
-  expect(await page.evaluate(() => Math.round(document.querySelector("#scroller")?.scrollTop ?? -1))).toBe(0);
-  expect(await focused(page)).toEqual({ what: "scroller", seen: true });
-  await page.context().close();
-});
-
-test("a room fits a screen of 320 px in both languages", async () => {
-  for (const locale of ["en", "zh-CN"]) {
-    const context = await browser.newContext({ viewport: { width: 320, height: 480 }, locale });
-    const page = await context.newPage();
-    await page.goto(`${server.url}/login`);
-    await page.fill("#name", `${locale} ${"M".repeat(25)}`);
-    await page.keyboard.press("Enter");
-    await page.waitForSelector("#scroller");
-    await ben.post(
-      "https://example.com/a/very/long/address/without/any/space/in/it/at/all?and=more&and=more",
-    );
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-    expect(wide).toBe(320);
-    await context.close();
-  }
+test("a person with a keyboard scrolls back, and a button leads to new messages", async ({ ann, ben }) => {
+  for (let n = 0; n < 60; n++) await ben.post(`line ${n}`);
+  await shows(ann, "line 59");
+  await ann.focus("#scroller");
+  await ann.keyboard.press("Home");
+  await ann.waitForFunction(() => (document.querySelector("#scroller")?.scrollTop ?? 0) < -1000);
+  await ben.post("new");
+  await ann.waitForSelector("button.newer:not([hidden])");
+  await ann.keyboard.press("Tab");
+  expect(await focused(ann)).toEqual({ what: "1 new message", seen: true });
+  await ann.keyboard.press("Enter");
+  expect(await ann.evaluate(() => Math.round(document.querySelector("#scroller")?.scrollTop ?? -1))).toBe(0);
+  expect(await focused(ann)).toEqual({ what: "scroller", seen: true });
 });

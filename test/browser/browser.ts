@@ -1,9 +1,11 @@
-/** A real browser for the tests of the pages; one per test file is enough. */
+/** A real browser and what the tests of the pages share. */
 import { type Browser, type BrowserContext, chromium, firefox, type Page } from "playwright-core";
+import { test } from "vitest";
+import { Person } from "../wire/person.js";
+import { startServer } from "../wire/server.js";
 import { CHROMIUM, FIREFOX } from "./programs.js";
 
-/** Starts the browser that `BROWSER` names, Chromium by default. Close it in the end. */
-export function openBrowser(): Promise<Browser> {
+function launch(): Promise<Browser> {
   if (process.env.BROWSER === "firefox")
     return firefox.launch({ channel: "moz-firefox", executablePath: FIREFOX, headless: true });
   return chromium.launch({
@@ -19,6 +21,54 @@ export function openBrowser(): Promise<Browser> {
       "--disable-sync",
     ],
   });
+}
+
+let browser: Promise<Browser> | undefined;
+
+/** Returns the browser that `BROWSER` names, Chromium by default: one for all files of a worker. It ends with the worker. */
+export function openBrowser(): Promise<Browser> {
+  browser ??= launch();
+  return browser;
+}
+
+let count = 0;
+
+/**
+ * Returns a test function. Its tests may ask for: `server`, one for the file, with these flags; `browser`; `me`, a name that
+ * no other test has; `page`, in a window of its own; `ann`, the same page of a person who is connected under that name;
+ * `ben`, a person without a page, one for the file.
+ */
+export function inRoom(...flags: string[]) {
+  return test
+    .extend("browser", { scope: "file" }, openBrowser)
+    .extend("flags", { scope: "file" }, () => flags)
+    .extend("server", { scope: "file" }, async ({ flags }, { onCleanup }) => {
+      const server = await startServer(...flags);
+      onCleanup(async () => void (await server.stop()));
+      return server;
+    })
+    .extend("ben", { scope: "file" }, async ({ server }, { onCleanup }) => {
+      const ben = await Person.login(server.url, "Ben");
+      onCleanup(() => ben.close());
+      return ben;
+    })
+    .extend("me", () => `Ann ${++count}`)
+    .extend("page", async ({ browser }, { onCleanup }) => {
+      const page = await (await browser.newContext()).newPage();
+      onCleanup(() => leave(page));
+      return page;
+    })
+    .extend("ann", async ({ page, server, me }) => {
+      await enter(page, server.url, me);
+      await connected(page);
+      return page;
+    });
+}
+
+/** Closes a window with all its tabs. */
+export async function leave(page: Page): Promise<void> {
+  if (!page.isClosed()) await page.unrouteAll({ behavior: "ignoreErrors" });
+  await page.context().close();
 }
 
 /** Logs in with the form, as a person does; the page is then in the room. */
@@ -75,6 +125,32 @@ export async function shows(page: Page, text: string): Promise<void> {
     (wanted) => [...document.querySelectorAll("#messages > li > p")].some((p) => p.textContent === wanted),
     text,
   );
+}
+
+/** Waits until nothing is on its way any more. */
+export async function sent(page: Page): Promise<void> {
+  await page.waitForFunction(() => document.querySelector("#outbox > li") === null);
+}
+
+/** Holds the requests for a path until the returned function is called. */
+export async function hold(page: Page, path: string): Promise<() => void> {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  await page.route(path, async (route) => {
+    await opened;
+    await route.continue();
+  });
+  return open;
+}
+
+/** Hides the tab, or shows it. A headless tab is always visible, so the page is told so. */
+export async function setHidden(page: Page, hidden: boolean): Promise<void> {
+  await page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, value: hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
 }
 
 /** The policy of the pages that has been broken, as the browser tells it; nothing, if all is well. */

@@ -2,17 +2,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { join, openBrowser, say, shows, texts } from "./browser.js";
+import { afterAll, beforeAll, expect } from "vitest";
+import { inRoom, join, leave, say, shows, texts } from "./browser.js";
 
 const PROGRAM = fileURLToPath(new URL("../../deploy/cluster.mjs", import.meta.url));
 
-let browser: Browser;
+const test = inRoom();
 let cluster: ChildProcess;
 let printed = "";
 beforeAll(async () => {
-  browser = await openBrowser();
   cluster = spawn(process.execPath, [PROGRAM], { stdio: ["ignore", "pipe", "pipe"] });
   for (const output of [cluster.stdout, cluster.stderr]) {
     output?.setEncoding("utf8").on("data", (text: string) => {
@@ -21,10 +19,7 @@ beforeAll(async () => {
   }
   while (!/^open /m.test(printed)) await once(cluster.stdout ?? cluster, "data");
 });
-afterAll(async () => {
-  cluster.kill("SIGTERM");
-  await browser.close();
-});
+afterAll(() => cluster.kill("SIGTERM"));
 
 function isAlive(pid: number): boolean {
   try {
@@ -34,7 +29,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test("two people go on talking while a process is killed, and nobody leaves", async () => {
+test("two people go on talking while a process is killed, and nobody leaves", async ({ browser }) => {
   const url = /^open (\S+)/m.exec(printed)?.[1] ?? "";
   const pids = [...printed.matchAll(/^process (\d+) /gm)].map(([, pid]) => Number(pid));
   expect(pids).toHaveLength(3);
@@ -60,6 +55,7 @@ test("two people go on talking while a process is killed, and nobody leaves", as
       await page.$$eval("#messages > li.notice", (all) => all.map(({ textContent }) => textContent)),
     ).not.toEqual(expect.arrayContaining([expect.stringContaining("left")]));
   }
+  await Promise.all([ann, bob].map(leave));
   cluster.kill("SIGINT");
   expect(await once(cluster, "exit")).toEqual([0, null]);
   expect(pids.filter(isAlive)).toEqual([]);

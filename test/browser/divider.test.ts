@@ -1,123 +1,94 @@
-/** The line "New messages": it marks what arrived while nobody looked at the end of the conversation. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+/** The line "New messages", and the button of the same name: what arrived while nobody looked at the end. */
+import type { Page } from "playwright-core";
+import { expect } from "vitest";
 import { Person } from "../wire/person.js";
-import { type Server, startServer } from "../wire/server.js";
-import { join, openBrowser, say, shows } from "./browser.js";
+import { anotherTab, inRoom, say, setHidden, shows } from "./browser.js";
 
-let server: Server;
-let browser: Browser;
-let ben: Person;
-let ann: Page;
-let count = 0;
-
-beforeAll(async () => {
-  [server, browser] = await Promise.all([
-    startServer("--login-rate", "0", "--post-rate", "0"),
-    openBrowser(),
-  ]);
-  ben = await Person.login(server.url, "Ben");
-  for (let n = 0; n < 60; n++) await ben.post(`line ${n}`);
+const test = inRoom().extend("arrive", ({ ann, ben }) => {
+  return async (text: string) => {
+    await ben.post(text);
+    await shows(ann, text);
+  };
 });
-beforeEach(async () => {
-  ann = await join(browser, server.url, `Ann ${++count}`);
-});
-afterEach(() => ann.context().close());
-afterAll(async () => {
-  ben.close();
-  await browser.close();
-  await server.stop();
-});
-
-/** Hides the tab, or shows it. A headless tab is always visible, so the page is told so. */
-const setHidden = (hidden: boolean) =>
-  ann.evaluate((hidden) => {
-    Object.defineProperty(document, "hidden", { configurable: true, value: hidden });
-    document.dispatchEvent(new Event("visibilitychange"));
-  }, hidden);
-
-/** Posts a message of Ben and waits for it. */
-async function arrive(text: string): Promise<void> {
-  await ben.post(text);
-  await shows(ann, text);
-}
 
 /** Returns the message below each line "New messages". */
-const divided = () =>
-  ann.$$eval("#scroller li.new", (lines) =>
+const divided = (page: Page) =>
+  page.$$eval("#scroller li.new", (lines) =>
     lines.map((li) => [li.textContent, li.nextElementSibling?.querySelector("p")?.textContent]),
   );
 
-const scrollTo = (position: number) =>
-  ann.$eval("#scroller", (scroller, position) => scroller.scrollTo(0, position), position);
-
-test("a line is above the first message that arrived while the tab was hidden", async () => {
+test("a line is above the first message that arrived while the tab was hidden", async ({ ann, arrive }) => {
   await arrive("seen");
-  await setHidden(true);
+  await setHidden(ann, true);
   await arrive("unseen");
   await arrive("unseen too");
-  await setHidden(false);
-  expect(await divided()).toEqual([["New messages", "unseen"]]);
+  expect(await ann.title()).toBe("(2) holdline");
+  await setHidden(ann, false);
+  expect(await ann.title()).toBe("holdline");
+  expect(await divided(ann)).toEqual([["New messages", "unseen"]]);
   // The name is shown again below the line.
   expect(await ann.locator("li.new + li:not(.more)").count()).toBe(1);
   expect(await ann.locator("button.newer").isVisible()).toBe(false);
   await arrive("live");
-  expect(await divided()).toEqual([["New messages", "unseen"]]);
-});
-
-test("the line is removed when the tab is hidden again after it was seen, and set anew", async () => {
-  await setHidden(true);
-  await arrive("first time away");
-  await setHidden(false);
-  await setHidden(true);
-  expect(await divided()).toEqual([]);
-  await arrive("second time away");
-  await setHidden(false);
-  expect(await divided()).toEqual([["New messages", "second time away"]]);
-});
-
-test("the line is removed when the user sends", async () => {
-  await setHidden(true);
+  expect(await divided(ann)).toEqual([["New messages", "unseen"]]);
+  // The line was seen.
+  await setHidden(ann, true);
+  expect(await divided(ann)).toEqual([]);
   await arrive("a question");
-  await setHidden(false);
+  await setHidden(ann, false);
+  expect(await divided(ann)).toEqual([["New messages", "a question"]]);
   await say(ann, "an answer");
-  expect(await divided()).toEqual([]);
+  expect(await divided(ann)).toEqual([]);
 });
 
-test("a line marks what arrives while the user reads further up, and what is read does not move", async () => {
+test("a line and a button tell what arrives while the user reads further up, and what is read does not move", async ({
+  ann,
+  arrive,
+}) => {
+  for (let n = 0; n < 60; n++) await arrive(`line ${n}`);
+  const scroller = ann.locator("#scroller");
+  expect(await scroller.evaluate(({ scrollTop }) => Math.round(scrollTop))).toBe(0);
   const read = ann.getByText("line 50", { exact: true });
   const top = async () => (await read.boundingBox())?.y ?? 0;
   // Browsers round positions to whole pixels.
   const expectSteady = async (before: number) =>
     expect(Math.abs((await top()) - before)).toBeLessThanOrEqual(1);
-  await scrollTo(-400);
+  const { y = 0 } = (await scroller.boundingBox()) ?? {};
+  await ann.mouse.move(100, y + 100);
+  await ann.mouse.wheel(0, -400);
+  await ann.waitForFunction(() => (document.querySelector("#scroller")?.scrollTop ?? 0) <= -400);
   let before = await top();
   await arrive("below the view");
-  await arrive("more below");
-  expect(await divided()).toEqual([["New messages", "below the view"]]);
+  await arrive("more\nbelow");
+  expect(await divided(ann)).toEqual([["New messages", "below the view"]]);
   await expectSteady(before);
-  expect(await ann.textContent("button.newer")).toBe("2 new messages");
-  await ann.click("button.newer");
-  expect(await divided()).toEqual([["New messages", "below the view"]]);
+  const button = ann.locator("button.newer");
+  expect(await button.textContent()).toBe("2 new messages");
+  await button.click();
+  expect(await scroller.evaluate(({ scrollTop }) => Math.round(scrollTop))).toBe(0);
+  expect(await button.isVisible()).toBe(false);
+  expect(await divided(ann)).toEqual([["New messages", "below the view"]]);
   // Everything was seen. The next message that is not seen moves the line, and nothing else.
-  await scrollTo(-380);
+  await scroller.evaluate((element) => element.scrollTo(0, -380));
   before = await top();
   await arrive("the next one");
-  expect(await divided()).toEqual([["New messages", "the next one"]]);
+  expect(await divided(ann)).toEqual([["New messages", "the next one"]]);
   await expectSteady(before);
 });
 
-test("no line is shown for notices, for the user's own messages, and for what was seen", async () => {
+test("no line is shown for notices, for the user's own messages, and for what was seen", async ({
+  ann,
+  arrive,
+  server,
+}) => {
   await arrive("looked at");
-  await setHidden(true);
-  const cat = await Person.login(server.url, `Cat ${count}`);
+  await setHidden(ann, true);
+  const cat = await Person.login(server.url, "Cat");
   await cat.batch("since=now&wait=0");
-  await ann.getByText(`Cat ${count} joined`).waitFor();
-  const tab = await ann.context().newPage();
-  await tab.goto(ann.url());
-  await say(tab, "from another tab");
+  await ann.getByText("Cat joined").waitFor();
+  await say(await anotherTab(ann), "from another tab");
   await shows(ann, "from another tab");
-  await setHidden(false);
-  expect(await divided()).toEqual([]);
+  await setHidden(ann, false);
+  expect(await divided(ann)).toEqual([]);
   cat.close();
 });

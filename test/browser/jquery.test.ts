@@ -1,22 +1,11 @@
 /** A page written years ago, with jQuery 3 and the plain routes: no cursor, one JSON string for an answer. */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { Person } from "../wire/person.js";
-import { type Server, startServer } from "../wire/server.js";
-import { enter, openBrowser } from "./browser.js";
+import type { Page } from "playwright-core";
+import { expect } from "vitest";
+import { enter, inRoom } from "./browser.js";
 
-let server: Server;
-let browser: Browser;
-
-beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer("--post-rate", "0"), openBrowser()]);
-});
-afterAll(async () => {
-  await browser.close();
-  await server.stop();
-});
+const test = inRoom();
 
 const PAGE = `<!doctype html>
 <title>Chat</title>
@@ -54,25 +43,28 @@ $(function () {
 });
 </script>`;
 
-async function oldPage(): Promise<Page> {
-  const page = await (await browser.newContext()).newPage();
+/** Opens the old page. */
+async function open(page: Page, url: string): Promise<void> {
   const jquery = await readFile(createRequire(import.meta.url).resolve("jquery/dist/jquery.js"), "utf8");
-  await page.route(`${server.url}/jquery.js`, (route) =>
-    route.fulfill({ contentType: "text/javascript", body: jquery }),
-  );
-  await page.route(`${server.url}/old`, (route) => route.fulfill({ contentType: "text/html", body: PAGE }));
-  await enter(page, server.url, "old");
-  await page.goto(`${server.url}/old`);
-  return page;
+  for (const [path, contentType, body] of [
+    ["jquery.js", "text/javascript", jquery],
+    ["old", "text/html", PAGE],
+  ] as const)
+    await page.route(`${url}/${path}`, (route) => route.fulfill({ contentType, body }));
+  await enter(page, url, "old");
+  await page.goto(`${url}/old`);
 }
 
 const log = (page: Page) => page.$$eval("#log > li", (items) => items.map((li) => li.textContent));
 const has = (page: Page, count: number) =>
   page.waitForFunction((count) => document.querySelectorAll("#log > li").length >= count, count);
 
-test("runs unchanged, and gets each message once: during a poll, in a burst, and between two polls", async () => {
-  const page = await oldPage();
-  const ben = await Person.login(server.url, "Ben");
+test("runs unchanged, and gets each message once: during a poll, in a burst, and between two polls", async ({
+  page,
+  server,
+  ben,
+}) => {
+  await open(page, server.url);
   await ben.post("during a poll");
   await has(page, 1);
   const burst = Array.from({ length: 20 }, (_, n) => `burst ${n}`);
@@ -100,6 +92,4 @@ test("runs unchanged, and gets each message once: during a poll, in a burst, and
     "and another",
   ];
   expect(await log(page)).toEqual(expected);
-  ben.close();
-  await page.context().close();
 });

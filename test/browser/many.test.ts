@@ -1,10 +1,14 @@
 /** A conversation of many messages. */
-import { expect, test } from "vitest";
+import { expect } from "vitest";
 import { startChat } from "../wire/chat.js";
-import { join, openBrowser, shows } from "./browser.js";
+import { inRoom, join, leave, shows } from "./browser.js";
 
-test("five thousand messages stay on the page, and those out of view are not laid out", async () => {
-  const [running, browser] = await Promise.all([startChat({ backlog: 6000 }), openBrowser()]);
+const test = inRoom();
+
+test("five thousand messages stay on the page, and those out of view are not laid out", async ({
+  browser,
+}) => {
+  const running = await startChat({ backlog: 6000 });
   const page = await join(browser, running.url, "Ann");
   // Posted in this process: over HTTP, that takes half a minute.
   for (let n = 0; n < 5100; n++) await running.chat.post({ user: "Cat", text: `number ${n}` });
@@ -30,6 +34,6 @@ test("five thousand messages stay on the page, and those out of view are not lai
   await page.waitForFunction(() =>
     document.querySelector("#messages > li > p")?.checkVisibility({ contentVisibilityAuto: true }),
   );
-  await browser.close();
+  await leave(page);
   await running.close();
 });

@@ -1,35 +1,14 @@
 /** The room in Chromium without scripts. For browsers that know none, see text.test.ts. */
-import type { Browser, BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { Person } from "../wire/person.js";
-import { type Server, startServer } from "../wire/server.js";
-import { enter, openBrowser } from "./browser.js";
+import { expect } from "vitest";
+import { enter, inRoom, leave } from "./browser.js";
 
-let server: Server;
-let browser: Browser;
-let ben: Person;
-let context: BrowserContext;
-let page: Page;
-
-beforeAll(async () => {
-  [server, browser] = await Promise.all([
-    startServer("--login-rate", "0", "--post-rate", "0"),
-    openBrowser(),
-  ]);
-  ben = await Person.login(server.url, "Ben");
-});
-beforeEach(async () => {
-  context = await browser.newContext({ javaScriptEnabled: false });
-  page = await context.newPage();
-});
-afterEach(() => context.close());
-afterAll(async () => {
-  ben.close();
-  await browser.close();
-  await server.stop();
+const test = inRoom("--backlog", "400").extend("page", async ({ browser }, { onCleanup }) => {
+  const page = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
+  onCleanup(() => leave(page));
+  return page;
 });
 
-test("a person logs in, reads, writes, refreshes the page and logs out", async () => {
+test("a person logs in, reads, writes, refreshes the page and logs out", async ({ page, server, ben }) => {
   await ben.post("see https://example.com/\nand the second line");
   await enter(page, server.url, "Ann");
   await page.getByText("and the second line").waitFor();
@@ -48,11 +27,16 @@ test("a person logs in, reads, writes, refreshes the page and logs out", async (
   expect(y).toBeLessThan(page.viewportSize()?.height ?? 0);
   await page.click("summary");
   expect(await page.locator("#people li").allTextContents()).toEqual(["Ann (you)"]);
+  await page.fill("#message", "x".repeat(2001));
+  await page.click("text=Send");
+  await page.getByText("A message has 1 to 2,000 characters").waitFor();
+  await page.click("text=Back to the room");
+  await page.waitForURL("**/chatroom/Ann/");
   await page.click("text=Log out");
   await page.waitForURL("**/login");
 });
 
-test("the page refreshes itself unless refresh is paused", async () => {
+test("the page refreshes itself unless refresh is paused", async ({ page, server, ben }) => {
   await enter(page, server.url, "Cat");
   // Every 20 seconds; here, as soon as it may.
   await page.route("**/chatroom/**", async (route) => {
@@ -72,11 +56,25 @@ test("the page refreshes itself unless refresh is paused", async () => {
   await page.getByText("a thought, whole").waitFor();
 });
 
-test("what is refused is told, with a way back", async () => {
+test("links lead to the first message and back to the newest", async ({ page, server, ben }) => {
+  const expected = Array.from({ length: 280 }, (_, n) => `line ${n}`);
+  for (const line of expected) await ben.post(line);
   await enter(page, server.url, "Dan");
-  await page.fill("#message", `${"x".repeat(2001)}`);
-  await page.click("text=Send");
-  await page.getByText("A message has 1 to 2,000 characters").waitFor();
-  await page.click("text=Back to the room");
-  await page.waitForURL("**/chatroom/Dan/");
+  const lines = () => page.locator("#scroller li > p[dir]").allTextContents();
+  const seen: string[] = [];
+  for (;;) {
+    seen.unshift(...(await lines()));
+    if ((await page.locator("#history a").count()) === 0) break;
+    await page.click("text=Earlier messages");
+    await page.waitForURL("**/?before=*");
+    expect(await page.locator("meta[http-equiv]").count()).toBe(0);
+    expect(await page.textContent("footer noscript")).toContain("These are earlier messages.");
+  }
+  expect(seen.slice(-expected.length)).toEqual(expected);
+  expect(seen).toEqual([...new Set(seen)]);
+  expect(await page.textContent("#history")).toBe("No earlier messages are kept.");
+  expect(await page.textContent("footer noscript a")).toBe("Newest messages");
+  await page.click("footer noscript a");
+  await page.waitForURL("**/Dan/");
+  expect((await lines()).slice(-1)).toEqual(expected.slice(-1));
 });

@@ -1,37 +1,28 @@
 /** The page on a phone: a coarse pointer and a narrow screen. */
-import type { Browser, BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { expect } from "vitest";
 import { Person } from "../wire/person.js";
-import { type Server, startServer } from "../wire/server.js";
-import { connected, openBrowser, shows } from "./browser.js";
+import { connected, inRoom, leave, shows } from "./browser.js";
 
-let server: Server;
-let browser: Browser;
-let context: BrowserContext;
-let page: Page;
+const test = inRoom()
+  .extend("options", { hasTouch: true, viewport: { width: 320, height: 560 } })
+  .extend("page", async ({ browser, options }, { onCleanup }) => {
+    const page = await (await browser.newContext(options)).newPage();
+    onCleanup(() => leave(page));
+    return page;
+  });
 
-beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer(), openBrowser()]);
-});
-beforeEach(async () => {
-  context = await browser.newContext({ hasTouch: true, viewport: { width: 320, height: 560 } });
-  page = await context.newPage();
-});
-afterEach(() => context.close());
-afterAll(async () => {
-  await browser.close();
-  await server.stop();
-});
-
-async function enter(name: string): Promise<void> {
-  await page.goto(`${server.url}/login`);
+/** Logs in with a finger. */
+async function enter(page: Page, url: string, name: string): Promise<void> {
+  await page.goto(`${url}/login`);
   await page.fill("#name", name);
   await page.tap("form button");
-  await connected(page);
+  await page.waitForSelector("#composer");
 }
 
-test("Enter inserts a line, the button sends, and the keyboard shows so", async () => {
-  await enter("Ann");
+test("Enter inserts a line, the button sends, and the keyboard shows so", async ({ page, server, me }) => {
+  await enter(page, server.url, me);
+  await connected(page);
   expect(await page.getAttribute("#message", "enterkeyhint")).toBe("enter");
   expect(await page.getAttribute("#message", "title")).toBe("");
   await page.focus("#message");
@@ -45,7 +36,7 @@ test("Enter inserts a line, the button sends, and the keyboard shows so", async 
 });
 
 /** The controls that are smaller than 44 px, without the links in messages. */
-const small = () =>
+const small = (page: Page) =>
   page.$$eval("a, button, input, textarea, summary", (controls) =>
     controls.flatMap((control) => {
       const { width, height } = control.getBoundingClientRect();
@@ -54,15 +45,16 @@ const small = () =>
     }),
   );
 
-test("every control is at least 44 px wide and high", async () => {
+test("every control is at least 44 px wide and high", async ({ page, server, me }) => {
   await page.goto(`${server.url}/login`);
-  expect(await small()).toEqual([]);
-  await enter("Bob");
-  expect(await small()).toEqual([]);
+  expect(await small(page)).toEqual([]);
+  await enter(page, server.url, me);
+  await connected(page);
+  expect(await small(page)).toEqual([]);
   await page.goto(`${server.url}/login`); // with a link back to the room
-  expect(await small()).toEqual([]);
+  expect(await small(page)).toEqual([]);
   await page.goto(`${server.url}/nothing/here`);
-  expect(await small()).toEqual([]);
+  expect(await small(page)).toEqual([]);
   await page.goto(`${server.url}/`);
   await connected(page);
   await page.route("**/put_post/**", (route) =>
@@ -71,36 +63,46 @@ test("every control is at least 44 px wide and high", async () => {
   await page.fill("#message", "refused");
   await page.tap("#composer button");
   await page.waitForSelector(".failed");
-  await context.request.post(`${server.url}/logout`);
+  await page.request.post(`${server.url}/logout`);
   await page.getByText("Log in again").waitFor();
-  expect(await small()).toEqual([]);
+  expect(await small(page)).toEqual([]);
 });
 
-test("every control of the page without scripts is at least 44 px wide and high", async () => {
-  await context.close();
-  context = await browser.newContext({ hasTouch: true, javaScriptEnabled: false });
-  page = await context.newPage();
-  await page.goto(`${server.url}/login`);
-  await page.fill("#name", "Cat");
-  await page.tap("form button");
-  await page.waitForSelector("#composer");
-  expect(await small()).toEqual([]);
+test("every control of the page without scripts is at least 44 px wide and high", async ({
+  browser,
+  options,
+  server,
+  me,
+}) => {
+  const page = await (await browser.newContext({ ...options, javaScriptEnabled: false })).newPage();
+  await enter(page, server.url, me);
+  expect(await small(page)).toEqual([]);
+  await leave(page);
 });
 
-test("a name of 32 characters fits into the header and the list of people at 320 px", async () => {
-  const name = "W".repeat(32);
-  const eve = await Person.login(server.url, "E".repeat(32));
-  await eve.batch("since=now&wait=0");
-  await enter(name);
-  await page.tap("summary");
-  await page.waitForFunction(() => document.querySelectorAll("#people li").length > 1);
-  const edges = await page.$$eval("header > *, #people section, #people bdi", (elements) =>
-    elements.flatMap((element) => {
-      const { left, right } = element.getBoundingClientRect();
-      return left < 0 || right > 320 ? [`${left} to ${right}: ${element.outerHTML}`] : [];
-    }),
-  );
-  expect(edges).toEqual([]);
-  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
-  eve.close();
-});
+test.for(["en", "zh-CN"])(
+  "in %s, names of 32 characters and a long link fit a screen of 320 px",
+  async (locale, { browser, options, server, ben }) => {
+    const page = await (await browser.newContext({ ...options, locale })).newPage();
+    const eve = await Person.login(server.url, locale.padEnd(32, "E"));
+    await eve.batch("since=now&wait=0");
+    await enter(page, server.url, locale.padEnd(32, "W"));
+    await connected(page);
+    const link = "https://example.com/a/very/long/address/without/any/space/in/it/at/all?and=more&and=more";
+    await ben.post(link);
+    await shows(page, link);
+    await page.tap("summary");
+    await page.waitForFunction(() => document.querySelectorAll("#people li").length > 1);
+    const wide = await page.$$eval("header > *, #people section, #people bdi, html", (elements) =>
+      elements.flatMap((element) => {
+        const { left, right } = element.getBoundingClientRect();
+        const fits =
+          left >= 0 && right <= 320 && (element.nodeName !== "HTML" || element.scrollWidth === 320);
+        return fits ? [] : [`${left} to ${right}: ${element.outerHTML}`];
+      }),
+    );
+    expect(wide).toEqual([]);
+    eve.close();
+    await leave(page);
+  },
+);

@@ -2,19 +2,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { openBrowser } from "./browser.js";
+import type { Page } from "playwright-core";
+import { afterEach, expect } from "vitest";
+import { inRoom } from "./browser.js";
 
 const SERVER = fileURLToPath(new URL("../../examples/progress/server.mjs", import.meta.url));
 
-let browser: Browser;
+const test = inRoom();
 let server: ChildProcess | undefined;
 
-beforeAll(async () => {
-  browser = await openBrowser();
-});
-afterAll(() => browser.close());
 afterEach(stop);
 
 async function start(port = "0"): Promise<string> {
@@ -35,33 +31,32 @@ async function stop(): Promise<void> {
   server = undefined;
 }
 
-async function open(url: string): Promise<Page> {
-  const page = await (await browser.newContext()).newPage();
-  await page.goto(url);
-  return page;
-}
-
 /** Waits until the bar shows at least so much. */
 const shows = (page: Page, progress: number) =>
   page.waitForFunction((progress) => (document.querySelector("progress")?.value ?? 0) >= progress, progress);
 
-test("every page shows the progress of the job, whenever it was opened", async () => {
+test("every page shows the progress of the job, whenever it was opened", async ({ page }) => {
   const url = await start();
-  const first = await open(url);
+  const open = async () => {
+    const tab = await page.context().newPage();
+    await tab.goto(url);
+    return tab;
+  };
+  const first = await open();
   expect(await first.$eval("progress", (bar) => bar.value)).toBe(0);
   await first.click("button");
   await shows(first, 0.1);
-  const second = await open(url);
+  const second = await open();
   await shows(second, 0.1);
   await second.reload();
   for (const page of [first, second]) await shows(page, 1);
-  const late = await open(url);
+  const late = await open();
   await shows(late, 1);
 });
 
-test("a page goes on when the server is back after a restart", async () => {
+test("a page goes on when the server is back after a restart", async ({ page }) => {
   const url = await start();
-  const page = await open(url);
+  await page.goto(url);
   await page.click("button");
   await shows(page, 0.1);
   await stop();

@@ -1,66 +1,46 @@
 /** The start of the page's script in unusual browsers, and the page when the script fails to start. */
-import type { Browser, BrowserContext, Page, Route } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { Person } from "../wire/person.js";
-import { type Server, startServer } from "../wire/server.js";
-import { connected, enter, openBrowser, say, shows } from "./browser.js";
+import type { Route } from "playwright-core";
+import { describe, expect } from "vitest";
+import { connected, enter, inRoom, say, sent, shows } from "./browser.js";
 
-let server: Server;
-let browser: Browser;
-let context: BrowserContext;
-let page: Page;
-let count = 0;
-/** The name of this test alone. */
-let name: string;
-
-beforeAll(async () => {
-  [server, browser] = await Promise.all([
-    startServer("--login-rate", "0", "--post-rate", "0"),
-    openBrowser(),
-  ]);
-});
-beforeEach(async () => {
-  name = `Ann ${++count}`;
-  context = await browser.newContext();
-  page = await context.newPage();
-});
-afterEach(async () => {
-  await page.unrouteAll({ behavior: "ignoreErrors" });
-  await context.close();
-});
-afterAll(async () => {
-  await browser.close();
-  await server.stop();
-});
+const test = inRoom();
+const SCRIPT = "**/client/page.js";
 
 describe("the script starts", () => {
-  test.each(["C", "a", "en-US@posix", ""])("with the browser language %j", async (language) => {
-    await context.addInitScript((value) => {
-      Object.defineProperty(navigator, "language", { value });
-    }, language);
-    await enter(page, server.url, name);
-    await connected(page);
-    await say(page, "hello");
-    await shows(page, "hello");
-    expect(await page.textContent("#messages > li.own time")).toMatch(/^\d?\d:\d\d/);
-  });
-
-  test.each(["{broken", "null", '[{"key":1},7]', '{"length":3}'])(
-    "with the corrupt outbox %j in sessionStorage",
-    async (corrupt) => {
-      await context.addInitScript((value) => {
-        sessionStorage.setItem(`outbox ${location.pathname}`, value);
-      }, corrupt);
-      await enter(page, server.url, name);
+  test.for(["C", "en-US@posix", ""])(
+    "with the browser language %j",
+    async (language, { page, server, me }) => {
+      await page.addInitScript((value) => {
+        Object.defineProperty(navigator, "language", { value });
+      }, language);
+      await enter(page, server.url, me);
       await connected(page);
       await say(page, "hello");
       await shows(page, "hello");
-      await page.waitForSelector("#outbox > li", { state: "detached" });
+      expect(await page.textContent("#messages > li.own time")).toMatch(/^\d?\d:\d\d/);
     },
   );
 
-  test("without the functions that Chrome 86, Firefox 90 and Safari 15 lack", async () => {
-    await context.addInitScript(() => {
+  test("with a corrupt outbox in sessionStorage", async ({ ann }) => {
+    for (const corrupt of ["{broken", "null", '[{"key":1},7]', '{"length":3}']) {
+      // An init script runs after the page before has stored its outbox.
+      await ann.addInitScript((value) => {
+        sessionStorage.setItem(`outbox ${location.pathname}`, value);
+      }, corrupt);
+      await ann.reload();
+      await connected(ann);
+      await say(ann, corrupt);
+      await shows(ann, corrupt);
+      await sent(ann);
+    }
+  });
+
+  test("without the functions that Chrome 86, Firefox 90 and Safari 15 lack", async ({
+    page,
+    server,
+    me,
+  }) => {
+    await page.addInitScript(() => {
       Reflect.deleteProperty(AbortSignal, "timeout");
       Reflect.deleteProperty(AbortSignal, "any");
       Reflect.deleteProperty(AbortSignal.prototype, "throwIfAborted");
@@ -72,18 +52,26 @@ describe("the script starts", () => {
     });
     const errors: Error[] = [];
     page.on("pageerror", (error) => errors.push(error));
-    await enter(page, server.url, name);
+    await enter(page, server.url, me);
     await connected(page);
     await say(page, "hello");
     await shows(page, "hello");
     await page.click("summary");
-    await page.waitForFunction((me) => document.querySelector("#people ul")?.textContent?.includes(me), name);
+    await page.waitForFunction(
+      (user) => document.querySelector("#people ul")?.textContent?.includes(user),
+      me,
+    );
     expect(errors).toEqual([]);
   });
 });
 
-test("without dvh and field-sizing, the box stays in view, the page follows, and the box has no scrollbar", async () => {
-  await context.addInitScript(() => {
+test("without dvh and field-sizing, the box stays in view, the page follows, and the box has no scrollbar", async ({
+  page,
+  server,
+  me,
+  ben,
+}) => {
+  await page.addInitScript(() => {
     CSS.supports = () => false;
   });
   await page.route("**/chat.css", async (route) => {
@@ -93,140 +81,88 @@ test("without dvh and field-sizing, the box stays in view, the page follows, and
     if (body.length !== style.length - 23) throw new Error("the style has changed");
     await route.fulfill({ response, body });
   });
-  await enter(page, server.url, name);
+  await enter(page, server.url, me);
   await connected(page);
-  const ben = await Person.login(server.url, `Ben ${name}`);
   for (let n = 0; n < 40; n++) await ben.post(`line ${n}`);
   await shows(page, "line 39");
-  const look = () =>
-    page.$eval("#message", (box) => ({
+  for (const lines of ["", "one\ntwo\nthree"]) {
+    await page.fill("#message", lines);
+    const { below, hidden } = await page.$eval("#message", (box) => ({
       below: box.getBoundingClientRect().bottom - innerHeight,
       hidden: box.scrollHeight - box.clientHeight,
     }));
-  for (const lines of ["", "one\ntwo\nthree"]) {
-    await page.fill("#message", lines);
-    const { below, hidden } = await look();
     expect(below).toBeLessThan(0);
     expect(hidden).toBeLessThanOrEqual(0);
   }
   expect(await page.getByText("line 39", { exact: true }).isVisible()).toBe(true);
-  expect(await page.$eval("#scroller", (scroller) => scroller.scrollHeight > scroller.clientHeight)).toBe(
-    true,
-  );
-  ben.close();
+  const { scrollHeight, clientHeight } = await page.$eval("#scroller", ({ scrollHeight, clientHeight }) => ({
+    scrollHeight,
+    clientHeight,
+  }));
+  expect(scrollHeight).toBeGreaterThan(clientHeight);
 });
 
-describe("if the script fails to start, the page says so and refreshes itself", () => {
-  const failures: [string, (route: Route) => Promise<void>][] = [
-    ["it throws", (route) => route.fulfill({ contentType: "text/javascript", body: "null.x" })],
-    [
-      "it cannot be parsed",
-      (route) => route.fulfill({ contentType: "text/javascript", body: "class { # }" }),
-    ],
-    ["it is not found", (route) => route.fulfill({ status: 404 })],
-    ["it cannot be loaded", (route) => route.abort()],
-    [
-      "it throws after it has set up the message box",
-      async (route) => {
-        const response = await route.fetch();
-        const script = await response.text();
-        const broken = script.replace("new SharedPoll(", "new (class { constructor() { null.x } })(");
-        if (broken === script) throw new Error("the script has changed");
-        await route.fulfill({ response, body: broken });
-      },
-    ],
+describe("if the script fails to start", () => {
+  const javascript = (body: string) => (route: Route) =>
+    route.fulfill({ contentType: "text/javascript", body });
+  // It throws, cannot be parsed, is not found, or cannot be loaded.
+  const failures = [
+    javascript("null.x"),
+    javascript("class { # }"),
+    (route: Route) => route.fulfill({ status: 404 }),
+    (route: Route) => route.abort(),
   ];
+  test("the page says so and has the refresh of a page without scripts", async ({ ann }) => {
+    for (const fail of failures) {
+      await ann.route(SCRIPT, fail);
+      await ann.reload();
+      await ann.getByText("Live updates failed to start.").waitFor();
+      await ann.getByText("this page refreshes every 20 seconds").waitFor();
+      expect(await ann.locator("meta[http-equiv=refresh]").count()).toBe(1);
+      await ann.unroute(SCRIPT);
+    }
+  });
 
-  test.each(failures)("%s", async (_, fail) => {
-    await page.route("**/client/page.js", fail);
-    const ben = await Person.login(server.url, `Ben ${name}`);
-    await ben.post("before");
-    await enter(page, server.url, name);
+  test("the page refreshes itself, and posts by its form", async ({ ann, ben, me }) => {
+    await ann.route(SCRIPT, async (route) => {
+      const response = await route.fetch();
+      const script = await response.text();
+      // It throws after it has set up the message box.
+      const body = script.replace("new SharedPoll(", "new (class { constructor() { null.x } })(");
+      if (body === script) throw new Error("the script has changed");
+      await route.fulfill({ response, body });
+    });
     // Every 20 seconds; here, as soon as possible.
-    await page.route("**/chatroom/**", async (route) => {
+    await ann.route("**/chatroom/**", async (route) => {
       const response = await route.fetch();
       const body = (await response.text()).replace('content="20"', 'content="1"');
       await route.fulfill({ response, body });
     });
-    await page.goto(page.url());
-    await page.getByText("Live updates failed to start.").waitFor();
-    await page.getByText("this page refreshes every 20 seconds").waitFor();
-    await ben.post(`meanwhile ${name}`);
-    await page.getByText(`meanwhile ${name}`).waitFor();
+    await ann.goto(ann.url());
+    await ann.getByText("Live updates failed to start.").waitFor();
+    await ben.post(`meanwhile ${me}`);
+    await ann.getByText(`meanwhile ${me}`).waitFor();
     const { at } = (await ben.batch("since=0&wait=0")).messages[0] ?? { at: 0 };
-    const times = await page.$$eval("#messages time", (all) => all.map((time) => time.textContent));
-    expect(times[0]).toBe(new Date(at).toISOString().slice(11, 16).replace(/^0/, ""));
-    await page.click("footer a:last-child");
-    await page.waitForURL("**/?still");
-    await page.getByText("Refresh is paused").waitFor();
-    await page.fill("#message", `by the form ${name}`);
-    await page.click("#composer button");
-    await shows(page, `by the form ${name}`);
-    ben.close();
+    const time = await ann.locator("#messages time").first().textContent();
+    expect(time).toBe(new Date(at).toISOString().slice(11, 16).replace(/^0/, ""));
+    await ann.click("footer a:last-child");
+    await ann.waitForURL("**/?still");
+    await ann.getByText("Refresh is paused").waitFor();
+    await ann.fill("#message", `by the form ${me}`);
+    await ann.click("#composer button");
+    await shows(ann, `by the form ${me}`);
   });
 
-  test("but a later error changes nothing", async () => {
-    await enter(page, server.url, name);
-    await connected(page);
-    await page.evaluate(() => {
+  test("a later error changes nothing", async ({ ann }) => {
+    const thrown = ann.waitForEvent("pageerror");
+    await ann.evaluate(() => {
       setTimeout(() => {
         throw new Error("of an extension");
       });
     });
-    await page.waitForEvent("pageerror");
-    await say(page, "still live");
-    await shows(page, "still live");
-    expect(await page.textContent("#status")).toBe("Connected");
+    await thrown;
+    await say(ann, "still live");
+    await shows(ann, "still live");
+    expect(await ann.textContent("#status")).toBe("Connected");
   });
-});
-
-test("an HTML reply of a firewall does not end the poll, and the page offers a reload", async () => {
-  await enter(page, server.url, name);
-  await connected(page);
-  await page.route("**/get_post/**", (route) =>
-    route.fulfill({ status: 403, contentType: "text/html", body: "<h1>Blocked</h1>" }),
-  );
-  const ben = await Person.login(server.url, `Ben ${name}`);
-  await ben.post("one");
-  await page.click("#status.waiting >> text=Reload");
-  await page.waitForURL("**/chatroom/*/");
-  await page.getByText("one").waitFor();
-  await page.waitForSelector("#status.waiting");
-  await page.unroute("**/get_post/**");
-  await connected(page);
-  ben.close();
-});
-
-test("a pending message leaves within a second of the poll, which is live a second after the network", async () => {
-  await page.clock.install();
-  await enter(page, server.url, name);
-  await connected(page);
-  await page.clock.pauseAt(new Date(Date.now() + 3_600_000));
-  await connected(page);
-  await context.setOffline(true);
-  await page.waitForSelector("#status.waiting", { state: "attached" });
-  await say(page, "from the tunnel");
-  // The poll and the post are in long pauses now.
-  for (let second = 0; second < 25; second++) await page.clock.runFor(1000);
-  expect(await page.textContent("#outbox .pending > p")).toBe("from the tunnel");
-  await context.setOffline(false);
-  await page.waitForFunction(() => navigator.onLine);
-  // The page's clock is stopped but for these two seconds. A wake-up ends a pause after one second at the earliest.
-  await page.clock.runFor(1000);
-  await connected(page);
-  await page.clock.runFor(1000);
-  await shows(page, "from the tunnel");
-});
-
-test("a message that could not be sent for a minute leaves when the poll is live again", async () => {
-  await page.clock.install();
-  await enter(page, server.url, name);
-  await connected(page);
-  await context.setOffline(true);
-  await say(page, "after a long time");
-  for (let second = 0; second < 70; second++) await page.clock.runFor(1000);
-  await page.waitForSelector("#outbox .failed");
-  await context.setOffline(false);
-  await shows(page, "after a long time");
-  await page.waitForSelector("#outbox > li", { state: "detached" });
 });

@@ -1,22 +1,21 @@
 /** Many tabs, and a tab that crashes. Firefox opens tabs too slowly for this, and Playwright cannot crash them. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { type Running, startChat, until } from "../wire/chat.js";
 import { Person } from "../wire/person.js";
-import { anotherTab, join, openBrowser, openTabs, say, shows, texts } from "./browser.js";
+import { anotherTab, inRoom, join, leave, openTabs, say, shows, texts } from "./browser.js";
 
+const test = inRoom();
+const COUNT = 120;
 let running: Running;
-let browser: Browser;
 
 beforeAll(async () => {
-  [running, browser] = await Promise.all([startChat(), openBrowser()]);
+  running = await startChat();
 });
-afterAll(async () => {
-  await browser.close();
-  await running.close();
-});
+afterAll(() => running.close());
 
-test("nine of ten tabs in two browsers show the same 300 messages in order when one is closed in between", async () => {
+test("nine of ten tabs in two browsers show the same messages in order when one is closed in between", async ({
+  browser,
+}) => {
   const [ann, ben] = await Promise.all([
     openTabs(browser, running.url, "Ann", 5),
     openTabs(browser, running.url, "Ben", 5),
@@ -24,31 +23,34 @@ test("nine of ten tabs in two browsers show the same 300 messages in order when 
   await until(() => running.chat.waiting === 2);
   const cat = await Person.login(running.url, "Cat");
   const posted: Promise<string>[] = [];
-  for (let n = 0; n < 240; n++) posted.push(cat.post(`Cat ${n}`));
+  for (let n = 0; n < COUNT - 20; n++) posted.push(cat.post(`Cat ${n}`));
   const writers = [ann[1], ben[2]].flatMap((page) => (page ? [page] : []));
   const written = writers.map(async (page, writer) => {
-    for (let n = 0; n < 30; n++) await say(page, `${writer} ${n}`);
+    for (let n = 0; n < 10; n++) await say(page, `${writer} ${n}`);
   });
   // Ann's tab that polls is closed while messages arrive.
-  await Promise.all(writers.map((page, writer) => shows(page, `${writer} 10`)));
+  await Promise.all(writers.map((page, writer) => shows(page, `${writer} 3`)));
   const [killed, ...rest] = ann.reverse();
   await killed?.close();
   await Promise.all([...written, ...posted]);
   const survivors = [...rest, ...ben];
   const shown = () => Promise.all(survivors.map(texts));
   for (const page of survivors) {
-    await page.waitForFunction(() => document.querySelectorAll("#messages > li:not(.notice)").length >= 300);
+    await page.waitForFunction(
+      (count) => document.querySelectorAll("#messages > li:not(.notice)").length >= count,
+      COUNT,
+    );
   }
   const [reference, ...others] = await shown();
-  expect(reference?.length).toBe(300);
-  expect(new Set(reference).size).toBe(300);
+  expect(reference?.length).toBe(COUNT);
+  expect(new Set(reference).size).toBe(COUNT);
   for (const other of others) expect(other).toEqual(reference);
   await until(() => running.chat.waiting === 2);
   cat.close();
-  await Promise.all(survivors.map((page) => page.close()));
+  await Promise.all([rest[0], ben[0]].map((page) => page && leave(page)));
 });
 
-test("a tab that crashes while it polls is followed by another", async () => {
+test("a tab that crashes while it polls is followed by another", async ({ browser }) => {
   const heir = await join(browser, running.url, "Dan");
   const crashing = await anotherTab(heir);
   await until(() => running.chat.waiting === 1);
@@ -61,5 +63,5 @@ test("a tab that crashes while it polls is followed by another", async () => {
   await shows(heir, "is anybody there?");
   await until(() => running.chat.waiting === 1);
   eve.close();
-  await heir.context().close();
+  await leave(heir);
 });

@@ -1,53 +1,45 @@
 /** One poll for many tabs, with the locks and channels of a real browser. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { type Running, startChat, until } from "../wire/chat.js";
-import { anotherTab, connected, join, openBrowser, openTabs, say, shows } from "./browser.js";
+import { Person } from "../wire/person.js";
+import { anotherTab, connected, enter, inRoom, leave, openTabs, say, shows } from "./browser.js";
 
+const test = inRoom();
 let running: Running;
-let browser: Browser;
 
 beforeAll(async () => {
-  [running, browser] = await Promise.all([startChat({ loginRate: 0, postRate: 0 }), openBrowser()]);
+  running = await startChat();
 });
-afterAll(async () => {
-  await browser.close();
-  await running.close();
-});
+afterAll(() => running.close());
 
-test("a person with many tabs joins and leaves once", async () => {
-  const hal = await join(browser, running.url, "Hal");
+test("a person with many tabs joins and leaves once", async ({ browser }) => {
   const [first, ...others] = await openTabs(browser, running.url, "Fay", 3);
-  await first?.reload();
+  if (!first) throw new Error("no tab was opened");
+  await first.reload();
   await Promise.all(others.map((page) => page.close()));
-  if (first) await connected(first);
-  await first?.close();
-  const noticed = () =>
-    hal.$$eval("#messages > li.notice > p", (found) =>
-      found.map((p) => p.textContent).filter((text) => text?.startsWith("Fay")),
-    );
-  await hal.waitForFunction(() => document.body.textContent?.includes("Fay left"));
-  expect(await noticed()).toEqual(["Fay joined", "Fay left"]);
-  await hal.context().close();
+  await connected(first);
+  await leave(first);
+  const hal = await Person.login(running.url, "Hal");
+  const notices: string[] = [];
+  for (let since = "0"; !notices.includes("leave"); ) {
+    const { cursor, messages } = await hal.batch(`since=${since}&wait=10`);
+    since = cursor;
+    for (const { user, kind } of messages) if (user === "Fay" && kind) notices.push(kind);
+  }
+  expect(notices).toEqual(["join", "leave"]);
+  hal.close();
 });
 
-test("each tab polls for itself without locks, as over plain http", async () => {
-  const context = await browser.newContext();
-  await context.addInitScript(() => {
-    Object.defineProperty(navigator, "locks", { value: undefined });
-  });
-  const first = await context.newPage();
-  await first.goto(`${running.url}/login`);
-  await first.fill("#name", "Gus");
-  await first.press("#name", "Enter");
-  await connected(first);
-  const second = await anotherTab(first);
-  await say(first, "from the first");
+test("each tab polls for itself without locks, as over plain http", async ({ page }) => {
+  await page.context().addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
+  await enter(page, running.url, "Gus");
+  await connected(page);
+  const second = await anotherTab(page);
+  await say(page, "from the first");
   await say(second, "from the second");
-  for (const page of [first, second]) {
-    await shows(page, "from the first");
-    await shows(page, "from the second");
+  for (const tab of [page, second]) {
+    await shows(tab, "from the first");
+    await shows(tab, "from the second");
   }
   await until(() => running.chat.waiting === 2);
-  await context.close();
 });

@@ -22,9 +22,12 @@ afterAll(async () => {
 });
 
 /** Runs a program in an empty home and returns its output. */
-const run = async (program: string, ...args: string[]) =>
-  (await promisify(execFile)(program, args, { env: { PATH: process.env.PATH, HOME: folder, TERM: "xterm" } }))
-    .stdout;
+async function run(program: string, ...args: string[]): Promise<string> {
+  const env = { PATH: process.env.PATH, HOME: folder, TERM: "xterm" };
+  // A program that waits for a key must not outlive its test.
+  const { stdout } = await promisify(execFile)(program, args, { env, timeout: 60_000 });
+  return stdout;
+}
 
 test.each(BROWSERS)("%s shows the log-in page as text, and nothing of its head", async (browser) => {
   const page = await run(browser, "-dump", `${running.url}/login`);
@@ -40,6 +43,27 @@ test.each(BROWSERS)("%s shows the room as text, and nothing of its head", async 
   expect(page).toMatch(/Send/);
   expect(page).not.toMatch(/client\/|modulepreload|\{/);
   await chat.close();
+});
+
+test("lynx logs in and out", async () => {
+  const down = "Down Arrow";
+  // From the name to the button; in the room, past two links to the log-out; then, at the button, out of lynx.
+  const keys = ["A", "n", "n", down, "^J", down, down, "^J", down, "q", "y"];
+  const script = join(folder, "keys");
+  await writeFile(script, keys.map((key) => `key ${key}\n`).join(""));
+  const requests: string[] = [];
+  running.server.on("request", ({ method, url }) => requests.push(`${method} ${url}`));
+  // lynx wants a terminal.
+  const lynx = `lynx -accept_all_cookies -cmd_script=${script} ${running.url}/login`;
+  await run("script", "-qec", lynx, "/dev/null");
+  expect(requests).toEqual([
+    "GET /login",
+    "POST /login?page",
+    "GET /chatroom/Ann/",
+    "POST /logout?page",
+    "GET /login",
+  ]);
+  expect(running.chat.present).toEqual([]);
 });
 
 test("w3m shows the room to a session, and posts to it", async () => {

@@ -1,20 +1,9 @@
 /** English and Chinese, each by what the browser says it reads. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { Person } from "../wire/person.js";
-import { type Server, startServer } from "../wire/server.js";
-import { connected, openBrowser } from "./browser.js";
+import type { Page } from "playwright-core";
+import { expect } from "vitest";
+import { connected, inRoom, leave } from "./browser.js";
 
-let server: Server;
-let browser: Browser;
-
-beforeAll(async () => {
-  [server, browser] = await Promise.all([startServer(), openBrowser()]);
-});
-afterAll(async () => {
-  await browser.close();
-  await server.stop();
-});
+const test = inRoom();
 
 /** The page's words, without what people wrote: runs of Latin letters. */
 const latin = (page: Page) =>
@@ -28,7 +17,11 @@ const latin = (page: Page) =>
     return [copy.textContent ?? "", ...attributes].join(" ").match(/[A-Za-z]{2,}/g) ?? [];
   });
 
-test("a Chinese browser gets Chinese pages, from the log-in to the error, with no English left in them", async () => {
+test("a Chinese browser gets Chinese pages, from the log-in to the error, with no English left in them", async ({
+  browser,
+  server,
+  ben,
+}) => {
   const page = await (await browser.newContext({ locale: "zh-CN" })).newPage();
   await page.goto(`${server.url}/login`);
   expect(await page.getAttribute("html", "lang")).toBe("zh-CN");
@@ -41,7 +34,6 @@ test("a Chinese browser gets Chinese pages, from the log-in to the error, with n
   await page.keyboard.press("Enter");
   await connected(page);
   await page.click("summary");
-  const ben = await Person.login(server.url, "Ben");
   await ben.batch("since=now&wait=0");
   await page.getByText("Ben 来了").waitFor();
   expect(await page.textContent("#status")).toBe("已连接");
@@ -49,14 +41,13 @@ test("a Chinese browser gets Chinese pages, from the log-in to the error, with n
   expect((await latin(page)).filter((word) => word !== "Shift")).toEqual(["holdline"]);
   await page.goto(`${server.url}/nothing`);
   expect(await latin(page)).toEqual([]);
-  ben.close();
-  await page.context().close();
+  await leave(page);
 });
 
-test("any other browser gets English pages", async () => {
+test("any other browser gets English pages", async ({ browser, server }) => {
   const page = await (await browser.newContext({ locale: "pt-BR" })).newPage();
   await page.goto(`${server.url}/login`);
   expect(await page.getAttribute("html", "lang")).toBe("en");
   expect(await page.textContent("button")).toBe("Join the room");
-  await page.context().close();
+  await leave(page);
 });

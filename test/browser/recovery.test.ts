@@ -1,0 +1,62 @@
+/** The page behind a firewall, and its messages after a long time without a network. */
+import { expect } from "vitest";
+import { connected, enter, inRoom, say, sent, shows } from "./browser.js";
+
+const test = inRoom();
+
+test("an HTML reply of a firewall does not end the poll, and the page offers a reload", async ({
+  ann,
+  ben,
+}) => {
+  await ann.route("**/get_post/**", (route) =>
+    route.fulfill({ status: 403, contentType: "text/html", body: "<h1>Blocked</h1>" }),
+  );
+  await ben.post("one");
+  await ann.click("#status.waiting >> text=Reload");
+  await ann.waitForURL("**/chatroom/*/");
+  await ann.getByText("one").waitFor();
+  await ann.waitForSelector("#status.waiting");
+  await ann.unroute("**/get_post/**");
+  await connected(ann);
+});
+
+test("a pending message leaves within a second of the poll, which is live a second after the network", async ({
+  page,
+  server,
+  me,
+}) => {
+  await page.clock.install();
+  await enter(page, server.url, me);
+  await connected(page);
+  await page.clock.pauseAt(new Date(Date.now() + 3_600_000));
+  await connected(page);
+  await page.context().setOffline(true);
+  while ((await page.locator("#status.waiting").count()) === 0) await page.clock.runFor(1000);
+  await say(page, "from the tunnel");
+  // The poll and the post are in long pauses now.
+  for (let second = 0; second < 25; second++) await page.clock.runFor(1000);
+  expect(await page.textContent("#outbox .pending > p")).toBe("from the tunnel");
+  await page.context().setOffline(false);
+  await page.waitForFunction(() => navigator.onLine);
+  // The page's clock is stopped but for these two seconds. A wake-up ends a pause after one second at the earliest.
+  await page.clock.runFor(1000);
+  await connected(page);
+  await page.clock.runFor(1000);
+  await shows(page, "from the tunnel");
+});
+
+test("a message that could not be sent for a minute leaves when the poll is live again", async ({
+  page,
+  server,
+  me,
+}) => {
+  await page.clock.install();
+  await enter(page, server.url, me);
+  await connected(page);
+  await page.context().setOffline(true);
+  await say(page, "after a long time");
+  while ((await page.locator("#outbox .failed").count()) === 0) await page.clock.runFor(1000);
+  await page.context().setOffline(false);
+  await shows(page, "after a long time");
+  await sent(page);
+});
