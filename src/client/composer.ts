@@ -58,8 +58,8 @@ function changed(): void {
   if (FITS) return;
   const { style, offsetHeight, clientHeight } = box;
   style.height = "auto";
-  // The height includes the border, `scrollHeight` does not.
-  style.height = `${box.scrollHeight + offsetHeight - clientHeight}px`;
+  // The height includes the border, `scrollHeight` does not. It may be rounded down: one more pixel prevents a scrollbar.
+  style.height = `${box.scrollHeight + 1 + offsetHeight - clientHeight}px`;
 }
 
 /** Returns a number as it is written in the page's language. */

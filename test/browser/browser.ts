@@ -1,5 +1,12 @@
 /** A real browser and what the tests of the pages share. */
-import { type Browser, type BrowserContext, chromium, firefox, type Page } from "playwright-core";
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  firefox,
+  type Page,
+} from "playwright-core";
 import { test } from "vitest";
 import { Person } from "../wire/person.js";
 import { startServer } from "../wire/server.js";
@@ -35,7 +42,7 @@ let count = 0;
 
 /**
  * Returns a test function. Its tests may ask for: `server`, one for the file, with these flags; `browser`; `me`, a name that
- * no other test has; `page`, in a window of its own; `ann`, the same page of a person who is connected under that name;
+ * no other test has; `page`, in a window of its own, with the `options` that a file may replace; `ann`, the same page of a person who is connected under that name;
  * `ben`, a person without a page, one for the file.
  */
 export function inRoom(...flags: string[]) {
@@ -53,8 +60,9 @@ export function inRoom(...flags: string[]) {
       return ben;
     })
     .extend("me", () => `Ann ${++count}`)
-    .extend("page", async ({ browser }, { onCleanup }) => {
-      const page = await (await browser.newContext()).newPage();
+    .extend("options", (): BrowserContextOptions => ({}))
+    .extend("page", async ({ browser, options }, { onCleanup }) => {
+      const page = await (await browser.newContext(options)).newPage();
       onCleanup(() => leave(page));
       return page;
     })

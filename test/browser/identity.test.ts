@@ -5,6 +5,7 @@ import { Person } from "../wire/person.js";
 import { enter, inRoom, join, leave, say, shows } from "./browser.js";
 
 const test = inRoom();
+
 test("the user's name is next to Log out, and marked in the list of people, which follows joins and leaves", async ({
   browser,
   server,

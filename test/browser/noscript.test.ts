@@ -1,12 +1,8 @@
 /** The room in Chromium without scripts. For browsers that know none, see text.test.ts. */
 import { expect } from "vitest";
-import { enter, inRoom, leave } from "./browser.js";
+import { enter, inRoom } from "./browser.js";
 
-const test = inRoom("--backlog", "400").extend("page", async ({ browser }, { onCleanup }) => {
-  const page = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
-  onCleanup(() => leave(page));
-  return page;
-});
+const test = inRoom("--backlog", "400").extend("options", () => ({ javaScriptEnabled: false }));
 
 test("a person logs in, reads, writes, refreshes the page and logs out", async ({ page, server, ben }) => {
   await ben.post("see https://example.com/\nand the second line");

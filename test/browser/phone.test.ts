@@ -4,13 +4,7 @@ import { expect } from "vitest";
 import { Person } from "../wire/person.js";
 import { connected, inRoom, leave, shows } from "./browser.js";
 
-const test = inRoom()
-  .extend("options", { hasTouch: true, viewport: { width: 320, height: 560 } })
-  .extend("page", async ({ browser, options }, { onCleanup }) => {
-    const page = await (await browser.newContext(options)).newPage();
-    onCleanup(() => leave(page));
-    return page;
-  });
+const test = inRoom().extend("options", () => ({ hasTouch: true, viewport: { width: 320, height: 560 } }));
 
 /** Logs in with a finger. */
 async function enter(page: Page, url: string, name: string): Promise<void> {

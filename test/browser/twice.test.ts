@@ -7,11 +7,7 @@ import { connected, enter, inRoom, leave, shows } from "./browser.js";
 import { startProxy } from "./proxy.js";
 
 /** The forms need no scripts. */
-const test = inRoom().extend("page", async ({ browser }, { onCleanup }) => {
-  const page = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
-  onCleanup(() => leave(page));
-  return page;
-});
+const test = inRoom().extend("options", () => ({ javaScriptEnabled: false }));
 
 let chat: Running;
 let proxy: { url: string; close(): void };
