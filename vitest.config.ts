@@ -6,6 +6,8 @@ const shared = {
   // On a busy machine, one or two of 2,300 tests miss an event of a browser or a process. The report names a repeated test.
   retry: process.env.CI ? 1 : 0,
   hookTimeout: 60_000,
+  // The default of a second is too short for a page on a busy machine.
+  expect: { poll: { timeout: 60_000 } },
 };
 
 /** What depends on the browser's engine. The tests of other files run in Chromium only. */

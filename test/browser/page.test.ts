@@ -1,5 +1,5 @@
 /** Parts of the page that are the same in every engine: times, colours, gaps, and its head. */
-import { expect } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { Person } from "../wire/person.js";
 import { connected, enter, inRoom, leave, shows, texts } from "./browser.js";
 
@@ -14,6 +14,7 @@ test.for([
   "in %s and %s, a time looks like %s, and the full date is its title",
   async ([locale, timezoneId, clock, full], { browser, server, ben, me }) => {
     const page = await (await browser.newContext({ timezoneId, locale })).newPage();
+    onTestFinished(() => leave(page));
     // The server's HTML has the time as well.
     await page.route("**/chatroom/**", async (route) => {
       const response = await route.fetch();
@@ -41,7 +42,6 @@ test.for([
       expect(await time.textContent()).toMatch(clock);
       expect(await time.getAttribute("title")).toMatch(full);
     }
-    await leave(page);
   },
 );
 
