@@ -107,8 +107,8 @@ async function started(child: ChildProcess, site: Site): Promise<Started> {
       await sleep(20);
       continue;
     }
-    await server.end();
     const came = over ?? `nothing for ${START / 1000} s: ${said}`;
+    await server.end();
     throw new Fault("the command of --start", "a server that answers", came);
   }
   return server;
