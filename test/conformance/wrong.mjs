@@ -54,7 +54,8 @@ const FAULTS = {
 
 const fault = FAULTS[positionals[0] ?? ""];
 const chat = await createChat({ postRate: 0, loginRate: 0, store: new MemoryStore() });
-const server = createServer((req, res) => {
+// Longer than the kit's pauses, so that no request meets a closing connection.
+const server = createServer({ keepAliveTimeout: 75_000 }, (req, res) => {
   fault?.(req, res);
   chat.handler(req, res);
 }).listen(Number(values.port), "127.0.0.1");
