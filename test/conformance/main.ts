@@ -97,7 +97,7 @@ try {
   const sites = count > 0 ? own.map(({ site }) => site) : [new Site(url)];
   const [site] = sites as [Site];
   // One request first, so that a missing server is reported once.
-  await site.ask("healthz", { signal: AbortSignal.timeout(10_000) });
+  await site.ask("healthz", { signal: AbortSignal.timeout(60_000) });
   if (!flags.json) process.stdout.write(`${site.base}: ${cases.length} cases\n`);
   const began = performance.now();
   const results = await runCases(

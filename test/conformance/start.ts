@@ -18,7 +18,7 @@ export interface Started {
 }
 
 /** The limit until a server answers its first request, in milliseconds. */
-const START = 15_000;
+const START = 60_000;
 /** The limit until a server ends, in milliseconds. The contract says five seconds. */
 const STOP = 8_000;
 
