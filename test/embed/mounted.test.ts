@@ -16,7 +16,7 @@ async function make(options: ChatOptions = {}) {
 }
 
 /** Listens until the test ends, and returns the URL. */
-const listen = async (listener: RequestListener) => `http://127.0.0.1:${await listenOn(listener)}`;
+const listen = async (listener: RequestListener) => `http://127.0.0.1:${(await listenOn(listener)).port}`;
 
 /** Logs in as a browser: returns the cookie, and the path to which it belongs (RFC 6265, section 5.1.4). */
 async function keep(url: string, name: string): Promise<{ cookie: string; path: string }> {
