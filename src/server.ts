@@ -42,13 +42,13 @@ function orGiveUp<T>(read: () => T, context = ""): T {
 }
 
 /** Returns the store, and where it keeps messages, in words. */
-function storeOf({ data, redis, options: { backlog: keep } }: Command): { store: Store; place: string } {
+function storeOf({ data, redis }: Command): { store: Store; place: string } {
   if (redis !== undefined) {
     const place = `in Redis at ${parseUrl(redis).place}`;
-    return { store: new RedisStore({ url: redis, keep, warn: log }), place };
+    return { store: new RedisStore({ url: redis, warn: log }), place };
   }
   if (data === "none") return { store: new MemoryStore(), place: "in memory" };
-  return { store: new FileStore({ folder: data, keep, warn: log }), place: `in ${data}` };
+  return { store: new FileStore({ folder: data, warn: log }), place: `in ${data}` };
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): string {

@@ -38,7 +38,7 @@ export class Members extends Presence implements LocalMembers {
     const member = this.records.get(session.key);
     if (member?.sessionId !== session.id) return;
     member.expiry = performance.now() + ms;
-    if (session.id !== "") this.cluster?.hold(session, ms);
+    if (session.id !== "") void this.cluster?.hold(session, ms);
   }
 
   /**
@@ -49,8 +49,7 @@ export class Members extends Presence implements LocalMembers {
     this.applyUnload(session.key, page);
     // A closed page is often reloaded, and nobody may take the name in between.
     this.hold(session, page === undefined ? 0 : this.options.grace);
-    this.cluster?.unloaded(session.key, page);
-    await this.cluster?.flush();
+    await this.cluster?.unloaded(session.key, page);
   }
 
   /** Ends a session: its name is free and its cookie is invalid. Resolves when that is so on every process. */
@@ -59,8 +58,7 @@ export class Members extends Presence implements LocalMembers {
     if (member?.sessionId !== session.id) return;
     const ended = { ...session, id: "", since: Math.max(Date.now(), member.since + 1) };
     this.applyOwner(ended);
-    this.cluster?.hold(ended, 0);
-    await this.cluster?.flush();
+    await this.cluster?.hold(ended, 0);
   }
 
   // The following two methods are described in `LocalMembers`.

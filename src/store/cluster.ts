@@ -61,15 +61,13 @@ export interface Cluster {
   verify(session: Session): Promise<boolean>;
   /**
    * Holds a name for this many milliseconds; 0 frees it. With an empty `id`, all sessions before `since` end: their cookies
-   * become invalid on every process.
+   * become invalid on every process. Resolves when the store has it. Never rejects.
    */
-  hold(session: Session, ms: number): void;
+  hold(session: Session, ms: number): Promise<void>;
   /** Publishes that a member is now present on this process. */
   joined(key: string, name: string): void;
   /** Publishes that a member is not present on this process any more. */
   left(key: string, mayReturn: boolean): void;
-  /** Publishes that a page was closed, whose polls other processes may hold. */
-  unloaded(key: string, page: string | undefined): void;
-  /** Resolves when everything that was published has reached the store. Never rejects. */
-  flush(): Promise<void>;
+  /** Publishes that a page was closed, whose polls other processes may hold. Resolves when the store has it. Never rejects. */
+  unloaded(key: string, page: string | undefined): Promise<void>;
 }

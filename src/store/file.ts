@@ -6,7 +6,14 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { Appender, type Stored } from "./appender.js";
 import type { Secrets } from "./file/folder.js";
 import { SegmentLog } from "./file/log.js";
-import { type Message, type NewMessage, type Snapshot, type Store, StoreUnavailable } from "./store.js";
+import {
+  type Message,
+  type NewMessage,
+  type Receive,
+  type Snapshot,
+  type Store,
+  StoreUnavailable,
+} from "./store.js";
 import { messageOf, safely } from "./warn.js";
 
 /** When a post takes longer, all posts are refused until the disk works again. */
@@ -20,20 +27,15 @@ const CLOSE_TIMEOUT_MS = 3_000;
 export interface FileStoreOptions {
   /** The folder of messages and session secrets, for one process at a time. Made, for its owner only, if it is missing. */
   readonly folder: string;
-  /**
-   * The number of newest messages to keep, 1 to 1,000,000; the folder holds up to three times as many. Default: the
-   * backlog of the chat, or 1,000 without a chat. A number below the backlog or far above it is reported to `warn`.
-   */
-  readonly keep?: number;
   /** Receives a line when a file is damaged, when the disk fails, and when it works again. Default: `console.error`. */
   readonly warn?: (line: string) => void;
 }
 
 type Post = Stored & { deadline: number; resolve: () => void; reject: (error: StoreUnavailable) => void };
 
-/** Keeps messages in a folder, through crashes, power cuts and disks that fail. */
+/** Keeps messages in a folder, which holds up to three times the backlog, through crashes, power cuts and disks that fail. */
 export class FileStore implements Store {
-  readonly #options: FileStoreOptions;
+  readonly #folder: string;
   readonly #warn: (line: string) => void;
   readonly #log: SegmentLog;
   readonly #appender = new Appender();
@@ -44,15 +46,11 @@ export class FileStore implements Store {
   /** The reason why posts are refused. */
   #failure: unknown;
 
-  /** Throws a `TypeError` or a `RangeError` that names the wrong option. */
-  constructor(options: FileStoreOptions) {
-    const { folder, keep = 1, warn = console.error } = options;
+  /** Throws a `TypeError` that names the wrong option. */
+  constructor({ folder, warn = console.error }: FileStoreOptions) {
     if (typeof folder !== "string" || folder === "") throw new TypeError("folder is the path of a folder");
     if (typeof warn !== "function") throw new TypeError("warn is a function");
-    if (!Number.isInteger(keep) || keep < 1 || keep > 1_000_000) {
-      throw new RangeError(`keep is a whole number from 1 to 1,000,000, not ${keep}`);
-    }
-    this.#options = options;
+    this.#folder = folder;
     this.#warn = safely((line) => warn(`${folder}: ${line}`));
     this.#log = new SegmentLog(folder, this.#warn);
   }
@@ -66,20 +64,15 @@ export class FileStore implements Store {
     return this.#log.secrets;
   }
 
-  async open(receive: (message: Message) => void, _reset?: unknown, backlog?: number): Promise<Snapshot> {
-    const { folder, keep = backlog ?? 1000 } = this.#options;
+  async open(receive: Receive, _reset?: unknown, backlog = 1000): Promise<Snapshot> {
     try {
-      const { lastPrunedId, stored } = await this.#log.open(keep);
-      this.#appender.start(receive, keep, lastPrunedId, stored);
+      const { lastPrunedId, stored } = await this.#log.open(backlog);
+      this.#appender.start(receive, backlog, lastPrunedId, stored);
       this.#isOpen = true;
-      // Far more is wrong too: nobody can get these messages, and each start reads them.
-      if (backlog && (keep < backlog || keep > 10 * backlog)) {
-        this.#warn(`keep is ${keep}, but the backlog of the chat is ${backlog}; make them equal`);
-      }
       return { lastPrunedId, messages: stored.map(({ message }) => message) };
     } catch (error) {
       await this.#log.close();
-      throw new Error(`cannot keep messages in ${folder}: ${messageOf(error)}`, { cause: error });
+      throw new Error(`cannot keep messages in ${this.#folder}: ${messageOf(error)}`, { cause: error });
     }
   }
 

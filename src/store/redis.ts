@@ -2,46 +2,50 @@
  * The store for several processes: the messages are a stream of Redis. Every process reads all messages from it, in its
  * order, so a cursor means the same on each of them. Without Redis, posts are refused and polls stay held.
  */
-import { randomBytes, randomUUID } from "node:crypto";
-import { compareIds, type Id, parseId } from "../feed/id.js";
+import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { compareIds, type Id } from "../feed/id.js";
 import type { Cluster } from "./cluster.js";
-import { DEADLINE_MS, loadClient, messageOf, parseUrl } from "./redis/client.js";
+import { loadClient, parseUrl, TIMEOUT_MS } from "./redis/client.js";
 import { RedisCluster } from "./redis/cluster.js";
-import { BLOCK_MS, Connection, type Entry, toId } from "./redis/connection.js";
-import { Reconnector } from "./redis/reconnector.js";
+import { BLOCK_MS, Connection, DEADLINE_MS, isMessage, toMessage } from "./redis/connection.js";
 import type { Message, NewMessage, Receive, Reset, Snapshot, Store } from "./store.js";
 import { StoreUnavailable } from "./store.js";
-import { safely } from "./warn.js";
+import { messageOf, safely } from "./warn.js";
+
+/** The longest pause before a new try to connect. It is shorter by up to a half, so that not all processes try at once. */
+const RETRY_MS = 200;
+/** How often posts that wait look for the next connection. */
+const POLL_MS = 20;
 
 /** Options of a Redis store. */
 export interface RedisStoreOptions {
-  /** `redis://[[user]:password@]host[:port][/database][?prefix=…]`; `rediss://` for TLS. */
+  /**
+   * `redis://[[user]:password@]host[:port][/database][?prefix=…]`; `rediss://` for TLS. The names of all keys begin with the
+   * prefix, so one Redis can carry several rooms. Default: `holdline`.
+   */
   readonly url: string;
-  /** How many of the newest messages are kept, at least 1. The same for all processes. */
-  readonly keep: number;
-  /** How the names of all keys begin: one Redis can carry several rooms. Default: the URL's, or `holdline`. */
-  readonly prefix?: string;
   /** Called with one line when Redis is out of reach, and when it is back. The line has no password in it. */
   readonly warn: (line: string) => void;
 }
 
-/** Keeps messages in Redis, for several processes that share one room. */
+/** Keeps messages in Redis, for several processes that share one room. All of them need the same backlog. */
 export class RedisStore implements Store {
   /** Not typed as the class: without Redis, the types of its client are missing too. */
   readonly cluster: Cluster;
-  readonly #cluster = new RedisCluster(() => this.#reconnector.current);
-  readonly #options: RedisStoreOptions;
+  readonly #cluster: RedisCluster;
+  readonly #url: string;
   readonly #place: string;
-  readonly #prefix: string;
-  readonly #reconnector = new Reconnector({
-    connect: () => this.#connect(),
-    use: (connection) => this.#use(connection),
-    lost: (error) => this.#failed(error),
-  });
+  readonly #warn: (line: string) => void;
   #receive: Receive = () => {};
   #reset: Reset = () => {};
+  #keep = 0;
   #secrets: readonly string[] = [];
   #writable = true;
+  /** The newest connection, which may be lost. */
+  #connection: Connection | undefined;
+  readonly #closing = new AbortController();
+  #running: Promise<void> | undefined;
   // The newest ids that were read.
   #lastId: Id = "0-0";
   #lastChange: Id = "0-0";
@@ -50,11 +54,14 @@ export class RedisStore implements Store {
   #appending: Promise<unknown> = Promise.resolve();
 
   /** Throws a `RangeError` if the URL is not a Redis URL. */
-  constructor(options: RedisStoreOptions) {
-    this.#options = { ...options, warn: safely(options.warn) };
-    const { place, prefix } = parseUrl(options.url);
-    this.#place = place;
-    this.#prefix = options.prefix ?? prefix;
+  constructor({ url, warn }: RedisStoreOptions) {
+    this.#url = url;
+    this.#place = parseUrl(url).place;
+    this.#warn = safely((line) => warn(`Redis at ${this.#place}: ${line}`));
+    this.#cluster = new RedisCluster(
+      () => this.#current,
+      (error) => void this.#failed(error),
+    );
     this.cluster = this.#cluster;
   }
 
@@ -69,14 +76,15 @@ export class RedisStore implements Store {
     return [first, ...others];
   }
 
-  async open(receive: Receive, reset: Reset): Promise<Snapshot> {
+  async open(receive: Receive, reset: Reset, backlog = 1000): Promise<Snapshot> {
     await loadClient();
+    this.#keep = backlog;
     try {
       const connection = await this.#connect();
       const snapshot = await this.#load(connection);
       this.#receive = receive;
       this.#reset = reset;
-      this.#reconnector.begin(connection);
+      this.#running = this.#run(connection);
       return snapshot;
     } catch (error) {
       const advice = "start it, or correct the URL";
@@ -93,22 +101,21 @@ export class RedisStore implements Store {
   async close(): Promise<void> {
     await this.#appending;
     await this.#cluster.close();
-    await this.#reconnector.close();
+    this.#closing.abort();
+    this.#connection?.close();
+    await this.#running;
   }
 
-  async #append({ user, text, kind, key = randomUUID() }: NewMessage): Promise<Message> {
+  async #append(message: NewMessage): Promise<Message> {
+    const { key = randomUUID() } = message;
     const until = performance.now() + DEADLINE_MS;
-    const next = () => this.#reconnector.ready(until);
-    for (let connection = await next(); connection; connection = await next()) {
-      const deadline = Math.floor(until + connection.offset);
+    for (let connection = await this.#ready(until); connection; connection = await this.#ready(until)) {
       try {
-        const args = [deadline, this.#options.keep, user, text, kind ?? "", `${user}\n${key}`];
-        const [id, keptText = "", keptKind = ""] = (await connection.run("append", args)).map(String);
-        const message = toMessage({ id: toId(id), fields: { user, text: keptText, kind: keptKind } });
+        const kept = await connection.append(message, key, this.#keep, until);
         // Every process receives the message from the stream, this one too.
-        while (compareIds(message.id, this.#lastId) > 0 && connection.closedAt === undefined)
+        while (compareIds(kept.id, this.#lastId) > 0 && connection.closedAt === undefined)
           await this.#reading?.catch(() => {});
-        return message;
+        return kept;
       } catch (error) {
         // Refused, and not lost with the connection: another try would fail too.
         if (connection.closedAt === undefined) throw this.#failed(error);
@@ -117,33 +124,62 @@ export class RedisStore implements Store {
     throw new StoreUnavailable(new Error("no connection to Redis"));
   }
 
+  /** The connection in use; undefined while there is none. */
+  get #current(): Connection | undefined {
+    return this.#connection?.closedAt === undefined ? this.#connection : undefined;
+  }
+
+  /** Returns the connection in use, or, if it was lost just now, the next one that comes before `until`. */
+  async #ready(until: number): Promise<Connection | undefined> {
+    // An outage that has lasted a while will go on: refuse at once.
+    const end = Math.min(until, (this.#connection?.closedAt ?? 0) + TIMEOUT_MS);
+    while (!this.#current && performance.now() < end) await delay(POLL_MS);
+    return performance.now() < until ? this.#current : undefined;
+  }
+
+  /** Uses a connection, and when it is lost the next one, until the store is closed. */
+  async #run(connection: Connection | undefined): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      if (connection) {
+        this.#connection = connection;
+        const error = await this.#use(connection).catch((reason: unknown) => reason);
+        connection.close(error);
+        this.#failed(error);
+      }
+      await delay(RETRY_MS * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
+      connection = signal.aborted ? undefined : await this.#connect().catch(() => undefined);
+    }
+    connection?.close();
+  }
+
   async #connect(): Promise<Connection> {
-    const connection = await Connection.open(this.#options.url, this.#prefix);
-    // If these fail, the connection is not used, and its watchdog closes it.
+    const connection = await Connection.open(this.#url);
+    // If this fails, the connection is not used, and its watchdog closes it.
     await this.#sync(connection);
-    await this.#cluster.resume(connection);
+    // What was published before this process started is of no use. After a failover the clock may be another one.
+    const now = `${connection.now}-0` as const;
+    if (this.#lastChange === "0-0" || compareIds(this.#lastChange, now) > 0) this.#lastChange = now;
     return connection;
   }
 
-  /** Compares the clock, the newest ids and the secrets with those of Redis. */
+  /**
+   * Compares what this process knows with Redis, and resumes after an outage. Rejects if Redis takes no writes: it may be
+   * full, or follow another one.
+   */
   async #sync(connection: Connection): Promise<void> {
-    const fresh = randomBytes(32).toString("hex");
-    const reply = await connection.run("sync", [this.#lastId, this.#lastChange, fresh, ...this.#secrets]);
-    const [now, , lastChange, ...secrets] = reply.map(String);
-    connection.offset = Number(now) - performance.now();
-    this.#secrets = secrets;
-    // What other processes published before this one started is of no interest.
-    if (this.#lastChange === "0-0") this.#lastChange = toId(lastChange);
+    this.#secrets = await connection.sync(this.#lastId, this.#secrets);
+    if (this.#writable) return;
+    await this.#cluster.resume(connection);
+    this.#warn("messages are kept again");
+    this.#writable = true;
   }
 
   /** Reads the newest messages, and continues after them. */
   async #load(connection: Connection): Promise<Snapshot> {
-    const entries = await connection.newest(this.#options.keep);
-    const oldest = entries.at(-1);
-    this.#lastId = entries[0]?.id ?? this.#lastId;
-    const messages = entries.filter(isMessage).map(toMessage).reverse();
-    if (!oldest || !isMessage(oldest)) return { lastPrunedId: oldest?.id ?? this.#lastId, messages };
-    return { lastPrunedId: toId(oldest.fields.prev), messages };
+    const snapshot = await connection.load(this.#keep);
+    this.#lastId = snapshot.messages.at(-1)?.id ?? snapshot.lastPrunedId;
+    return snapshot;
   }
 
   /** Reads the streams and sends heartbeats for as long as the connection lasts. */
@@ -175,32 +211,19 @@ export class RedisStore implements Store {
     }
   }
 
-  /** Sends a heartbeat, which also shows whether Redis takes writes: it may be full, or follow another one. */
   async #beat(connection: Connection): Promise<void> {
     try {
       await this.#sync(connection);
       await this.#cluster.beat(connection);
-      if (!this.#writable) this.#options.warn(`Redis at ${this.#place}: messages are kept again`);
-      this.#writable = true;
     } catch (error) {
       if (connection.closedAt === undefined) this.#failed(error);
     }
   }
 
   #failed(error: unknown): StoreUnavailable {
-    const line = `Redis at ${this.#place}: messages cannot be kept, posts are refused: ${messageOf(error)}`;
-    if (this.#writable) this.#options.warn(line);
+    if (this.#writable && !this.#closing.signal.aborted)
+      this.#warn(`messages cannot be kept, posts are refused: ${messageOf(error)}`);
     this.#writable = false;
     return new StoreUnavailable(error);
   }
-}
-
-/** Whether an entry is a message, and not a mark. */
-function isMessage({ fields }: Entry): boolean {
-  return fields.user !== undefined;
-}
-
-function toMessage({ id, fields: { user = "", text = "", kind } }: Entry): Message {
-  const [at] = parseId(id);
-  return kind === "join" || kind === "leave" ? { id, user, text, at, kind } : { id, user, text, at };
 }

@@ -52,7 +52,7 @@ export interface Store {
   /**
    * Opens the store, once. After it has resolved, `receive` is called for each newly kept message, in order.
    * Rejects with an `Error` whose message tells a person what to do.
-   * @param backlog how many messages the chat needs after a restart
+   * @param backlog how many of the newest messages to keep
    */
   open(receive: Receive, reset: Reset, backlog: number): Promise<Snapshot>;
   /**

@@ -7,7 +7,10 @@ export function safely(warn: (line: string) => unknown): (line: string) => void 
   return (line) => void attempt(line).catch(() => console.error(line));
 }
 
-/** Returns the message of an error. */
+/** Returns what is wrong, in words. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  // Node tries several addresses, and its error then has a code and no words.
+  const words = error.message || ("code" in error ? String(error.code) : error.name);
+  return words.replace(/\.$/, "");
 }

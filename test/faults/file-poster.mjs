@@ -14,9 +14,9 @@ import { FileStore } from "../../dist/index.js";
 const tell = (...words) => writeSync(1, `${words.join(" ")}\n`);
 
 const [folder = "", keep = ""] = process.argv.slice(2);
-const store = new FileStore({ folder, keep: Number(keep), warn: (line) => tell("said", line) });
+const store = new FileStore({ folder, warn: (line) => tell("said", line) });
 try {
-  const { lastPrunedId, messages } = await store.open(({ id }) => tell("shown", id));
+  const { lastPrunedId, messages } = await store.open(({ id }) => tell("shown", id), undefined, Number(keep));
   tell("open", lastPrunedId, messages.map(({ id }) => id).join());
 } catch (error) {
   tell("said", error.message);

@@ -133,8 +133,8 @@ async function life(
     return result;
   };
   for (let start = 1; start <= 2; start++) {
-    const store = new FileStore({ folder, keep: KEEP, warn: () => {} });
-    const { messages } = await store.open(({ id }) => shown.push(id));
+    const store = new FileStore({ folder, warn: () => {} });
+    const { messages } = await store.open(({ id }) => shown.push(id), undefined, KEEP);
     shown.push(...messages.map(({ id }) => id));
     // Groups of posts, so that some segments hold more than is needed.
     for (const group of [1, 3, 2, 1, 1, 4, 1, 2]) {
@@ -201,8 +201,8 @@ test.each([
       const folder = join(root, `image-${n}`);
       mkdirSync(folder);
       for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
-      const store = new FileStore({ folder, keep: KEEP, warn: () => {} });
-      const { lastPrunedId, messages } = await store.open(() => {});
+      const store = new FileStore({ folder, warn: () => {} });
+      const { lastPrunedId, messages } = await store.open(() => {}, undefined, KEEP);
       for (const { text } of messages) expect(gone, when).not.toContain(text);
       const ids = messages.map(({ id }) => id);
       expect(ids, when).toEqual(ids.toSorted(compareIds));

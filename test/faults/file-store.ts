@@ -63,9 +63,9 @@ export interface Opened {
 export async function open(folder: string, keep = KEEP): Promise<Opened> {
   const shown: string[] = [];
   const said: string[] = [];
-  const store = new FileStore({ folder, keep, warn: (line) => said.push(line) });
+  const store = new FileStore({ folder, warn: (line) => said.push(line) });
   stores.push(store);
-  const { lastPrunedId, messages } = await store.open(({ text }) => shown.push(text));
+  const { lastPrunedId, messages } = await store.open(({ text }) => shown.push(text), undefined, keep);
   return { store, lastPrunedId, messages, found: messages.map(({ text }) => text), shown, said };
 }
 

@@ -41,10 +41,11 @@ async function open(keep = 100, url = redis.url): Promise<Open> {
   const received: Message[] = [];
   const resets: Snapshot[] = [];
   const warnings: string[] = [];
-  const store = new RedisStore({ url, keep, prefix: `room${room}`, warn: (line) => warnings.push(line) });
+  const store = new RedisStore({ url: `${url}?prefix=room${room}`, warn: (line) => warnings.push(line) });
   const kept = await store.open(
     (message) => received.push(message),
     (snapshot) => resets.push(snapshot),
+    keep,
   );
   opened.push(store);
   return { store, kept, received, resets, warnings };
@@ -340,8 +341,8 @@ test("the members of a process are told to the others, in order, and leave when 
   one.store.cluster.join(alone({ present: [session("bob")] }));
   one.store.cluster.joined("ann", "Ann");
   one.store.cluster.joined("bob", "Bob");
-  one.store.cluster.unloaded("x y", "page");
-  one.store.cluster.unloaded("x y", undefined);
+  void one.store.cluster.unloaded("x y", "page");
+  void one.store.cluster.unloaded("x y", undefined);
   one.store.cluster.left("ann", false);
   await one.store.close();
   await until(() => changes.length === 6);
@@ -392,7 +393,7 @@ test("members are told again after Redis refused to write, and nothing of it is 
   await until(() => changes.includes("owner ann ended"));
   await direct.configSet("maxmemory", "1");
   one.store.cluster.joined("bob", "Bob");
-  one.store.cluster.hold({ ...ended, id: "" }, 0);
+  void one.store.cluster.hold({ ...ended, id: "" }, 0);
   await until(() => !one.store.writable && !two.store.writable);
   await direct.configSet("maxmemory", "0");
   await until(() => changes.includes("join bob") && changes.includes("owner ann "));
@@ -447,13 +448,13 @@ describe("the URL", () => {
     "redis://user:hunter2@host:port",
     "redis://h/x",
   ])("%j is none, which is told without what was given", (url) => {
-    const make = () => new RedisStore({ url, keep: 1, warn: () => {} });
+    const make = () => new RedisStore({ url, warn: () => {} });
     expect(make).toThrow(/^the URL of a Redis is redis:/);
     expect(make).not.toThrow(/hunter2/);
   });
 
   test("may carry the room's prefix", async () => {
-    const store = new RedisStore({ url: `${redis.url}/0?prefix=talk`, keep: 1, warn: () => {} });
+    const store = new RedisStore({ url: `${redis.url}/0?prefix=talk`, warn: () => {} });
     await store.open(
       () => {},
       () => {},

@@ -50,7 +50,7 @@ export async function startChat({
   const lines: string[] = [];
   const log = (line: string) => lines.push(line);
   const folder = await mkdtemp(join(tmpdir(), "holdline-"));
-  const store = options.store ?? storeOf(folder, options.backlog ?? 1000, log);
+  const store = options.store ?? storeOf(folder, log);
   const chat = await createChat({ log, postRate: 0, loginRate: 0, ...options, store });
   const handler = wrap(chat.handler);
   const { server, stop } = served ? serve(handler, { log, ...served }) : ownServer(handler);
@@ -75,10 +75,10 @@ function ownServer(handler: RequestListener): Pick<Running, "server" | "stop"> {
 }
 
 /** Returns an empty store for one chat. */
-function storeOf(folder: string, keep: number, warn: (line: string) => void): Store {
-  if (process.env.STORE === "file") return new FileStore({ folder, keep, warn });
+function storeOf(folder: string, warn: (line: string) => void): Store {
+  if (process.env.STORE === "file") return new FileStore({ folder, warn });
   if (process.env.STORE !== "redis") return new MemoryStore();
-  return new RedisStore({ url: inject("redis"), prefix: basename(folder), keep, warn });
+  return new RedisStore({ url: `${inject("redis")}?prefix=${basename(folder)}`, warn });
 }
 
 /** Returns a function that starts chats. They end with their test. None may have logged what is still in its `log`. */

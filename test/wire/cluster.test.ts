@@ -40,7 +40,7 @@ afterEach(async () => {
 async function start(count: number, options: ChatOptions = {}): Promise<Running[]> {
   for (let n = 0; n < count; n++) {
     const warn = (line: string) => expect(line).toBe("no warning");
-    const store = new RedisStore({ url: redis.url, keep: 100, prefix: `room${room}`, warn });
+    const store = new RedisStore({ url: `${redis.url}?prefix=room${room}`, warn });
     chats.push(await startChat({ ...options, store }));
   }
   return chats;
@@ -128,7 +128,7 @@ test("a Redis that lost its data gets the owners of the names again", async () =
   const direct = createClient({ url: redis.url });
   await direct.connect();
   for (let n = 0; n < 2; n++) {
-    const store = new RedisStore({ url: redis.url, keep: 100, prefix: `room${room}`, warn: () => {} });
+    const store = new RedisStore({ url: `${redis.url}?prefix=room${room}`, warn: () => {} });
     chats.push(await startChat({ store }));
   }
   const [one, two] = chats as [Running, Running];

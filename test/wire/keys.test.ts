@@ -58,7 +58,7 @@ test("a key behind a host's log-in belongs to the user", async () => {
 test("a key over a restart stays valid for its session only, and does not reveal the session id", async () => {
   const folder = await mkdtemp(join(tmpdir(), "holdline-"));
   onTestFinished(() => rm(folder, { recursive: true }));
-  const store = () => new FileStore({ folder, keep: 1000, warn: (line) => expect(line).toBe("") });
+  const store = () => new FileStore({ folder, warn: (line) => expect(line).toBe("") });
   const before = await start({ store: store() });
   const ann = await Person.login(before.url, "ann");
   const first = await ann.post("one", key("k"));

@@ -141,7 +141,7 @@ function twice<S extends Store>(store: S): S {
 
 test.each<[string, (folder: string) => Store]>([
   ["memory", () => twice(new MemoryStore())],
-  ["file", (folder) => twice(new FileStore({ folder, keep: 1000, warn: () => {} }))],
+  ["file", (folder) => twice(new FileStore({ folder, warn: () => {} }))],
 ])(
   "a message that cannot be received from a store (%s) is one line in the log, and posts are kept",
   async (_, make) => {
@@ -207,7 +207,7 @@ describe("a log function that", () => {
   test.each(LOGS)("%s does not affect a store", async (_how, warn) => {
     const said = vi.spyOn(console, "error").mockImplementation(() => {});
     const folder = await tempFolder();
-    const open = () => start({ store: new FileStore({ folder, keep: 1000, warn }) });
+    const open = () => start({ store: new FileStore({ folder, warn }) });
     const before = await open();
     await (await Person.login(before.url, "ann")).post("before");
     await before.close();

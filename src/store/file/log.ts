@@ -4,9 +4,8 @@
  */
 import { type FileHandle, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { compareIds, type Id } from "../../feed/id.js";
+import { compareIds, type Id, parseId } from "../../feed/id.js";
 import type { Stored } from "../appender.js";
-import { idBefore } from "../id.js";
 import { keepSecrets, makeFolder, type Secrets, sync } from "./folder.js";
 import { type Lock, lock } from "./lock.js";
 import { decodeSegment, encode } from "./record.js";
@@ -176,4 +175,10 @@ async function findSegments(folder: string): Promise<number[]> {
 
 function pathOf(folder: string, number: number): string {
   return join(folder, number === 0 ? "messages.jsonl" : `segment-${number}.jsonl`);
+}
+
+/** Returns the greatest id before `id`. */
+function idBefore(id: Id): Id {
+  const [ms, n] = parseId(id);
+  return n > 0 ? `${ms}-${n - 1}` : `${ms - 1}-${Number.MAX_SAFE_INTEGER}`;
 }

@@ -2,10 +2,14 @@
  * A connection to Redis. It has two sockets: one for commands, and one for blocking reads, which would delay commands. When
  * one of them is lost, both are closed.
  */
-import { type Id, isId } from "../../feed/id.js";
-import { type CreateClient, loadClient, TIMEOUT_MS } from "./client.js";
-import { KEYS, SCRIPTS } from "./scripts.js";
+import { randomBytes } from "node:crypto";
+import { type Id, isId, parseId } from "../../feed/id.js";
+import type { Message, NewMessage, Snapshot } from "../store.js";
+import { type Client, loadClient, parseUrl, TIMEOUT_MS } from "./client.js";
+import { KEYS, type Script, textOf } from "./scripts.js";
 
+/** How long Redis has to begin with a command. The reply needs the rest of the time. */
+export const DEADLINE_MS = TIMEOUT_MS - 500;
 /** How long a read blocks. It ends then, so it also shows that Redis is alive. */
 export const BLOCK_MS = 1_000;
 /** How many new entries one read returns at most, and how many kept ones. */
@@ -23,12 +27,12 @@ export interface Entry {
 export class Connection {
   /** When it was closed or lost, by `performance.now()`. */
   closedAt: number | undefined;
-  /** Redis' clock, as milliseconds to add to `performance.now()`. */
-  offset = 0;
+  /** Redis' clock, as milliseconds to add to `performance.now()`. Until it is known, no deadline is over. */
+  #offset = Number.MAX_SAFE_INTEGER / 2;
   /** Why it was lost. The client tells later commands only that it is closed. */
   #cause: unknown;
-  readonly #commands: ReturnType<CreateClient>;
-  readonly #reader: ReturnType<CreateClient>;
+  readonly #commands: Client;
+  readonly #reader: Client;
   readonly #keys: string[];
   readonly #messages: string;
   readonly #changes: string;
@@ -36,53 +40,73 @@ export class Connection {
   readonly #watchdog = setTimeout(() => this.close(new Error("no answer")), BLOCK_MS + TIMEOUT_MS);
 
   /** Connects. Rejects when that fails or takes too long. */
-  static async open(url: string, prefix: string): Promise<Connection> {
-    const connection = new Connection(await loadClient(), url, prefix);
+  static async open(url: string): Promise<Connection> {
+    const create = await loadClient();
+    const connection = new Connection(create(url), create(url), parseUrl(url).prefix);
     await connection.#answer(Promise.all([connection.#commands.connect(), connection.#reader.connect()]));
     return connection;
   }
 
-  private constructor(create: CreateClient, url: string, prefix: string) {
-    this.#commands = create(url).on("error", (error) => this.close(error));
-    this.#reader = create(url).on("error", (error) => this.close(error));
+  private constructor(commands: Client, reader: Client, prefix: string) {
+    this.#commands = commands.on("error", (error) => this.close(error));
+    this.#reader = reader.on("error", (error) => this.close(error));
     this.#keys = KEYS.map((key) => `${prefix}:${key}`);
     [this.#messages = "", this.#changes = ""] = this.#keys;
   }
 
   /** What Redis' clock shows, in milliseconds since the Unix epoch. */
   get now(): number {
-    return Math.floor(performance.now() + this.offset);
+    return Math.floor(performance.now() + this.#offset);
   }
 
   /**
    * Runs a script. Rejects when Redis refuses it, or when the connection is lost; then it may have run nevertheless. Rejects
    * also when the deadline had passed; then it has not run.
+   * @param until the deadline, by `performance.now()`
    */
-  async run(script: keyof typeof SCRIPTS, args: readonly (string | number)[]): Promise<readonly unknown[]> {
-    const call = { keys: this.#keys, arguments: args.map(String) };
-    const reply: unknown = await this.#answer(this.#commands.eval(SCRIPTS[script], call));
-    if (Array.isArray(reply)) return reply;
-    throw new Error("Redis was too slow");
+  async run(script: Script, args: readonly unknown[], until = performance.now() + DEADLINE_MS) {
+    const call = { keys: this.#keys, arguments: [Math.floor(until + this.#offset), ...args].map(String) };
+    const reply: unknown = await this.#answer(this.#commands.eval(textOf(script), call));
+    if (!Array.isArray(reply)) throw new Error("Redis was too slow");
+    return reply.map(String);
   }
 
-  /** Sends a heartbeat. Rejects as `run` does. */
+  /** Compares the clock, the newest message and the secrets with those of Redis. Returns the secrets of all processes. */
+  async sync(lastId: Id, secrets: readonly string[]): Promise<readonly string[]> {
+    const fresh = randomBytes(32).toString("hex");
+    const [now, ...all] = await this.run("sync", [lastId, fresh, ...secrets]);
+    this.#offset = Number(now) - performance.now();
+    return all;
+  }
+
+  /** Keeps a message, once for each idempotency key. Rejects as `run` does. */
+  async append(message: NewMessage, key: string, keep: number, until: number): Promise<Message> {
+    const { user, kind = "" } = message;
+    const scoped = `${user}\n${key}`;
+    const [id, ...kept] = await this.run("append", [keep, user, message.text, kind, scoped], until);
+    return toMessage({ id: toId(id), fields: { user, text: kept[0] ?? "", kind: kept[1] ?? "" } });
+  }
+
+  /** Publishes changes to all processes. Rejects as `run` does. */
   async publish(fields: Record<string, string>): Promise<void> {
     const threshold = this.now - CHANGES_MS;
     const TRIM = { strategy: "MINID", strategyModifier: "~", threshold } as const;
     await this.#answer(this.#commands.xAdd(this.#changes, "*", fields, { TRIM }));
   }
 
-  /** Reads the newest messages, newest first. */
-  async newest(count: number): Promise<readonly Entry[]> {
+  /** Reads the newest messages. Rejects if Redis loses its data at this moment. */
+  async load(keep: number): Promise<Snapshot> {
     const entries: Entry[] = [];
     for (let from = "+", size = -1; size < entries.length; from = `(${entries.at(-1)?.id}`) {
       size = entries.length;
-      const COUNT = Math.min(MAX_PAGE, count - size);
+      const COUNT = Math.min(MAX_PAGE, keep - size);
       const page = this.#commands.xRevRange(this.#messages, from, "-", { COUNT });
       entries.push(...toEntries(await this.#answer(page)));
       this.#watchdog.refresh();
     }
-    return entries;
+    const oldest = entries.at(-1);
+    const lastPrunedId = toId(oldest && isMessage(oldest) ? oldest.fields.prev : oldest?.id);
+    return { lastPrunedId, messages: entries.filter(isMessage).map(toMessage).reverse() };
   }
 
   /** Reads what comes after these ids of messages and changes; nothing if nothing comes within `BLOCK_MS`. */
@@ -118,10 +142,19 @@ export class Connection {
   }
 }
 
-/** Returns the text as an id. Throws if it is none. */
-export function toId(text: string | undefined): Id {
+function toId(text: string | undefined): Id {
   if (text !== undefined && isId(text)) return text;
   throw new Error(`Redis sent the id ${text}`);
+}
+
+/** Whether an entry is a message, and not a mark. */
+export function isMessage({ fields }: Entry): boolean {
+  return fields.user !== undefined;
+}
+
+export function toMessage({ id, fields: { user = "", text = "", kind } }: Entry): Message {
+  const [at] = parseId(id);
+  return kind === "join" || kind === "leave" ? { id, user, text, at, kind } : { id, user, text, at };
 }
 
 function toEntries(raw: readonly { id: string; message: Entry["fields"] }[] | null | undefined): Entry[] {

@@ -1,16 +1,16 @@
 /**
  * The members of the other processes, from heartbeats. The fields of a heartbeat are `from` and changes: `+key` (joined: the
- * name), `-key` (left: `unload` if the page was closed), `xpage key` (a page was closed), and `all`, with which all members follow.
+ * name), `-key` (left: `reload` if that is likely), `xkey` (a page was closed: its id), and `all`, with which all members follow.
  */
 import { parseId } from "../../feed/id.js";
 import type { LocalMembers } from "../cluster.js";
 import type { Entry } from "./connection.js";
 
 /** Without a heartbeat for this long, the members of a process count as absent. */
-export const PROCESS_TTL_MS = 5_000;
+const PROCESS_TTL_MS = 5_000;
 
 export class RemoteMembers {
-  /** By process: the time of its newest heartbeat, by Redis' clock, and its members. */
+  /** By process, this one too: the time of its newest heartbeat, by Redis' clock, and its members. */
   readonly #processes = new Map<string, { seenAt: number; readonly members: Set<string> }>();
 
   /** Gives all processes time for the next heartbeat. @param now the time by Redis' clock */
@@ -18,12 +18,17 @@ export class RemoteMembers {
     for (const process of this.#processes.values()) process.seenAt = now;
   }
 
-  /** Applies a heartbeat of another process. Returns whether that process was unknown. */
-  apply({ id, fields }: Entry, from: string, local: LocalMembers): boolean {
+  /**
+   * Applies a heartbeat. Returns whether its process was unknown, or silent for so long that others have forgotten it.
+   * @param local where the changes are applied; undefined for a heartbeat of this process
+   */
+  apply({ id, fields }: Entry, from: string, local: LocalMembers | undefined): boolean {
     const [seenAt] = parseId(id);
     const known = this.#processes.get(from);
     const members = known?.members ?? new Set();
     this.#processes.set(from, { seenAt, members });
+    const isNew = !known || seenAt - known.seenAt > PROCESS_TTL_MS;
+    if (!local) return isNew;
     const leave = (key: string, mayReturn: boolean) =>
       members.delete(key) && local.applyLeave(key, mayReturn);
     if (fields.all !== undefined) {
@@ -31,14 +36,13 @@ export class RemoteMembers {
     }
     for (const [field, value] of Object.entries(fields)) {
       const key = field.slice(1);
-      const space = key.indexOf(" ");
       if (field[0] === "+" && !members.has(key)) {
         members.add(key);
         local.applyJoin(key, value);
-      } else if (field[0] === "-") leave(key, value === "unload");
-      else if (field[0] === "x") local.applyUnload(key.slice(space + 1), key.slice(0, space) || undefined);
+      } else if (field[0] === "-") leave(key, value === "reload");
+      else if (field[0] === "x") local.applyUnload(key, value || undefined);
     }
-    return !known;
+    return isNew;
   }
 
   /** Removes the processes that sent no heartbeat. @param now the time by Redis' clock */
