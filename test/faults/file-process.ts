@@ -14,6 +14,8 @@ export interface Poster {
   /** Waits until it has told something that begins so, `count` times from now on; gives the last. */
   tells(beginning: string, count?: number): Promise<string>;
   kill(): Promise<void>;
+  /** Lets it close its store. */
+  end(): Promise<void>;
 }
 
 export function startPoster(folder: string, keep: number): Poster {
@@ -48,6 +50,10 @@ export function startPoster(folder: string, keep: number): Poster {
       });
     },
     kill,
+    async end() {
+      child.stdin.end();
+      await ended;
+    },
   };
 }
 

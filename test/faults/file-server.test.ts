@@ -1,31 +1,16 @@
 /** The whole server on a folder: killed under load, restarted, without room on its disk. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
-import { type Batch, Person, type Reply, texts } from "../wire/person.js";
-import { run, type Server, startServer } from "../wire/server.js";
-import { compareIds } from "./file-store.js";
+import { beforeEach, expect, test } from "vitest";
+import type { Batch, Person } from "../wire/person.js";
+import { code, texts } from "../wire/person.js";
+import type { Server } from "../wire/server.js";
+import { login, refusedStart, start, startAgain } from "./file-servers.js";
+import { compareIds, newFolder } from "./file-store.js";
 
 let folder = "";
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "holdline-server-"));
+  folder = newFolder();
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-/** A server on the test's folder, ended with the test. */
-async function start(...flags: string[]): Promise<Server> {
-  const server = await startServer(...(flags.includes("--data") ? [] : ["--data", folder]), ...flags);
-  onTestFinished(() => server.stop("SIGKILL").then(() => undefined));
-  return server;
-}
-
-async function login(server: Server, name: string): Promise<Person> {
-  const person = await Person.login(server.url, name);
-  onTestFinished(() => person.close());
-  return person;
-}
 
 /** Logs in and comes into the room; the notice of that is kept. */
 async function arrive(server: Server, name: string): Promise<Person> {
@@ -81,8 +66,7 @@ async function follower(person: Person, signal: AbortSignal, back: Back): Promis
 
 test("a server that is killed again and again under eight posters keeps every post once, and a reader sees it once", async () => {
   // More than will be posted: the follower must never be told of a gap.
-  let server = await start("--backlog", "50000");
-  const { port } = server;
+  let server = await start(folder, ["--backlog", "50000"]);
   const people = await Promise.all([..."abcdefgh"].map((name) => login(server, name)));
   const reader = await login(server, "reader");
   const kept: string[] = [];
@@ -104,8 +88,9 @@ test("a server that is killed again and again under eight posters keeps every po
       tell = () => kept.length >= until && resolve();
     });
     const ended = server.stop("SIGKILL");
-    restarted = ended.then(() => start("--backlog", "50000", "--port", `${port}`));
-    server = (await restarted) as Server;
+    const next: Promise<Server> = ended.then(() => startAgain(folder, server, "--backlog", "50000"));
+    restarted = next;
+    server = await next;
   }
   over.abort();
   const [seen] = await Promise.all(work);
@@ -120,12 +105,12 @@ test("a server that is killed again and again under eight posters keeps every po
 });
 
 test("sessions, cursors and idempotency keys are valid after a restart", async () => {
-  const server = await start();
+  const server = await start(folder);
   const ann = await login(server, "ann");
   const first = await ann.post("before", { "Idempotency-Key": "k" });
   const { cursor } = await ann.batch("since=0&wait=0");
   await server.stop();
-  await start("--port", `${server.port}`);
+  await startAgain(folder, server);
   expect(await ann.post("before", { "Idempotency-Key": "k" })).toBe(first);
   const nothing = await ann.batch(`since=${cursor}&wait=0`);
   expect([texts(nothing), nothing.gap]).toEqual([[], undefined]);
@@ -135,7 +120,7 @@ test("sessions, cursors and idempotency keys are valid after a restart", async (
 });
 
 test("a cursor before the backlog reports a gap, after a restart as before", async () => {
-  const server = await start("--backlog", "5");
+  const server = await start(folder, ["--backlog", "5"]);
   const ann = await arrive(server, "ann");
   const ids: string[] = [];
   for (let n = 0; n < 20; n++) ids.push(await ann.post(`${n}`));
@@ -150,7 +135,7 @@ test("a cursor before the backlog reports a gap, after a restart as before", asy
     [undefined, ["16", "17", "18", "19"]],
   ]);
   await server.stop("SIGKILL");
-  await start("--backlog", "5", "--port", `${server.port}`);
+  await startAgain(folder, server, "--backlog", "5");
   // The first poll makes Ann join again, and her notice takes the place of the oldest message.
   while ((await ann.batch("since=0&wait=0")).messages.at(-1)?.kind !== "join");
   expect([await ask(14), await ask(15)]).toEqual([
@@ -160,10 +145,10 @@ test("a cursor before the backlog reports a gap, after a restart as before", asy
 });
 
 test("a server without a folder reports a gap to a cursor from before its restart", async () => {
-  const server = await start("--data", "none");
+  const server = await start("none");
   const cursor = await (await arrive(server, "ann")).post("before");
   await server.stop();
-  const again = await start("--data", "none", "--port", `${server.port}`);
+  const again = await startAgain("none", server);
   const ann = await arrive(again, "ann");
   await ann.post("after");
   const batch = await ann.batch(`since=${cursor}&wait=0`);
@@ -171,16 +156,15 @@ test("a server without a folder reports a gap to a cursor from before its restar
 });
 
 test("a post on a full disk gets 503 and appears nowhere, polls go on, and posts too when there is room", async () => {
-  const server = await start();
+  const server = await start(folder);
   const [ann, bob] = [await arrive(server, "ann"), await arrive(server, "bob")];
   await ann.post("before");
   const { cursor } = await bob.batch("since=0&wait=0");
   const held = bob.batch(`since=${cursor}&wait=60`);
   const limit = (bytes: string) => execFileSync("prlimit", ["--pid", `${server.pid}`, `--fsize=${bytes}:`]);
   limit("10");
-  const refused: Reply = await ann.say("during");
-  expect(refused.status).toBe(503);
-  expect(JSON.parse(refused.body).error.code).toBe("store_unavailable");
+  const refused = await ann.say("during");
+  expect(code(refused)).toEqual([503, "store_unavailable"]);
   expect(refused.headers["retry-after"]).toMatch(/^\d+$/);
   expect((await ann.ask("healthz")).status).toBe(503);
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before"]);
@@ -189,7 +173,7 @@ test("a post on a full disk gets 503 and appears nowhere, polls go on, and posts
   await ann.post("after");
   expect(texts(await held)).toEqual(["after"]);
   await server.stop("SIGKILL");
-  await start("--port", `${server.port}`);
+  await startAgain(folder, server);
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before", "after"]);
   expect(server.stderr().trim().split("\n")).toEqual([
     expect.stringMatching("messages cannot be kept, posts are refused: EFBIG"),
@@ -197,30 +181,19 @@ test("a post on a full disk gets 503 and appears nowhere, polls go on, and posts
   ]);
 });
 
-test("a second server on the same folder ends with one line that says why", async () => {
-  await start();
-  const { exited, out } = run("--port", "0", "--data", folder);
-  expect(await exited).toBe(1);
-  expect(out.stderr).toMatch(/^holdline: .*another process uses it.*\n$/);
-  expect(out.stdout).toBe("");
-});
-
-test("a server that is stopped by SIGSTOP keeps its folder, and goes on after SIGCONT", async () => {
-  const server = await start();
+test("a second server on the same folder ends with one line that says why, also while the first one is stopped", async () => {
+  const server = await start(folder);
   const ann = await login(server, "ann");
   await ann.post("before");
-  process.kill(server.pid, "SIGSTOP");
-  const { exited, out } = run("--port", "0", "--data", folder);
-  expect(await exited).toBe(1);
-  expect(out.stderr).toContain("another process uses it");
-  process.kill(server.pid, "SIGCONT");
+  for (const signal of ["SIGSTOP", "SIGCONT"] as const) {
+    process.kill(server.pid, signal);
+    expect(await refusedStart(folder)).toContain("another process uses it");
+  }
   await ann.post("after");
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before", "after"]);
 });
 
 test("a folder that cannot be made ends the start with one line that says why", async () => {
   // Where even a superuser cannot make a folder.
-  const { exited, out } = run("--port", "0", "--data", "/dev/null/data");
-  expect(await exited).toBe(1);
-  expect(out.stderr).toMatch(/^holdline: cannot keep messages in \/dev\/null\/data: ENOTDIR.*\n$/);
+  expect(await refusedStart("/dev/null/data")).toMatch(/cannot keep messages in \/dev\/null\/data: ENOTDIR/);
 });

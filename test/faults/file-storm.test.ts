@@ -1,8 +1,8 @@
 /** The whole server on a disk on which calls fail at random, and on a file system without sockets. */
 import { constants } from "node:os";
-import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
-import { Person } from "../wire/person.js";
-import { type Server, startServerWith } from "../wire/server.js";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Person } from "../wire/person.js";
+import { login, start as startOn } from "./file-servers.js";
 import { compareIds } from "./file-store.js";
 import { type Field, Shim } from "./shim.js";
 
@@ -15,17 +15,7 @@ afterEach(() => shim.remove());
 // So few that segments begin and end in the storm; a reader would miss what is pruned, so it follows.
 const BACKLOG = 200;
 
-async function start(...flags: string[]): Promise<Server> {
-  const server = await startServerWith(shim.env, "--data", shim.folder, "--backlog", `${BACKLOG}`, ...flags);
-  onTestFinished(() => server.stop("SIGKILL").then(() => undefined));
-  return server;
-}
-
-async function login(server: Server, name: string): Promise<Person> {
-  const person = await Person.login(server.url, name);
-  onTestFinished(() => person.close());
-  return person;
-}
+const start = (...flags: string[]) => startOn(shim.folder, ["--backlog", `${BACKLOG}`, ...flags], shim.env);
 
 const EVERY_CALL: readonly Field[] = ["write", "sync", "truncate", "rename", "open", "unlink", "short"];
 

@@ -1,37 +1,18 @@
 /** Folders with absurd content: right checksums and wrong values, and large amounts of parts of records. */
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
-import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
-import { HTML, Person, texts } from "../wire/person.js";
-import { type Server, startServer } from "../wire/server.js";
+import { beforeEach, expect, test } from "vitest";
+import { HTML, texts } from "../wire/person.js";
+import type { Server } from "../wire/server.js";
+import { login, start, startAgain } from "./file-servers.js";
+import { lineOf as line, newestOf, newFolder } from "./file-store.js";
 
 let folder = "";
+let version1 = "";
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "holdline-values-"));
+  folder = newFolder();
+  version1 = join(folder, "messages.jsonl");
 });
-afterEach(() => rmSync(folder, { recursive: true }));
-
-async function start(...flags: string[]): Promise<Server> {
-  const server = await startServer("--data", folder, ...flags);
-  onTestFinished(() => server.stop("SIGKILL").then(() => undefined));
-  return server;
-}
-
-/** A line as the store writes it, whatever it says. */
-function line(json: string): string {
-  const body = json.slice(0, -1);
-  return `${body},"crc":"${crc32(body).toString(16).padStart(8, "0")}"}\n`;
-}
-
-/** The file that was written last. */
-function newest(): string {
-  const paths = readdirSync(folder)
-    .filter((name) => name.endsWith(".jsonl"))
-    .map((name) => join(folder, name));
-  return paths.toSorted((a, b) => statSync(a).mtimeMs - statSync(b).mtimeMs).at(-1) ?? "";
-}
 
 const HEAD = line('{"holdline":1,"floor":"1718000000000-0"}');
 const GOOD = line('{"id":"1718000000001-0","user":"ann","text":"good","at":1718000000001}');
@@ -51,8 +32,7 @@ const absurd = [
 ];
 
 async function works(server: Server, expected: readonly string[]): Promise<void> {
-  const person = await Person.login(server.url, "bob");
-  onTestFinished(() => person.close());
+  const person = await login(server, "bob");
   expect((await person.ask("chatroom/bob/", { headers: HTML })).status).toBe(200);
   const id = await person.post("after");
   expect(Number(id.split("-")[0])).toBeLessThanOrEqual(Date.now());
@@ -60,18 +40,18 @@ async function works(server: Server, expected: readonly string[]): Promise<void>
 }
 
 test("lines of the old format with absurd values and right checksums are skipped", async () => {
-  writeFileSync(join(folder, "messages.jsonl"), HEAD + GOOD + absurd.map(line).join(""));
-  const server = await start();
+  writeFileSync(version1, HEAD + GOOD + absurd.map((json) => line(json)).join(""));
+  const server = await start(folder);
   await works(server, ["good", "after"]);
   expect(server.stderr()).toContain(`are skipped: ${absurd.length}\n`);
 });
 
 test("records with absurd values and right checksums are skipped", async () => {
-  const first = await start();
+  const first = await start(folder);
   await works(first, ["after"]);
   await first.stop();
-  appendFileSync(newest(), absurd.map(line).join(""));
-  const server = await start("--port", `${first.port}`);
+  appendFileSync(newestOf(folder), absurd.map((json) => line(json)).join(""));
+  const server = await startAgain(folder, first);
   await works(server, ["after", "after"]);
   expect(server.stderr()).toContain(`are skipped: ${absurd.length}\n`);
 });
@@ -79,6 +59,6 @@ test("records with absurd values and right checksums are skipped", async () => {
 test("twenty megabytes of parts of records cost no message", async () => {
   const junk = ['{"', '{"id":"', ',"crc":"00000000"}', '{"id":"1-0","crc":"00000000"}', "[[", "\n\n"];
   const lines = junk.map((part) => `${part.repeat(4_000_000 / part.length)}\n`);
-  writeFileSync(join(folder, "messages.jsonl"), HEAD + lines.join("") + GOOD);
-  await works(await start(), ["good", "after"]);
+  writeFileSync(version1, HEAD + lines.join("") + GOOD);
+  await works(await start(folder), ["good", "after"]);
 });

@@ -19,9 +19,12 @@ let redis: Redis;
 let proxy: TcpProxy;
 let servers: Server[];
 let urls: string[];
+/** All processes that were started. */
+let started: Server[];
 beforeEach(async () => {
   redis = await startRedis();
   proxy = await startProxy(redis.port);
+  started = [];
   servers = await Promise.all([0, 1, 2].map(start));
   urls = servers.map(({ url }) => url);
 });
@@ -31,9 +34,11 @@ afterEach(async () => {
   await redis.stop();
 });
 
-function start(n: number): Promise<Server> {
+async function start(n: number): Promise<Server> {
   const port = n === 2 ? proxy.port : redis.port;
-  return startServer("--redis", `redis://127.0.0.1:${port}`, "--backlog", "100000");
+  const server = await startServer("--redis", `redis://127.0.0.1:${port}`, "--backlog", "100000");
+  started.push(server);
+  return server;
 }
 
 async function restart(n: number, signal: NodeJS.Signals): Promise<void> {
@@ -57,8 +62,19 @@ async function command(...args: string[]): Promise<void> {
   client.destroy();
 }
 
-/** The faults, in words. Each one is over, and all processes work again, before the next one. */
-const FAULTS: readonly (readonly [string, () => Promise<void>])[] = [
+/** What the processes have logged: how often posts were refused, and kept again. */
+function logged(): [lost: number, back: number] {
+  const lines = started.flatMap((server) => server.stderr().split("\n").filter(Boolean));
+  const lost = lines.filter((line) => /: messages cannot be kept, posts are refused: /.test(line)).length;
+  const back = lines.filter((line) => /: messages are kept again$/.test(line)).length;
+  expect(lost + back).toBe(lines.length);
+  return [lost, back];
+}
+
+/**
+ * The faults, in words, and how many processes each one hurts. It is over, and all processes work again, before the next.
+ */
+const FAULTS: readonly (readonly [string, () => Promise<void>, hurt: number])[] = [
   [
     "Redis stops, and goes on",
     async () => {
@@ -66,6 +82,7 @@ const FAULTS: readonly (readonly [string, () => Promise<void>])[] = [
       await untilAll(503);
       redis.signal("SIGCONT");
     },
+    3,
   ],
   [
     "Redis is killed, and starts again",
@@ -74,6 +91,7 @@ const FAULTS: readonly (readonly [string, () => Promise<void>])[] = [
       await untilAll(503);
       await redis.start();
     },
+    3,
   ],
   [
     "one process is cut off from Redis",
@@ -82,10 +100,11 @@ const FAULTS: readonly (readonly [string, () => Promise<void>])[] = [
       await untilHealth(urls[2] ?? "", 503);
       proxy.release();
     },
+    1,
   ],
-  ["scripts are flushed", () => command("SCRIPT", "FLUSH")],
-  ["one process is killed", () => restart(0, "SIGKILL")],
-  ["one process is restarted", () => restart(1, "SIGTERM")],
+  ["scripts are flushed", () => command("SCRIPT", "FLUSH"), 0],
+  ["one process is killed", () => restart(0, "SIGKILL"), 0],
+  ["one process is restarted", () => restart(1, "SIGTERM"), 0],
   [
     "Redis is read-only",
     async () => {
@@ -94,6 +113,7 @@ const FAULTS: readonly (readonly [string, () => Promise<void>])[] = [
       await untilAll(503);
       await command("REPLICAOF", "NO", "ONE");
     },
+    3,
   ],
   [
     "Redis is out of memory",
@@ -102,8 +122,9 @@ const FAULTS: readonly (readonly [string, () => Promise<void>])[] = [
       await untilAll(503);
       await command("CONFIG", "SET", "maxmemory", "0");
     },
+    3,
   ],
-  ["all clients are cut off", () => command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")],
+  ["all clients are cut off", () => command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"), 3],
 ];
 
 test("a storm of faults loses no message, doubles none, and everybody sees one order", async () => {
@@ -117,11 +138,14 @@ test("a storm of faults loses no message, doubles none, and everybody sees one o
   };
   let faults = 0;
   do {
-    for (const [, fault] of FAULTS) {
+    for (const [what, fault, hurt] of FAULTS) {
       await untilMore();
+      const [lost, back] = logged();
       await fault();
       faults++;
       await untilAll(200);
+      while (logged()[1] < back + hurt) await delay(20);
+      expect([what, ...logged()]).toEqual([what, lost + hurt, back + hurt]);
     }
   } while (performance.now() - begin < STORM_MS);
   await untilMore();

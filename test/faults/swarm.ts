@@ -10,10 +10,8 @@ import { ask, type Batch, FORM, login, type Reply } from "../wire/person.js";
 export interface Size {
   readonly clients: number;
   readonly posters: number;
-  /** How many messages are posted. Default: as many as there is time for until `finish` is called. */
-  readonly messages?: number;
-  /** How long a poster waits between two posts, in milliseconds. Default 0. */
-  readonly pause?: number;
+  /** How long a poster waits between two posts, in milliseconds. */
+  readonly pause: number;
 }
 
 export interface Swarm {
@@ -21,8 +19,6 @@ export interface Swarm {
   readonly refused: ReadonlyMap<number | string, number>;
   /** How many messages are kept. */
   readonly kept: () => number;
-  /** The fewest messages that anybody has seen so far. */
-  readonly least: () => number;
   /** Lets the posters stop. */
   finish(): void;
   /** Resolves when all is posted and seen; rejects when somebody saw something wrong. */
@@ -30,9 +26,8 @@ export interface Swarm {
 }
 
 /** Starts them. `urls` are the processes that there are at the moment. */
-export async function startSwarm(urls: readonly string[], size: Size): Promise<Swarm> {
+export async function startSwarm(urls: readonly string[], { clients, posters, pause }: Size): Promise<Swarm> {
   const agent = new http.Agent({ keepAlive: true });
-  const { clients, posters, messages = Number.POSITIVE_INFINITY, pause = 0 } = size;
   const refused = new Map<number | string, number>();
   const kept = new Map<string, string>();
   const readers = await Promise.all(names("reader", clients).map((name) => logIn(urls, name)));
@@ -80,9 +75,9 @@ export async function startSwarm(urls: readonly string[], size: Size): Promise<S
     }
   };
   const write = async (writer: Caller, first: number) => {
-    for (let n = first; n < messages && !isFinished; n += posters) {
+    for (let n = first; !isFinished; n += posters) {
       await post(writer, `${n}`);
-      if (pause > 0) await delay(pause);
+      await delay(pause);
     }
   };
 
@@ -113,7 +108,6 @@ export async function startSwarm(urls: readonly string[], size: Size): Promise<S
   return {
     refused,
     kept: () => kept.size,
-    least: () => Math.min(...seen.map((lines) => lines.length)),
     finish() {
       isFinished = true;
     },

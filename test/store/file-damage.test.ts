@@ -85,6 +85,19 @@ test("a copy of a segment under another name repeats and hides no message", asyn
   expect((await reopen(again.store, folder)).found).toEqual([..."defg"]);
 });
 
+test("acknowledged messages that are missing at the end of a segment are reported", async () => {
+  const { store } = await open(folder, 10);
+  await post(store, ["a"]);
+  await post(store, ["b"]);
+  const path = newestOf(folder);
+  await store.close();
+  await (await open(folder, 10)).store.close();
+  truncateSync(path, statSync(path).size - 5);
+  const again = await open(folder, 10);
+  expect(again.found).toEqual(["a"]);
+  expect(again.said).toEqual([`${folder}: messages before ${join(folder, "segment-2.jsonl")} are missing`]);
+});
+
 test("a segment without a header keeps its messages", async () => {
   const { store } = await open(folder);
   await post(store, "ab");

@@ -22,7 +22,12 @@ export interface Redis {
 }
 
 /** Starts a Redis that has each write on the disk before it answers, unless the flags say otherwise. */
-export async function startRedis(...flags: string[]): Promise<Redis> {
+export function startRedis(...flags: string[]): Promise<Redis> {
+  return startRedisOf(process.env.REDIS ?? "redis-server", ...flags);
+}
+
+/** Starts another program that takes the same flags. */
+export async function startRedisOf(program: string, ...flags: string[]): Promise<Redis> {
   const folder = mkdtempSync(join(tmpdir(), "holdline-redis-"));
   const port = await freePort();
   let child: ChildProcess;
@@ -43,7 +48,7 @@ export async function startRedis(...flags: string[]): Promise<Redis> {
     },
     async start() {
       child = spawn(
-        process.env.REDIS ?? "redis-server",
+        program,
         [
           ...["--port", `${port}`, "--bind", "127.0.0.1", "--dir", folder, "--save", ""],
           ...["--appendonly", "yes", "--appendfsync", "always", ...flags],
@@ -51,7 +56,7 @@ export async function startRedis(...flags: string[]): Promise<Redis> {
         { stdio: "ignore" },
       );
       while (!(await answers(port))) {
-        if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
+        if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}`);
         await delay(20);
       }
     },

@@ -2,7 +2,7 @@
  * An append-only log in segments, `segment-<number>.jsonl`. Nothing is rewritten: after a failure a new segment begins,
  * whose header says what was acknowledged; what older segments hold beyond that is ignored when they are read.
  */
-import { type FileHandle, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { copyFile, type FileHandle, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { compareIds, type Id, parseId } from "../../feed/id.js";
 import type { Stored } from "../appender.js";
@@ -18,7 +18,6 @@ const SEGMENT = /^(?:segment-([1-9]\d{0,14})|messages)\.jsonl$/;
 
 interface Segment {
   readonly number: number;
-  readonly isDamaged: boolean;
   /** The number of acknowledged messages in the segments before it. */
   readonly start: number;
 }
@@ -61,12 +60,18 @@ export class SegmentLog {
       // What a killed process wrote may be in memory only.
       await sync(path);
       const { header, records, damaged } = decodeSegment(await readFile(path));
-      if (damaged > 0) this.#warn(`damaged lines in ${path} are skipped: ${damaged}`);
+      if (damaged > 0) {
+        this.#warn(`damaged lines in ${path} are skipped: ${damaged}`);
+        await copyFile(path, `${path}.damaged`);
+      }
       // The header of version 1, or of a copied segment, does not speak of the segment before it.
-      const isNext = header?.sequence === number;
-      while (isNext && compareIds(stored.at(-1)?.message.id ?? "0-0", header.after) > 0) stored.pop();
+      if (header?.sequence === number) {
+        const difference = () => compareIds(stored.at(-1)?.message.id ?? header.after, header.after);
+        while (difference() > 0) stored.pop();
+        if (difference() < 0) this.#warn(`messages before ${path} are missing`);
+      }
       if (stored.length === 0) lastPrunedId = header?.after ?? lastPrunedId;
-      this.#segments.push({ number, isDamaged: damaged > 0, start: stored.length });
+      this.#segments.push({ number, start: stored.length });
       for (const record of records) {
         const lastId = stored.at(-1)?.message.id ?? lastPrunedId ?? "0-0";
         // A copied segment repeats records.
@@ -134,7 +139,7 @@ export class SegmentLog {
     this.#file = await open(pathOf(this.#folder, number), "w", 0o600);
     this.#size = 0;
     await sync(this.#folder);
-    return { number, isDamaged: false, start: this.#count };
+    return { number, start: this.#count };
   }
 
   /** Locks the folder, again if it was deleted and made again. Rejects if another process may have used it meanwhile. */
@@ -151,18 +156,20 @@ export class SegmentLog {
     this.secrets = await keepSecrets(join(this.#folder, "secret"), this.secrets);
   }
 
-  /** Adds a segment that is on the disk, deletes those that are no longer needed, and sets the damaged ones aside. */
+  /** Adds a segment that is on the disk, and deletes those that are no longer needed. */
   async #use(segment: Segment): Promise<void> {
     const all = [...this.#segments, segment];
-    const isNeeded = ({ start }: Segment, i: number) => {
+    this.#segments = [];
+    for (const [i, one] of all.entries()) {
       const end = all[i + 1]?.start ?? Infinity;
-      return end > start && end > this.#count - this.#keep;
-    };
-    this.#segments = all.filter(isNeeded);
-    for (const { number, isDamaged } of all.filter((one) => !this.#segments.includes(one))) {
-      const path = pathOf(this.#folder, number);
-      const gone = isDamaged ? rename(path, `${path}.damaged`) : rm(path, { force: true });
-      await gone.catch((error) => this.#warn(`${path} stays, although it is not needed: ${error}`));
+      const isNeeded = end > one.start && end > this.#count - this.#keep;
+      const path = pathOf(this.#folder, one.number);
+      const stays = (error?: Error) => {
+        this.#segments.push(one);
+        if (error) this.#warn(`${path} stays until the next segment: ${error.message}`);
+      };
+      if (isNeeded) stays();
+      else await rm(path, { force: true }).catch(stays);
     }
   }
 }

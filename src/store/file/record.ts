@@ -9,6 +9,8 @@ import type { Stored } from "../appender.js";
 type Fields = { readonly [name: string]: unknown };
 
 const CRC = ',"crc":"';
+/** Where a damaged line end joins two lines. */
+const JOINT = /(?<=,"crc":"[0-9a-f]{8}"\})[^{]*/;
 /** The last millisecond that a JavaScript date can name. */
 const MAX_TIME_MS = 8.64e15;
 /** Far enough below the largest exact integer to count on from any id that was read. */
@@ -26,19 +28,23 @@ export function encode(fields: object): string {
  */
 export function decodeSegment(bytes: Buffer) {
   const lines = bytes.toString().split("\n").slice(0, -1);
-  const header = toHeader(decode(lines[0] ?? ""));
-  const records = lines.flatMap((line) => toStored(decode(line)) ?? []);
-  return { header, records, damaged: lines.length - records.length - (header ? 1 : 0) };
+  const decoded = lines.flatMap((line): readonly Fields[] => {
+    const fields = decode(line);
+    return fields ? [fields] : line.split(JOINT).map((one) => decode(one) ?? {});
+  });
+  const header = toHeader(decoded[0] ?? {});
+  const records = decoded.flatMap((fields) => toStored(fields) ?? []);
+  return { header, records, damaged: decoded.length - records.length - (header ? 1 : 0) };
 }
 
-/** Returns the fields of a line; none if it is damaged. The checksum comes first: to parse any text can take long. */
-function decode(line: string): Fields {
+/** Returns the fields of a line, unless it is damaged. The checksum comes first: to parse any text can take long. */
+function decode(line: string): Fields | undefined {
   const body = line.slice(0, line.lastIndexOf(CRC));
-  if (crc32(body) !== Number.parseInt(line.slice(body.length + CRC.length), 16)) return {};
+  if (crc32(body) !== Number.parseInt(line.slice(body.length + CRC.length), 16)) return undefined;
   try {
     return JSON.parse(`${body}}`);
   } catch {
-    return {};
+    return undefined;
   }
 }
 
