@@ -53,6 +53,7 @@ try {
 
 async function open(dist, folder, keep, expected = 0) {
   const { FileStore } = await import(new URL("index.js", dist));
+  // Older builds take `keep` as an option.
   const store = new FileStore({ folder, keep, warn: console.error });
   const { messages } = await store.open(() => {}, undefined, keep);
   if (messages.length !== expected) throw new Error(`${messages.length} messages are there, not ${expected}`);

@@ -4,6 +4,8 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 export interface TcpProxy {
   readonly port: number;
+  /** How many clients are connected. */
+  clients(): number;
   /** Connects to another port from now on, and closes all connections. */
   switchTo(port: number): void;
   /** Holds all bytes, like a network without a route. */
@@ -15,15 +17,20 @@ export interface TcpProxy {
   close(): void;
 }
 
-export async function startProxy(target: number): Promise<TcpProxy> {
+/** @param cutAt a client that sends this text is cut off, once, instead of getting the answer */
+export async function startProxy(target: number, cutAt?: string): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const held: (() => void)[] = [];
   let isHeld = false;
   const cut = () => {
     for (const socket of sockets) socket.destroy();
   };
+  let clients = 0;
+  let cutOff: Socket | undefined;
   const server = createServer((client) => {
     const upstream = connect(target, "127.0.0.1");
+    clients++;
+    client.on("close", () => clients--);
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
@@ -36,6 +43,8 @@ export async function startProxy(target: number): Promise<TcpProxy> {
           to.destroy();
         });
       from.on("data", (bytes) => {
+        if (cutAt !== undefined && from === client && bytes.includes(cutAt)) cutOff ??= upstream;
+        if (from === cutOff) client.destroy();
         const pass = () => void (to.destroyed || to.write(bytes));
         if (isHeld) held.push(pass);
         else pass();
@@ -45,6 +54,7 @@ export async function startProxy(target: number): Promise<TcpProxy> {
   await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
+    clients: () => clients,
     switchTo(port) {
       target = port;
       cut();

@@ -1,11 +1,10 @@
 /** The Redis store against a real Redis: what is kept, once, in one order, and what is told when that cannot be. */
-import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { createClient } from "redis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { LocalMembers, Session } from "../../src/store/cluster.js";
 import { RedisStore } from "../../src/store/redis.js";
 import { type Message, type Snapshot, StoreUnavailable } from "../../src/store/store.js";
+import { startProxy } from "../faults/proxy.js";
 import { type Redis, startRedis } from "../wire/redis.js";
 
 let redis: Redis;
@@ -185,86 +184,29 @@ test("an empty Redis begins after the newest id that a process has seen, and eve
   expect([before, ...(resets[0]?.messages ?? []), ...received.slice(1)]).toEqual([before, after]);
 });
 
-/** A line to Redis that can be shut: what goes through it then ends, and what comes next waits until it is open again. */
-async function startGate() {
-  const clients = new Set<Socket>();
-  const waiting: (() => void)[] = [];
-  let isShut = false;
-  const server = createServer((client) => {
-    const pass = () => {
-      const upstream = connect(redis.port, "127.0.0.1");
-      client.pipe(upstream).pipe(client);
-      client.on("close", () => upstream.destroy());
-      upstream.on("error", () => {});
-    };
-    clients.add(client);
-    client.on("error", () => {}).on("close", () => clients.delete(client));
-    if (isShut) waiting.push(pass);
-    else pass();
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `redis://127.0.0.1:${port}`,
-    clients,
-    waiting,
-    shut() {
-      isShut = true;
-      for (const client of clients) client.destroy();
-    },
-    open() {
-      isShut = false;
-      for (const pass of waiting.splice(0)) pass();
-    },
-    close: () => server.close(),
-  };
-}
-
 test("a store that is closed while it connects anew lets that connection go, too", async () => {
-  const gate = await startGate();
-  const { store } = await open(100, gate.url);
-  gate.shut();
-  await until(() => gate.waiting.length === 2);
+  const proxy = await startProxy(redis.port);
+  const { store } = await open(100, `redis://127.0.0.1:${proxy.port}`);
+  proxy.hold();
+  proxy.cut();
+  await until(() => proxy.clients() === 0);
+  await until(() => proxy.clients() === 2);
   const closed = store.close();
-  gate.open();
+  proxy.release();
   await closed;
-  await until(() => gate.clients.size === 0);
-  gate.close();
+  await until(() => proxy.clients() === 0);
+  proxy.close();
 });
 
-/** A line to Redis that is cut, once, instead of bringing the answer to what says "cut me". */
-async function startCutter(): Promise<{ url: string; close: () => void }> {
-  let hasCut = false;
-  const server = createServer((client) => {
-    const upstream = connect(redis.port, "127.0.0.1");
-    let cut = false;
-    client.on("error", () => {}).on("close", () => upstream.destroy());
-    upstream.on("error", () => {}).on("close", () => client.destroy());
-    client.on("data", (bytes) => {
-      cut ||= !hasCut && bytes.includes("cut me");
-      upstream.write(bytes);
-    });
-    upstream.on("data", (bytes) => {
-      if (cut) {
-        hasCut = true;
-        client.destroy();
-      } else client.write(bytes);
-    });
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  return { url: `redis://127.0.0.1:${port}`, close: () => server.close() };
-}
-
 test("a post whose answer is lost is tried again, and is kept once", async () => {
-  const cutter = await startCutter();
-  const { store, received } = await open(100, cutter.url);
+  const proxy = await startProxy(redis.port, "cut me");
+  const { store, received } = await open(100, `redis://127.0.0.1:${proxy.port}`);
   await store.append({ user: "ann", text: "before" });
   const cut = await store.append({ user: "ann", text: "cut me" });
   const after = await store.append({ user: "ann", text: "after" });
   expect(received.slice(1)).toEqual([cut, after]);
   expect((await open()).kept.messages).toEqual(received);
-  cutter.close();
+  proxy.close();
 });
 
 test("a Redis that may not write is told once, and posts are refused until it may", async () => {

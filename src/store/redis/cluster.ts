@@ -104,7 +104,8 @@ export class RedisCluster implements Cluster {
       this.#isUnknown = false;
     }
     await connection.publish(fields);
-    if (performance.now() - this.#renewedAt >= local.options.grace / 3) await this.#renewAll(connection, false);
+    if (performance.now() - this.#renewedAt >= local.options.grace / 3)
+      await this.#renewAll(connection, false);
   }
 
   /** Applies what all processes have published, in order. */
