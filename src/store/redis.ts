@@ -14,7 +14,7 @@ import { StoreUnavailable } from "./store.js";
 import { messageOf, safely } from "./warn.js";
 
 /** The longest pause before a new try to connect. It is shorter by up to a half, so that not all processes try at once. */
-const RETRY_MS = 200;
+const RETRY_MS = 500;
 /** How often posts that wait look for the next connection. */
 const POLL_MS = 20;
 
