@@ -222,14 +222,6 @@ test("a cursor of one process means the same on another, also on one that is beh
   expect(await ann.batch(`since=${future}&wait=0`)).toMatchObject({ gap: true });
 });
 
-test("an idempotency key is known on every process", async () => {
-  const [one, two] = (await start(2)) as [Running, Running];
-  const ann = await Person.login(one.url, "ann");
-  const id = await ann.post("once", { "Idempotency-Key": "k" });
-  expect(await at(ann, two).post("once", { "Idempotency-Key": "k" })).toBe(id);
-  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["once"]);
-});
-
 test("polls without a cursor continue where they were on any process", async () => {
   const [one, two] = (await start(2)) as [Running, Running];
   const ann = await Person.login(one.url, "ann");

@@ -12,9 +12,8 @@ import { KEYS, type Script, textOf } from "./scripts.js";
 export const DEADLINE_MS = TIMEOUT_MS - 500;
 /** How long a read blocks. It ends then, so it also shows that Redis is alive. */
 export const BLOCK_MS = 1_000;
-/** How many new entries one read returns at most, and how many kept ones. */
+/** How many entries one read returns at most. */
 const MAX_READ = 1_000;
-const MAX_PAGE = 10_000;
 /** How long changes are kept. A process that is behind for longer connects again, and then compares everything. */
 const CHANGES_MS = 10_000;
 
@@ -99,7 +98,7 @@ export class Connection {
     const entries: Entry[] = [];
     for (let from = "+", size = -1; size < entries.length; from = `(${entries.at(-1)?.id}`) {
       size = entries.length;
-      const COUNT = Math.min(MAX_PAGE, keep - size);
+      const COUNT = Math.min(MAX_READ, keep - size);
       const page = this.#commands.xRevRange(this.#messages, from, "-", { COUNT });
       entries.push(...toEntries(await this.#answer(page)));
       this.#watchdog.refresh();
