@@ -8,13 +8,15 @@ import { compareIds, type Id } from "../feed/id.js";
 import type { Cluster } from "./cluster.js";
 import { loadClient, parseUrl, TIMEOUT_MS } from "./redis/client.js";
 import { RedisCluster } from "./redis/cluster.js";
-import { BLOCK_MS, Connection, DEADLINE_MS, isMessage, toMessage } from "./redis/connection.js";
+import { Connection, DEADLINE_MS, isMessage, toMessage } from "./redis/connection.js";
 import type { Message, NewMessage, Receive, Reset, Snapshot, Store } from "./store.js";
 import { StoreUnavailable } from "./store.js";
 import { messageOf, safely } from "./warn.js";
 
 /** The longest pause before a new try to connect. It is shorter by up to a half, so that not all processes try at once. */
 const RETRY_MS = 500;
+/** The time between two heartbeats. */
+const BEAT_MS = 500;
 /** How often posts that wait look for the next connection. */
 const POLL_MS = 20;
 
@@ -184,11 +186,8 @@ export class RedisStore implements Store {
 
   /** Reads the streams and sends heartbeats for as long as the connection lasts. */
   async #use(connection: Connection): Promise<never> {
-    for (let beatAt = Number.NEGATIVE_INFINITY; ; ) {
-      if (performance.now() - beatAt >= BLOCK_MS / 2) {
-        beatAt = performance.now();
-        void this.#beat(connection);
-      }
+    void this.#beat(connection);
+    for (;;) {
       this.#reading = this.#read(connection);
       await this.#reading;
     }
@@ -211,12 +210,13 @@ export class RedisStore implements Store {
     }
   }
 
+  /** Sends heartbeats, one after the other. */
   async #beat(connection: Connection): Promise<void> {
-    try {
-      await this.#sync(connection);
-      await this.#cluster.beat(connection);
-    } catch (error) {
-      if (connection.closedAt === undefined) this.#failed(error);
+    while (connection.closedAt === undefined) {
+      await this.#sync(connection)
+        .then(() => this.#cluster.beat(connection))
+        .catch((error: unknown) => connection.closedAt === undefined && this.#failed(error));
+      await delay(BEAT_MS, undefined, { ref: false });
     }
   }
 

@@ -7,7 +7,7 @@ import { parseId } from "../../feed/id.js";
 import type { LocalMembers, Session } from "../cluster.js";
 import { type ClaimResult, type Cluster, isSameForm } from "../cluster.js";
 import { StoreUnavailable } from "../store.js";
-import type { Connection, Entry } from "./connection.js";
+import { type Connection, DEADLINE_MS, type Entry } from "./connection.js";
 import { RemoteMembers } from "./presence.js";
 
 /** How much longer than the grace time a lease is, because the process that renews it may be busy. */
@@ -53,7 +53,8 @@ export class RedisCluster implements Cluster {
     if (!connection || !local || isEarly) return unavailable("no connection to Redis");
     const instead = isSameForm(session.id, replaced) ? "" : replaced;
     const args = [JSON.stringify(session), instead, CLAIM_MS, local.options.maxNames];
-    const [text] = await connection.run("claim", args).catch(unavailable);
+    const until = performance.now() + DEADLINE_MS;
+    const [text] = await connection.run("claim", args, until).catch(unavailable);
     if (text === undefined) return "full";
     const owner = toSession(text);
     return isSameForm(session.id, owner.id) ? owner : "taken";

@@ -11,7 +11,7 @@ import { KEYS, type Script, textOf } from "./scripts.js";
 /** How long Redis has to begin with a command. The reply needs the rest of the time. */
 export const DEADLINE_MS = TIMEOUT_MS - 500;
 /** How long a read blocks. It ends then, so it also shows that Redis is alive. */
-export const BLOCK_MS = 1_000;
+const BLOCK_MS = 1_000;
 /** How many entries one read returns at most. */
 const MAX_READ = 1_000;
 /** How long changes are kept. A process that is behind for longer connects again, and then compares everything. */
@@ -26,8 +26,8 @@ export interface Entry {
 export class Connection {
   /** When it was closed or lost, by `performance.now()`. */
   closedAt: number | undefined;
-  /** Redis' clock, as milliseconds to add to `performance.now()`. Until it is known, no deadline is over. */
-  #offset = Number.MAX_SAFE_INTEGER / 2;
+  /** Redis' clock, as milliseconds to add to `performance.now()`. */
+  #offset = 0;
   /** Why it was lost. The client tells later commands only that it is closed. */
   #cause: unknown;
   readonly #commands: Client;
@@ -61,9 +61,9 @@ export class Connection {
   /**
    * Runs a script. Rejects when Redis refuses it, or when the connection is lost; then it may have run nevertheless. Rejects
    * also when the deadline had passed; then it has not run.
-   * @param until the deadline, by `performance.now()`
+   * @param until the deadline, by `performance.now()`; default: none
    */
-  async run(script: Script, args: readonly unknown[], until = performance.now() + DEADLINE_MS) {
+  async run(script: Script, args: readonly unknown[], until = Number.MAX_SAFE_INTEGER) {
     const call = { keys: this.#keys, arguments: [Math.floor(until + this.#offset), ...args].map(String) };
     const reply: unknown = await this.#answer(this.#commands.eval(textOf(script), call));
     if (!Array.isArray(reply)) throw new Error("Redis was too slow");
