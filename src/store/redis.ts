@@ -6,36 +6,23 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { compareIds, type Id } from "../feed/id.js";
 import type { Cluster } from "./cluster.js";
-import { loadClient, parseUrl, TIMEOUT_MS } from "./redis/client.js";
+import { loadClient, TIMEOUT_MS } from "./redis/client.js";
 import { RedisCluster } from "./redis/cluster.js";
 import { Connection, DEADLINE_MS, isMessage, toMessage } from "./redis/connection.js";
+import { parseUrl, type RedisStoreOptions } from "./redis/url.js";
 import type { Message, NewMessage, Receive, Reset, Snapshot, Store } from "./store.js";
 import { StoreUnavailable } from "./store.js";
 import { messageOf, safely } from "./warn.js";
 
-/** The longest pause before a new try to connect. It is shorter by up to a half, so that not all processes try at once. */
+/** The longest pause before a new try to connect; shorter by up to a half, so that not all processes try at once. */
 const RETRY_MS = 500;
 /** The time between two heartbeats. */
 const BEAT_MS = 500;
 /** How often posts that wait look for the next connection. */
 const POLL_MS = 20;
 
-/** Options of a Redis store. */
-export interface RedisStoreOptions {
-  /**
-   * `redis://[[user]:password@]host[:port][/database][?prefix=…]`; `rediss://` for TLS. The names of all keys begin with the
-   * prefix, so one Redis can carry several rooms. Default: `holdline`.
-   */
-  readonly url: string;
-  /** Called with one line when Redis is out of reach, and when it is back. The line has no password in it. */
-  readonly warn: (line: string) => void;
-}
-
 /** Keeps messages in Redis, for several processes that share one room. All of them need the same backlog. */
 export class RedisStore implements Store {
-  /** Not typed as the class: without Redis, the types of its client are missing too. */
-  readonly cluster: Cluster;
-  readonly #cluster: RedisCluster;
   readonly #url: string;
   readonly #place: string;
   readonly #warn: (line: string) => void;
@@ -54,17 +41,21 @@ export class RedisStore implements Store {
   /** The read that is under way. */
   #reading: Promise<void> | undefined;
   #appending: Promise<unknown> = Promise.resolve();
+  readonly #failed = (error: unknown): StoreUnavailable => {
+    const isNew = this.#writable && !this.#closing.signal.aborted;
+    if (isNew) this.#warn(`messages cannot be kept, posts are refused: ${messageOf(error)}`);
+    this.#writable = false;
+    return new StoreUnavailable(error);
+  };
+  readonly #cluster = new RedisCluster(() => this.#current, this.#failed);
+  /** Not typed as the class: without Redis, the types of its client are missing too. */
+  readonly cluster: Cluster = this.#cluster;
 
   /** Throws a `RangeError` if the URL is not a Redis URL. */
   constructor({ url, warn }: RedisStoreOptions) {
     this.#url = url;
     this.#place = parseUrl(url).place;
     this.#warn = safely((line) => warn(`Redis at ${this.#place}: ${line}`));
-    this.#cluster = new RedisCluster(
-      () => this.#current,
-      (error) => void this.#failed(error),
-    );
-    this.cluster = this.#cluster;
   }
 
   get writable(): boolean {
@@ -218,12 +209,5 @@ export class RedisStore implements Store {
         .catch((error: unknown) => connection.closedAt === undefined && this.#failed(error));
       await delay(BEAT_MS, undefined, { ref: false });
     }
-  }
-
-  #failed(error: unknown): StoreUnavailable {
-    if (this.#writable && !this.#closing.signal.aborted)
-      this.#warn(`messages cannot be kept, posts are refused: ${messageOf(error)}`);
-    this.#writable = false;
-    return new StoreUnavailable(error);
   }
 }

@@ -24,7 +24,7 @@ type Lease = readonly [session: Session, ms: number];
 
 export class RedisCluster implements Cluster {
   readonly #connection: () => Connection | undefined;
-  readonly #failed: (error: unknown) => void;
+  readonly #failed: (error: unknown) => unknown;
   readonly #self = randomBytes(9).toString("base64url");
   readonly #remote = new RemoteMembers();
   #local: LocalMembers | undefined;
@@ -38,7 +38,7 @@ export class RedisCluster implements Cluster {
    * @param connection returns the current connection, if there is one
    * @param failed called when something could not be written; `resume` must follow, so that nothing has to be kept until then
    */
-  constructor(connection: () => Connection | undefined, failed: (error: unknown) => void) {
+  constructor(connection: () => Connection | undefined, failed: (error: unknown) => unknown) {
     this.#connection = connection;
     this.#failed = failed;
   }

@@ -5,8 +5,9 @@
 import { randomBytes } from "node:crypto";
 import { type Id, isId, parseId } from "../../feed/id.js";
 import type { Message, NewMessage, Snapshot } from "../store.js";
-import { type Client, loadClient, parseUrl, TIMEOUT_MS } from "./client.js";
+import { type Client, loadClient, TIMEOUT_MS } from "./client.js";
 import { KEYS, type Script, textOf } from "./scripts.js";
+import { parseUrl } from "./url.js";
 
 /** How long Redis has to begin with a command. The reply needs the rest of the time. */
 export const DEADLINE_MS = TIMEOUT_MS - 500;

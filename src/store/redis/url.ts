@@ -1,0 +1,24 @@
+/** The options of a Redis store: where Redis is. Apart from its client, whose types may not be installed. */
+
+/** Options of a Redis store. */
+export interface RedisStoreOptions {
+  /**
+   * `redis://[[user]:password@]host[:port][/database][?prefix=…]`; `rediss://` for TLS. The names of all keys begin with the
+   * prefix, so one Redis can carry several rooms. Default: `holdline`.
+   */
+  readonly url: string;
+  /** Called with one line when Redis is out of reach, and when it is back. The line has no password in it. */
+  readonly warn: (line: string) => void;
+}
+
+/** Returns host and port of a URL, and its prefix. Throws a `RangeError` if it is not a Redis URL. */
+export function parseUrl(url: string): { place: string; prefix: string } {
+  if (URL.canParse(url)) {
+    const { protocol, hostname, port, pathname, searchParams } = new URL(url);
+    if (/^rediss?:$/.test(protocol) && hostname !== "" && /^(\/\d*)?$/.test(pathname)) {
+      return { place: `${hostname}:${port || 6379}`, prefix: searchParams.get("prefix") ?? "holdline" };
+    }
+  }
+  // The text is not repeated: it may contain a password.
+  throw new RangeError("the URL of a Redis is redis://[[user]:password@]host[:port][/database][?prefix=...]");
+}
