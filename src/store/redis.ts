@@ -1,6 +1,6 @@
 /**
- * The store for several processes: the messages are a stream of Redis. Every process reads all messages from it, in its
- * order, so a cursor means the same on each of them. Without Redis, posts are refused and polls stay held.
+ * The store for several processes: the messages are a stream of Redis. Every process reads all of them in its order, so a
+ * cursor means the same on each. Without Redis, posts are refused and polls stay held.
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
@@ -156,10 +156,7 @@ export class RedisStore implements Store {
     return connection;
   }
 
-  /**
-   * Compares what this process knows with Redis, and resumes after an outage. Rejects if Redis takes no writes: it may be
-   * full, or follow another one.
-   */
+  /** Compares this process with Redis, and resumes after an outage. Rejects if Redis is full or follows another one. */
   async #sync(connection: Connection): Promise<void> {
     this.#secrets = await connection.sync(this.#lastId, this.#secrets);
     if (this.#writable) return;
