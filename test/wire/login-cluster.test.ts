@@ -17,9 +17,9 @@ let room = 0;
 
 /** Starts two chats of one room, as two processes. */
 async function start(): Promise<[Running, Running]> {
-  const prefix = `room${room++}`;
+  const url = `${redis.url}?prefix=room${room++}`;
   const warn = (line: string) => expect(line).toBe("no warning");
-  const one = () => startChat({ store: new RedisStore({ url: redis.url, keep: 100, prefix, warn }) });
+  const one = () => startChat({ store: new RedisStore({ url, warn }) });
   return [await one(), await one()];
 }
 

@@ -28,10 +28,8 @@ export function encode(fields: object): string {
  */
 export function decodeSegment(bytes: Buffer) {
   const lines = bytes.toString().split("\n").slice(0, -1);
-  const decoded = lines.flatMap((line): readonly Fields[] => {
-    const fields = decode(line);
-    return fields ? [fields] : line.split(JOINT).map((one) => decode(one) ?? {});
-  });
+  const repair = (line: string) => line.split(JOINT).map((one) => decode(one) ?? {});
+  const decoded = lines.flatMap<Fields>((line) => decode(line) ?? (line.includes(CRC) ? repair(line) : {}));
   const header = toHeader(decoded[0] ?? {});
   const records = decoded.flatMap((fields) => toStored(fields) ?? []);
   return { header, records, damaged: decoded.length - records.length - (header ? 1 : 0) };
