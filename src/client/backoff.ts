@@ -23,11 +23,12 @@ const WAKE_EVENTS = ["online", "offline", "pageshow", "visibilitychange"];
 
 /** The requests and pauses of one loop. */
 export class Backoff {
+  /** Whether the signal was aborted or `stop` was called. */
+  stopped = false;
   readonly #options: RequestOptions;
   readonly #events: EventTarget | undefined;
   readonly #clock: ReturnType<typeof setInterval>;
   #clockReadAt = Date.now();
-  #stopped = false;
   #failures = 0;
   /** How many of the next requests may get a dead connection. */
   #suspects = 0;
@@ -55,14 +56,9 @@ export class Backoff {
     if (signal?.aborted) this.stop();
   }
 
-  /** Whether the signal was aborted or `stop` was called. */
-  get stopped(): boolean {
-    return this.#stopped;
-  }
-
   /** Ends the running request or pause, and releases all timers and listeners. */
   stop(): void {
-    this.#stopped = true;
+    this.stopped = true;
     clearInterval(this.#clock);
     // Not by the `signal` option of addEventListener, which Chrome knows from version 90 on.
     this.#options.signal?.removeEventListener("abort", this);
@@ -138,7 +134,7 @@ export class Backoff {
     this.#isRequest = isRequest;
     this.#mayEndAt = now + Math.max(minDelay, MIN_RUN_MS);
     this.#endsAt = Number.POSITIVE_INFINITY;
-    this.#endBy(this.#stopped ? 0 : now + ms);
+    this.#endBy(this.stopped ? 0 : now + ms);
     return this.#cut.signal;
   }
 
