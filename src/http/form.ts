@@ -8,7 +8,7 @@ export type Fields = ReadonlyMap<string, string>;
 const MAX_SLICED_LENGTH = 1024;
 
 const BAD_FORM = badRequest("The percent-encoding or the UTF-8 of the fields is malformed.");
-const BAD_JSON = badRequest("A JSON body is one object whose values are all texts.");
+const BAD_JSON = badRequest("A JSON body is one object of texts, or numbers where a number is meant.");
 
 /** Returns the result of `parse`, or throws `error` if that throws. */
 export function orThrow<T>(parse: () => T, error: HttpError): T {

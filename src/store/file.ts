@@ -47,7 +47,7 @@ export class FileStore implements Store {
   #failure: unknown;
 
   /** Throws a `TypeError` that names the wrong option. */
-  constructor({ folder, warn = console.error }: FileStoreOptions) {
+  constructor({ folder, warn = console.error }: FileStoreOptions = { folder: "" }) {
     if (typeof folder !== "string" || folder === "") throw new TypeError("folder is the path of a folder");
     if (typeof warn !== "function") throw new TypeError("warn is a function");
     this.#folder = folder;

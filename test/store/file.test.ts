@@ -178,6 +178,7 @@ test.each([
 );
 
 test.each([
+  [undefined, "folder"],
   [{}, "folder"],
   [{ folder: "" }, "folder"],
   [{ folder: 7 }, "folder"],
