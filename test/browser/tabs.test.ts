@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect } from "vitest";
 import { type Running, startChat, until } from "../wire/chat.js";
 import { Person } from "../wire/person.js";
-import { anotherTab, connected, enter, inRoom, leave, openTabs, say, shows } from "./browser.js";
+import { anotherTab, connected, enter, inRoom, openTabs, say, shows } from "./browser.js";
 
 const test = inRoom();
 let running: Running;
@@ -18,7 +18,7 @@ test("a person with many tabs joins and leaves once", async ({ browser }) => {
   await first.reload();
   await Promise.all(others.map((page) => page.close()));
   await connected(first);
-  await leave(first);
+  await first.close();
   const hal = await Person.login(running.url, "Hal");
   const notices: string[] = [];
   for (let since = "0"; !notices.includes("leave"); ) {
