@@ -74,8 +74,11 @@ export class Members extends Presence implements LocalMembers {
   applyOwner({ key, name, id, since }: Session): void {
     const member = this.get(key, name);
     if (since < member.since) return;
-    // The polls of the replaced session end.
-    if (member.sessionId !== id) for (const poll of [...member.polls]) this.feed.cancel(poll);
+    if (member.sessionId !== id) {
+      // The polls of the replaced session end.
+      for (const poll of [...member.polls]) this.feed.cancel(poll);
+      if (member.sessionId !== "") this.replaced(member);
+    }
     if (member.processes > 0) {
       this.names.splice(indexOf(this.names, member.name), 1);
       this.names.splice(indexOf(this.names, name), 0, name);

@@ -2,7 +2,7 @@
  * Presence: the members in the room, and the join and leave notices. A member is present while a poll is held, and for the
  * grace time after that. With a cluster, a member is present as long as one of the processes says so.
  */
-import type { Feed } from "../feed/index.js";
+import { compareIds, type Feed } from "../feed/index.js";
 import type { Cluster } from "../store/cluster.js";
 import type { Message } from "../store/store.js";
 import { clientOf, indexOf, Member, type MemberPoll } from "./member.js";
@@ -146,6 +146,11 @@ export class Presence {
     this.applyLeave(member.key, mayReturn);
   }
 
+  /** Writes the leave notice of an absent member now: another session has the name, so this was no reload. */
+  protected replaced(member: Member): void {
+    if (member.processes === 0 && this.#leaving.delete(member)) void this.#notify(member, "leave");
+  }
+
   #sweep(): void {
     const now = performance.now();
     for (const member of this.present) {
@@ -167,8 +172,13 @@ export class Presence {
     if (!this.#sweepTimer || lastNotice?.kind === kind || this.names.length > MAX_NOTICE_MEMBERS) return;
     const key = `${kind} after ${lastNotice?.id ?? "0"}`;
     member.lastNotice = { id: key, kind };
+    const { lastId } = this.feed;
     try {
-      await this.options.store.append({ user: name, text: "", kind, key });
+      const { id } = await this.options.store.append({ user: name, text: "", kind, key });
+      if (compareIds(id, lastId) > 0 || member.lastNotice.id !== key) return;
+      // An older notice has this key: the member was forgotten since then. The new notice comes after it.
+      member.lastNotice = { id };
+      await this.#notify(member, kind);
     } catch {
       // A lost notice needs no line in the log: the store reports its trouble.
     }

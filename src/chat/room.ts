@@ -140,6 +140,7 @@ export class Room {
 
   #reset({ lastPrunedId, messages }: Snapshot): void {
     this.feed.reset({ lastPrunedId, events: messages.map((event) => ({ id: event.id, event })) });
+    for (const message of messages) if (message.kind !== undefined) this.members.noticed(message);
   }
 
   #encode({ cursor, gap, superseded, retry }: Batch<Message>, events: string): string {

@@ -1,7 +1,7 @@
 /** Presence and notices. Rules for every server are in the kit. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { chatPerTest, type Running, until } from "./chat.js";
-import { type Batch, Person, texts } from "./person.js";
+import { type Batch, login, Person, texts } from "./person.js";
 
 const start = chatPerTest();
 let running: Running;
@@ -94,6 +94,36 @@ describe("notices", () => {
       await ann.ask("chatroom/ann/");
     }
     expect(await told()).toEqual(["ann join"]);
+  });
+
+  test("tell of a user who logs out after the last page was closed, and of the next owner of the name", async () => {
+    const bob = await Person.login(running.url, "bob");
+    await join(bob);
+    await bob.leave("a");
+    await bob.logout();
+    await join(await Person.login(running.url, "bob"));
+    const expected = ["bob join", "bob leave", "bob join"];
+    await expect
+      .poll(async () => (await told()).filter((notice) => notice.startsWith("bob")))
+      .toEqual(expected);
+  });
+
+  test("tell of a user who comes again after the name was forgotten", async () => {
+    const { url, chat } = await start({ maxNames: 1, grace: 20 });
+    const expected: string[] = [];
+    for (const name of ["bob", "cat", "bob", "cat", "bob"]) {
+      let reply = await login(url, name);
+      while (reply.status !== 303) reply = await login(url, name);
+      await Person.of(url, name, reply).end();
+      expected.push(`${name} join`, `${name} leave`);
+      await until(() => chat.present.length === 0);
+    }
+    const all: string[] = [];
+    for await (const { messages } of chat.follow({ since: "0" })) {
+      all.push(...messages.map(({ user, kind }) => `${user} ${kind}`));
+      if (all.length >= expected.length) break;
+    }
+    expect(all).toEqual(expected);
   });
 
   test("do not answer the poll of the user who joins", async () => {
