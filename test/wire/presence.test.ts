@@ -65,7 +65,7 @@ describe("/who", () => {
 
   test("drops a user at once after a log-out, which ends the polls and frees the name", async () => {
     const bob = await Person.login(running.url, "bob");
-    await join(bob);
+    for (const person of [ann, bob]) await join(person);
     const poll = bob.batch("since=now&wait=60");
     await until(() => running.chat.waiting === 1);
     await bob.logout();

@@ -41,10 +41,10 @@ export async function lock(folder: string, warn: (line: string) => void) {
         await rm(path, { force: true }).catch(() => undefined);
       };
       await once(server.listen(join(short, `${name}.new`)), "listening");
-      // A file on which nobody listens yet can be taken for a dead one and deleted. Then this fails.
-      await rename(`${path}.new`, path);
+      // Another process can take a file on which nobody listens yet for a dead one, and delete it.
+      await tolerate("ENOENT", rename(`${path}.new`, path));
       const isHeld = async () => (await tolerate("ENOENT", stat(path))) !== undefined;
-      if (!(await isUsed(short, name))) return { isHeld, release };
+      if (!(await isUsed(short, name)) && (await isHeld())) return { isHeld, release };
       await release();
       await sleep(Math.random() * MAX_PAUSE_MS);
     }
