@@ -55,7 +55,9 @@ export class Sessions implements Auth {
 
   authenticate(request: Request): Awaitable<Session | undefined> {
     const session = this.#read(request);
-    return session && chain(this.members.owns(session), (owns) => (owns ? session : undefined));
+    if (!session) return undefined;
+    const owns = this.members.owns(session);
+    return owns === true ? session : chain(owns, (owns) => (owns ? session : undefined));
   }
 
   /** Returns the `Set-Cookie` value for a session. */

@@ -92,8 +92,12 @@ export class Request {
   /** Returns the values of all cookies with a name: those of the most specific path first (RFC 6265, section 5.4). */
   cookies(name: string): string[] {
     const prefix = `${this.cookieName(name)}=`;
-    const pairs = this.req.headers.cookie?.split(";").map((pair) => pair.trim()) ?? [];
-    return pairs.filter((pair) => pair.startsWith(prefix)).map((pair) => pair.slice(prefix.length).trim());
+    const values: string[] = [];
+    for (const pair of this.req.headers.cookie?.split(";") ?? []) {
+      const cookie = pair.trim();
+      if (cookie.startsWith(prefix)) values.push(cookie.slice(prefix.length).trim());
+    }
+    return values;
   }
 
   /** Returns whether the caller prefers a page to JSON: a browser that navigates, not a script or `curl`. */

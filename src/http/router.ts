@@ -14,6 +14,8 @@ export type Handler = (request: Request) => Result | Promise<Result>;
 
 interface Route {
   readonly methods: readonly string[];
+  /** The text before the first parameter. To compare it first is faster than the pattern. */
+  readonly prefix: string;
   readonly pattern: RegExp;
   readonly handler: Handler;
 }
@@ -53,7 +55,8 @@ export class Router {
     const source = encodeURI(pattern)
       .replaceAll(".", "\\.")
       .replace(/:(\w+)/g, "(?<$1>[^/]+)");
-    this.#routes.push({ methods, pattern: new RegExp(`^${source}$`), handler });
+    const [prefix = ""] = encodeURI(pattern).split(":");
+    this.#routes.push({ methods, prefix, pattern: new RegExp(`^${source}$`), handler });
   }
 
   /**
@@ -138,8 +141,8 @@ export class Router {
     if (isEncoded && isMalformed(path)) return BAD_PATH;
     const decode = isEncoded ? decodeURIComponent : String;
     const allowed: string[] = [];
-    for (const { methods, pattern, handler } of this.#routes) {
-      const match = pattern.exec(path);
+    for (const { methods, prefix, pattern, handler } of this.#routes) {
+      const match = path.startsWith(prefix) && pattern.exec(path);
       if (!match) continue;
       for (const name in match.groups) request.params[name] = decode(match.groups[name] ?? "");
       if (methods.includes(req.method ?? "")) return handler;
