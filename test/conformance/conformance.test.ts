@@ -6,7 +6,7 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { KEEP_ALIVE, startNginx } from "../faults/nginx.js";
 import { ask } from "../wire/person.js";
 import { type Redis, startRedis } from "../wire/redis.js";
@@ -68,12 +68,13 @@ const NO_RATES =
 
 describe.concurrent("holdline passes", () => {
   // First, because it takes longest. Errors, HTTP and pages are the same on each process.
-  test("the cases of people and messages with several processes on one Redis behind nginx", async () => {
+  test("the cases of people and messages with several processes on one Redis behind nginx", async (context) => {
     const flags = ["--post-rate", "0", "--login-rate", "0", "--metrics"];
     const program = here("../../deploy/cluster.mjs");
     const cluster = spawn(process.execPath, [program, ...flags], { stdio: ["ignore", "pipe", "inherit"] });
     const exited = once(cluster, "exit");
-    onTestFinished(() => void cluster.kill());
+    // The hook of this test: the global one can belong to another test that runs at the same time.
+    context.onTestFinished(() => void cluster.kill());
     const printed: string[] = [];
     for await (const line of createInterface(cluster.stdout)) {
       printed.push(line);
