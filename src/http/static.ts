@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { extname, join, relative, sep } from "node:path";
+import { extname, join } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompress, gzip } from "node:zlib";
 import { quality } from "./accept.js";
@@ -27,14 +27,13 @@ const CODINGS: Readonly<Record<string, (bytes: Buffer) => Promise<Buffer>>> = {
  * Reads the files of a folder and below, and returns their paths below it, with `/` between names and none in front, and
  * their handlers. Files of unknown types are left out.
  */
-export function readStatic(folder: string): [path: string, handler: Handler][] {
-  return readdirSync(folder, { withFileTypes: true, recursive: true }).flatMap((entry) => {
+export function readStatic(folder: string, prefix = ""): [path: string, handler: Handler][] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const [file, path] = [join(folder, entry.name), prefix + entry.name];
+    // A symbolic link is no folder or file here, because it could lead out of the folder. With `recursive`, Node 26 follows it.
+    if (entry.isDirectory()) return readStatic(file, `${path}/`);
     const type = TYPES[extname(entry.name)];
-    // A symbolic link is no file here, because it could lead out of the folder.
-    if (!entry.isFile() || type === undefined) return [];
-    const file = join(entry.parentPath, entry.name);
-    const path = relative(folder, file).replaceAll(sep, "/");
-    return [[path, serveBytes(readFileSync(file), type)]];
+    return entry.isFile() && type !== undefined ? [[path, serveBytes(readFileSync(file), type)]] : [];
   });
 }
 
