@@ -30,7 +30,7 @@ const CODINGS: Readonly<Record<string, (bytes: Buffer) => Promise<Buffer>>> = {
 export function readStatic(folder: string, prefix = ""): [path: string, handler: Handler][] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const [file, path] = [join(folder, entry.name), prefix + entry.name];
-    // A symbolic link is no folder or file here, because it could lead out of the folder. With `recursive`, Node 26 follows it.
+    // A symbolic link is skipped, because it could lead out of the folder. With `recursive`, Node 26 follows it.
     if (entry.isDirectory()) return readStatic(file, `${path}/`);
     const type = TYPES[extname(entry.name)];
     return entry.isFile() && type !== undefined ? [[path, serveBytes(readFileSync(file), type)]] : [];

@@ -1,4 +1,4 @@
-/** The interface between processes that share a store: who owns a name, and who is present. */
+/** The interface between processes that share a store: the owners of names, and the present members. */
 
 /** One log-in. */
 export interface Session {
