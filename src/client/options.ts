@@ -28,8 +28,8 @@ export type StopReason = "superseded" | "no_session" | "not_you" | "refused" | "
 
 /**
  * The state of the poll. While `waiting`, the next attempt is at `until` (ms since the Unix epoch), or sooner after a
- * wake-up. `code` is the reason: an error code of the protocol, `unreachable` (no reply), `bad_answer` (a reply that is
- * not the protocol's, such as a firewall's page) or `not_held` (empty replies too soon). `message` is English, for a log.
+ * wake-up. `code` is the reason: an error code of the protocol, `unreachable` (no reply) or `bad_answer` (a reply that is
+ * not the protocol's, such as a firewall's page). `message` is English, for a log.
  */
 export type State =
   | { readonly name: "connecting" | "live" }
@@ -40,7 +40,10 @@ export type State =
 export interface PollOptions extends RequestOptions {
   /** A cursor, `"0"` for everything that is kept, or `"now"` (default) for what comes next. */
   readonly since?: string;
-  /** Longest time that the server holds a poll: 1 to 60 seconds, default 25. Shorter where a proxy does not allow it. */
+  /**
+   * Longest time that the server holds a poll: 1 to 60 seconds, default 25. Polls are shorter while a proxy cuts them. If
+   * it cuts even those of a second, there is a poll without a wait every second.
+   */
   readonly wait?: number;
   /** Time that a poll may outlive its wait before it is cut: 1 to 60 seconds, default 10. */
   readonly timeoutSlack?: number;

@@ -1,21 +1,24 @@
 /**
  * Follows a feed: one long poll after another, from cursor to cursor. A poll that fails leaves the cursor unchanged, so
  * nothing is lost. The first poll, and the first after a failure, is a probe (`wait=0`): it shows at once whether the
- * server answers, and turns `now` into a cursor.
+ * server answers, turns `now` into a cursor, and resets the back-off.
  */
 import { Backoff } from "./backoff.js";
 import type { PollOptions, Position, State, StopReason } from "./options.js";
 import { isObject, type Result, randomId, toDelay } from "./request.js";
 
-/** A poll that is answered without events sooner than this was not held. */
-const HELD_MS = 500;
+/**
+ * A poll that takes less than this and brings no events was not held. The next one begins this long after its start, so
+ * a server or proxy that holds no polls gets one a second.
+ */
+const INTERVAL_MS = 1000;
 /**
  * The first `BURST` polls that bring events follow each other at once, because the timers of a hidden tab are late.
  * Later ones follow at this interval.
  */
 const BURST = 20;
 const BURST_INTERVAL_MS = 100;
-/** How long polls stay shortened before a longer one is tried. A failed try costs a reconnection of up to a second. */
+/** How long polls stay shortened before longer ones are tried. A failed try costs a reconnection of up to a second. */
 const LENGTHEN_AFTER_MS = 300_000;
 
 /**
@@ -67,18 +70,23 @@ async function* run<T>(
     return backoff.pause(delay, minDelay);
   };
   const setMaxWait = (seconds: number) => {
-    maxWait = Math.min(settings.wait, Math.ceil(seconds));
+    maxWait = Math.min(settings.wait, Math.floor(seconds));
     lengthenAt = performance.now() + LENGTHEN_AFTER_MS;
+  };
+  /** Polls that were not held, or were cut, are followed by shorter ones; in the end by polls without a wait. */
+  const shorten = (wait: number) => {
+    if (wait > 0) setMaxWait(wait / 2);
   };
 
   try {
     while (!backoff.stopped) {
       const isProbe = state !== "live";
       if (isProbe) setState({ name: "connecting" });
+      const startedAt = performance.now();
+      if (startedAt > lengthenAt) setMaxWait(Math.max(1, maxWait * 2));
       const wait = isProbe ? 0 : maxWait;
       const query = new URLSearchParams({ since: cursor, wait: String(wait), client });
       const target = `${address}${address.includes("?") ? "&" : "?"}${query}`;
-      const startedAt = performance.now();
       const result = await backoff.request(target, {}, (wait + timeoutSlack) * 1000);
       if (backoff.stopped) break;
       const elapsed = performance.now() - startedAt;
@@ -92,35 +100,32 @@ async function* run<T>(
         // A server may report the same gap again and again. It is passed on once.
         yield { ...content, cursor: reply.cursor, ...(gap && isNew && { gap }) };
         cursor = reply.cursor;
-        const isHeld = elapsed >= HELD_MS;
-        if (isProbe && retry === undefined) continue;
-        let delay = retry ?? 0;
-        // A gap is not progress: two servers with two histories would report gaps alternately, without a pause.
-        if (!isProbe && !gap && (isHeld || (hasNews && isNew))) {
-          const now = performance.now();
+        let delay = INTERVAL_MS - elapsed;
+        // Two servers with two histories report gaps alternately, each with all that it keeps.
+        if (gap) delay = backoff.failed(0);
+        else {
           backoff.succeeded();
-          if (now > lengthenAt) setMaxWait(maxWait * 2);
-          due = Math.max(due, now) + BURST_INTERVAL_MS;
-          delay = Math.max(delay, due - now - BURST * BURST_INTERVAL_MS);
-        } else delay = backoff.failed(delay);
-        if (retry !== undefined) await pause(delay, retry, "draining", "the server is about to stop");
-        else if (delay > 1000) await pause(delay, 0, "not_held", "the server does not hold polls");
+          if (elapsed >= INTERVAL_MS || (hasNews && isNew)) {
+            const now = performance.now();
+            due = Math.max(due, now) + BURST_INTERVAL_MS;
+            delay = due - now - BURST * BURST_INTERVAL_MS;
+          } else if (isProbe && maxWait > 0 && retry === undefined) delay = 0;
+          else shorten(wait);
+        }
+        if (retry !== undefined)
+          await pause(Math.max(delay, retry), retry, "draining", "the server is about to stop");
         else if (delay > 0) await backoff.pause(delay, delay);
       } else if (result) {
         const { status, code, message, final, minDelay } = result;
         if (final)
           return stop(status === 401 ? "no_session" : code === "not_you" ? code : "refused", message);
-        // A proxy has cut the poll. Until then the server could be reached.
-        if (!isProbe && elapsed >= HELD_MS && (code === "unreachable" || code === "bad_answer")) {
-          setMaxWait(wait / 2);
-          backoff.succeeded();
-        }
+        shorten(wait);
         await pause(backoff.failed(minDelay), minDelay, code, message);
       } else {
         setState({ name: "connecting" });
         // The timeout has cut the poll, not a wake-up.
-        if (!isProbe && elapsed > wait * 1000) {
-          setMaxWait(wait / 2);
+        if (wait > 0 && elapsed > wait * 1000) {
+          shorten(wait);
           backoff.suspect();
         }
       }

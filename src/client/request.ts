@@ -48,7 +48,7 @@ export async function request(options: RequestOptions, url: string, init: Init):
     const response = await fetch(url, { ...init, headers, cache: "no-store", credentials: "same-origin" });
     const { status } = response;
     const body = parseJson(await response.text());
-    const minDelay = toDelay(Number(response.headers.get("retry-after")) * 1000);
+    const minDelay = retryAfter(response.headers);
     const error = isObject<{ error: unknown }>(body) && isObject<Result>(body.error) ? body.error : {};
     const { code, message = `HTTP ${status}` } = error;
     const result = { status, body, minDelay, message: String(message) };
@@ -58,6 +58,13 @@ export async function request(options: RequestOptions, url: string, init: Init):
   } catch (error) {
     return { ...NO_REPLY, message: String(error) };
   }
+}
+
+/** Returns `Retry-After` in ms: seconds, or a date (RFC 9110, section 10.2.3), compared with the server's own clock. */
+function retryAfter(headers: Headers): number {
+  const value = headers.get("retry-after") ?? "";
+  const now = Date.parse(headers.get("date") ?? "") || Date.now();
+  return toDelay(Number.isNaN(Number(value)) ? Date.parse(value) - now : Number(value) * 1000);
 }
 
 /** Returns a delay that a server asked for, in ms: 0 for anything that is not a delay, at most five minutes. */

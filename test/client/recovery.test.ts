@@ -125,6 +125,26 @@ describe("a proxy that ends held polls after 5 s", () => {
     expect(asked.at(-1)?.query.get("wait")).toBe("25");
   });
 
+  test.each([
+    ["cuts every held poll after 0.3 s", () => later(300, () => html(504))],
+    ["refuses every held poll at once", () => html(504)],
+    ["answers every held poll at once, with nothing", () => reply("1-0")],
+  ])("and one that %s gets a poll a second, and a message arrives within a second", async (_, cut) => {
+    let cursor = "1-0";
+    const { asked, states, texts } = enter(({ query }) => {
+      if (query.get("wait") !== "0") return cut();
+      return reply(cursor, cursor === "1-0" ? [] : [message("2-0")]);
+    });
+    await pass(20 * second);
+    const before = asked.length;
+    await pass(60 * second);
+    expect(asked.length - before).toBe(60);
+    expect(states.at(-1)).toEqual({ name: "live" });
+    cursor = "2-0";
+    await pass(second);
+    expect(texts()).toEqual(["text of 2-0"]);
+  });
+
   test("gets shorter polls too if it drops them silently", async () => {
     const { asked, states } = enter((poll) =>
       Number(poll.query.get("wait")) > 10

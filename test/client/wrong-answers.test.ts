@@ -22,18 +22,7 @@ const wrong: [what: string, code: string, Answers][] = [
   ["a message without an id", "bad_answer", body({ ...good, messages: [{ user: "a", text: "b", at: 1 }] })],
   ["a kind that is not a text", "bad_answer", body({ ...good, messages: [{ ...message("2-0"), kind: 5 }] })],
   ["an id of another kind", "bad_answer", body({ ...good, messages: [{ ...message("1-0"), id: "x" }] })],
-  ["nothing new, at once", "not_held", () => reply("1-0")],
-  ["nothing new, at once, under a new cursor", "not_held", (_, n) => reply(`${n}-0`)],
-  ["the same message, at once", "not_held", () => reply("1-0", [message("1-0")])],
-  ["a new gap, at once", "not_held", (_, n) => reply(`${n}-0`, [message(`${n}-0`)], { gap: true })],
   ["a 503 without Retry-After", "draining", () => refused(503, "draining")],
-  ["a drain that never ends", "draining", () => reply("1-0", [], { retry: 0 })],
-  [
-    "room for a probe only",
-    "too_many_waiters",
-    ({ query }) =>
-      query.get("wait") === "0" ? reply("1-0", [message("1-0")]) : refused(503, "too_many_waiters"),
-  ],
 ];
 
 test.each(wrong)("the client polls at a low rate: %s", async (_, code, answers) => {
@@ -51,6 +40,39 @@ test.each(wrong)("the client polls at a low rate: %s", async (_, code, answers) 
   const unlucky = enter(answers);
   await pass(10 * second);
   expect(unlucky.asked.length).toBeLessThan(90);
+});
+
+/** The server can be reached, so the backoff does not grow. Polls that it does not hold have no wait in the end. */
+const notHeld: [string, Answers][] = [
+  ["nothing new", () => reply("1-0")],
+  ["nothing new, under a new cursor", (_, n) => reply(`${n}-0`)],
+  ["the same message", () => reply("1-0", [message("1-0")])],
+  ["a drain that never ends", () => reply("1-0", [], { retry: 0 })],
+  [
+    "room for a probe only",
+    ({ query }) =>
+      query.get("wait") === "0" ? reply("1-0", [message("1-0")]) : refused(503, "too_many_waiters"),
+  ],
+];
+
+test.each(notHeld)("the client polls about once a second: %s, at once", async (_, answers) => {
+  vi.spyOn(Math, "random").mockReturnValue(0);
+  const { asked, texts, states } = enter(answers);
+  await pass(10 * second);
+  expect(asked.length).toBeLessThan(25);
+  await pass(60 * second);
+  expect(asked.length).toBeLessThan(85);
+  expect(asked.length).toBeGreaterThan(60);
+  expect(asked.at(-1)?.query.get("wait")).toBe("0");
+  expect(states.at(-1)?.name).not.toBe("stopped");
+  expect(texts().length).toBe(new Set(texts()).size);
+});
+
+test("the client polls at a low rate: a new gap each time, at once", async () => {
+  const { asked } = enter((_, n) => reply(`${n}-0`, [message(`${n}-0`)], { gap: true }));
+  await pass(120 * second);
+  expect(asked.length).toBeLessThan(30);
+  expect(asked.length).toBeGreaterThan(5);
 });
 
 test("the client polls at most about ten times a second: a new message each time, at once", async () => {
@@ -72,7 +94,7 @@ test("a message of an unknown kind is skipped, and the others are returned", asy
   expect(states.map(({ name }) => name)).toEqual(["connecting", "live"]);
 });
 
-test("the client polls at a low rate, whatever the JSON", async () => {
+test("the client polls about once a second at most, whatever the JSON", async () => {
   const answer = fc.record(
     {
       cursor: fc.oneof(fc.constantFrom("1-0", "2-0", "x"), fc.jsonValue()),
@@ -90,7 +112,7 @@ test("the client polls at a low rate, whatever the JSON", async () => {
       await pass(60 * second);
       ended.abort();
       await done;
-      expect(asked.length).toBeLessThan(25);
+      expect(asked.length).toBeLessThan(75);
       expect(vi.getTimerCount()).toBe(0);
     }),
     { numRuns: 100 },
