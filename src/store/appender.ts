@@ -15,11 +15,12 @@ export class Appender {
   #receive: Receive = () => {};
   /** The id that was given last, perhaps to a post that was refused: no id is used twice. */
   #lastId: Id = "0-0";
-  readonly #known = new Map<string, Message | Promise<Message>>();
-  /** The scoped keys of the newest messages, in a ring. */
-  readonly #newest: (string | undefined)[] = [];
+  // By user and key.
+  readonly #pending = new Map<string, Promise<Message>>();
+  readonly #kept = new Map<string, Message>();
+  /** Goes on at the oldest kept message. A new iterator would first pass all those that were deleted. */
+  readonly #oldest = this.#kept.keys();
   #keep = 0;
-  #count = 0;
 
   /**
    * Starts, once.
@@ -37,36 +38,31 @@ export class Appender {
    * Returns the message of the same user and key, if it is kept or pending, or else a new one.
    * @param persist keeps the message, calls `kept` in order, and resolves
    */
-  append(
+  async append(
     { user, text, kind, key }: NewMessage,
     persist: (stored: Stored) => Promise<void>,
   ): Promise<Message> {
-    const scoped = scopedKey(user, key);
-    const known = scoped === undefined ? undefined : this.#known.get(scoped);
-    if (known) return Promise.resolve(known);
     const at = Date.now();
-    this.#lastId = nextId(this.#lastId, at);
-    const message: Message = { id: this.#lastId, user, text, at, ...(kind && { kind }) };
-    const appended = persist({ message, key }).then(() => message);
-    if (scoped !== undefined) {
-      this.#known.set(scoped, appended);
-      appended.catch(() => this.#known.delete(scoped));
-    }
-    return appended;
+    const message: Message = { id: nextId(this.#lastId, at), user, text, at, ...(kind && { kind }) };
+    const stored = { message, key };
+    const scoped = scopedKey(stored);
+    const known = this.#kept.get(scoped) ?? this.#pending.get(scoped);
+    if (known) return known;
+    this.#lastId = message.id;
+    const appended = persist(stored).then(() => message);
+    this.#pending.set(scoped, appended);
+    return appended.finally(() => this.#pending.delete(scoped));
   }
 
-  /** Remembers the key of a message that is kept, and hands the message to the chat. */
-  kept({ message, key }: Stored): void {
-    const place = this.#count++ % this.#keep;
-    const expired = this.#newest[place];
-    if (expired !== undefined) this.#known.delete(expired);
-    const scoped = scopedKey(message.user, key);
-    this.#newest[place] = scoped;
-    if (scoped !== undefined) this.#known.set(scoped, message);
-    this.#receive(message);
+  /** Remembers a message that is kept, with its key, and hands it to the chat. */
+  kept(stored: Stored): void {
+    this.#kept.set(scopedKey(stored), stored.message);
+    if (this.#kept.size > this.#keep) this.#kept.delete(this.#oldest.next().value ?? "");
+    this.#receive(stored.message);
   }
 }
 
-function scopedKey(user: string, key: string | undefined): string | undefined {
-  return key === undefined ? undefined : `${user.length} ${user}${key}`;
+/** Returns the key with its user, or the id of a message without a key. */
+function scopedKey({ message: { id, user }, key }: Stored): string {
+  return key === undefined ? id : `${user.length} ${user}${key}`;
 }

@@ -6,15 +6,9 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { Appender, type Stored } from "./appender.js";
 import type { Secrets } from "./file/folder.js";
 import { SegmentLog } from "./file/log.js";
-import {
-  type Message,
-  type NewMessage,
-  type Receive,
-  type Snapshot,
-  type Store,
-  StoreUnavailable,
-} from "./store.js";
-import { messageOf, safely } from "./warn.js";
+import { messageOf, parseOptions, type StoreOptions } from "./options.js";
+import type { Message, NewMessage, Receive, Snapshot, Store } from "./store.js";
+import { StoreUnavailable } from "./store.js";
 
 /** When a post takes longer, all posts are refused until the disk works again. */
 const TIMEOUT_MS = 5_000;
@@ -24,19 +18,17 @@ const RETRY_MS = 1_000;
 const CLOSE_TIMEOUT_MS = 3_000;
 
 /** Options of a file store. */
-export interface FileStoreOptions {
+export interface FileStoreOptions extends StoreOptions {
   /** The folder of messages and session secrets, for one process at a time. Made, for its owner only, if it is missing. */
   readonly folder: string;
-  /** Receives a line when a file is damaged, when the disk fails, and when it works again. Default: `console.error`. */
-  readonly warn?: (line: string) => void;
 }
 
 type Post = Stored & { deadline: number; resolve: () => void; reject: (error: StoreUnavailable) => void };
 
-/** Keeps messages in a folder, which holds up to three times the backlog, through crashes, power cuts and disks that fail. */
+/** Keeps messages in a folder, which holds up to three times as many as are kept, through crashes, power cuts and disks that fail. */
 export class FileStore implements Store {
   readonly #folder: string;
-  readonly #warn: (line: string) => void;
+  readonly #options: ReturnType<typeof parseOptions>;
   readonly #log: SegmentLog;
   readonly #appender = new Appender();
   #isOpen = false;
@@ -46,13 +38,13 @@ export class FileStore implements Store {
   /** The reason why posts are refused. */
   #failure: unknown;
 
-  /** Throws a `TypeError` that names the wrong option. */
-  constructor({ folder, warn = console.error }: FileStoreOptions = { folder: "" }) {
-    if (typeof folder !== "string" || folder === "") throw new TypeError("folder is the path of a folder");
-    if (typeof warn !== "function") throw new TypeError("warn is a function");
+  /** Throws a `TypeError` or a `RangeError` that names the wrong option. */
+  constructor({ folder, ...others }: FileStoreOptions = { folder: "" }) {
+    if (typeof folder !== "string" || folder === "")
+      throw new TypeError("folder must be the path of a folder");
     this.#folder = folder;
-    this.#warn = safely((line) => warn(`${folder}: ${line}`));
-    this.#log = new SegmentLog(folder, this.#warn);
+    this.#options = parseOptions(others, folder);
+    this.#log = new SegmentLog(folder, this.#options.warn);
   }
 
   get writable(): boolean {
@@ -66,8 +58,9 @@ export class FileStore implements Store {
 
   async open(receive: Receive, _reset?: unknown, backlog = 1000): Promise<Snapshot> {
     try {
-      const { lastPrunedId, stored } = await this.#log.open(backlog);
-      this.#appender.start(receive, backlog, lastPrunedId, stored);
+      const keep = this.#options.keepFor(backlog);
+      const { lastPrunedId, stored } = await this.#log.open(keep);
+      this.#appender.start(receive, keep, lastPrunedId, stored);
       this.#isOpen = true;
       return { lastPrunedId, messages: stored.map(({ message }) => message) };
     } catch (error) {
@@ -109,7 +102,7 @@ export class FileStore implements Store {
       const isWanted = () => performance.now() < deadline && this.#waiting[0] === batch[0];
       try {
         await this.#log.append(batch, isWanted);
-        if (!this.writable) this.#warn("messages are kept again");
+        if (!this.writable) this.#options.warn("messages are kept again");
         this.#failure = undefined;
         for (const post of this.#waiting.splice(0, batch.length)) {
           this.#appender.kept(post);
@@ -127,7 +120,7 @@ export class FileStore implements Store {
 
   /** Refuses the posts that wait, and all others until the disk works again. */
   #refuse(reason: unknown): void {
-    if (this.writable) this.#warn(`messages cannot be kept, posts are refused: ${messageOf(reason)}`);
+    if (this.writable) this.#options.warn(`messages cannot be kept, posts are refused: ${messageOf(reason)}`);
     this.#failure ??= reason;
     for (const { reject } of this.#waiting.splice(0)) reject(new StoreUnavailable(reason));
   }

@@ -6,13 +6,13 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { compareIds, type Id } from "../feed/id.js";
 import type { Cluster } from "./cluster.js";
+import { messageOf, parseOptions } from "./options.js";
 import { loadClient, TIMEOUT_MS } from "./redis/client.js";
 import { RedisCluster } from "./redis/cluster.js";
 import { Connection, DEADLINE_MS, isMessage, toMessage } from "./redis/connection.js";
 import { parseUrl, type RedisStoreOptions } from "./redis/url.js";
 import type { Message, NewMessage, Receive, Reset, Snapshot, Store } from "./store.js";
 import { StoreUnavailable } from "./store.js";
-import { messageOf, safely } from "./warn.js";
 
 /** The longest pause before a new try to connect; shorter by up to a half, so that not all processes try at once. */
 const RETRY_MS = 500;
@@ -21,11 +21,11 @@ const BEAT_MS = 500;
 /** How often posts that wait look for the next connection. */
 const POLL_MS = 20;
 
-/** Keeps messages in Redis, for several processes that share one room. All of them need the same backlog. */
+/** Keeps messages in Redis, for several processes that share one room. All of them need the same `keep`. */
 export class RedisStore implements Store {
   readonly #url: string;
   readonly #place: string;
-  readonly #warn: (line: string) => void;
+  readonly #options: ReturnType<typeof parseOptions>;
   #receive: Receive = () => {};
   #reset: Reset = () => {};
   #keep = 0;
@@ -43,7 +43,7 @@ export class RedisStore implements Store {
   #appending: Promise<unknown> = Promise.resolve();
   readonly #failed = (error: unknown): StoreUnavailable => {
     const isNew = this.#writable && !this.#closing.signal.aborted;
-    if (isNew) this.#warn(`messages cannot be kept, posts are refused: ${messageOf(error)}`);
+    if (isNew) this.#options.warn(`messages cannot be kept, posts are refused: ${messageOf(error)}`);
     this.#writable = false;
     return new StoreUnavailable(error);
   };
@@ -51,11 +51,11 @@ export class RedisStore implements Store {
   /** Not typed as the class: without Redis, the types of its client are missing too. */
   readonly cluster: Cluster = this.#cluster;
 
-  /** Throws a `RangeError` if the URL is not a Redis URL. */
-  constructor({ url, warn }: RedisStoreOptions) {
+  /** Throws a `RangeError` or a `TypeError` that names the wrong option. */
+  constructor({ url, ...others }: RedisStoreOptions) {
     this.#url = url;
     this.#place = parseUrl(url).place;
-    this.#warn = safely((line) => warn(`Redis at ${this.#place}: ${line}`));
+    this.#options = parseOptions(others, `Redis at ${this.#place}`);
   }
 
   get writable(): boolean {
@@ -71,7 +71,7 @@ export class RedisStore implements Store {
 
   async open(receive: Receive, reset: Reset, backlog = 1000): Promise<Snapshot> {
     await loadClient();
-    this.#keep = backlog;
+    this.#keep = this.#options.keepFor(backlog);
     try {
       const connection = await this.#connect();
       const snapshot = await this.#load(connection);
@@ -161,7 +161,7 @@ export class RedisStore implements Store {
     this.#secrets = await connection.sync(this.#lastId, this.#secrets);
     if (this.#writable) return;
     await this.#cluster.resume(connection);
-    this.#warn("messages are kept again");
+    this.#options.warn("messages are kept again");
     this.#writable = true;
   }
 

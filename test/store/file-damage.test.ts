@@ -59,6 +59,20 @@ test("a damaged record is skipped and reported, and its segment is set aside as 
   expect([clean.found, clean.said]).toEqual([[..."efgh"], []]);
 });
 
+test("records out of order are skipped and reported, and their segment is set aside", async () => {
+  const { store } = await open(folder);
+  await post(store, "abc");
+  await store.close();
+  const path = newestOf(folder);
+  const [header, a, b, c] = readFileSync(path, "utf8").split("\n");
+  const disordered = `${[header, a, c, b, a].join("\n")}\n`;
+  writeFileSync(path, disordered);
+  const again = await open(folder);
+  expect(again.found).toEqual(["a", "c"]);
+  expect(again.said).toEqual([`${folder}: damaged lines in ${path} are skipped: 2`]);
+  expect(readFileSync(`${path}.damaged`, "utf8")).toBe(disordered);
+});
+
 test.each([
   ["an empty file", Buffer.alloc(0)],
   ["a file of NULs", Buffer.alloc(8192)],
@@ -81,6 +95,7 @@ test("a copy of a segment under another name repeats and hides no message", asyn
   copyFileSync(segmentsOf(folder)[0] ?? "", join(folder, "segment-9.jsonl"));
   const again = await open(folder, 10);
   expect(again.found).toEqual([..."abcdef"]);
+  expect(again.said).toEqual([expect.stringMatching(/segment-9\.jsonl are skipped: 4/)]);
   await post(again.store, "g");
   expect((await reopen(again.store, folder)).found).toEqual([..."defg"]);
 });

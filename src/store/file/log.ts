@@ -6,6 +6,7 @@ import { copyFile, type FileHandle, open, readdir, readFile, rm, stat } from "no
 import { join } from "node:path";
 import { compareIds, type Id, parseId } from "../../feed/id.js";
 import type { Stored } from "../appender.js";
+import { messageOf } from "../options.js";
 import { keepSecrets, makeFolder, type Secrets, sync } from "./folder.js";
 import { type Lock, lock } from "./lock.js";
 import { decodeSegment, encode } from "./record.js";
@@ -60,10 +61,6 @@ export class SegmentLog {
       // What a killed process wrote may be in memory only.
       await sync(path);
       const { header, records, damaged } = decodeSegment(await readFile(path));
-      if (damaged > 0) {
-        this.#warn(`damaged lines in ${path} are skipped: ${damaged}`);
-        await copyFile(path, `${path}.damaged`);
-      }
       // The header of version 1, or of a copied segment, does not speak of the segment before it.
       if (header?.sequence === number) {
         const difference = () => compareIds(stored.at(-1)?.message.id ?? header.after, header.after);
@@ -71,14 +68,22 @@ export class SegmentLog {
         if (difference() < 0) this.#warn(`messages before ${path} are missing`);
       }
       if (stored.length === 0) lastPrunedId = header?.after ?? lastPrunedId;
-      this.#segments.push({ number, start: stored.length });
+      const start = stored.length;
+      this.#segments.push({ number, start });
       for (const record of records) {
         const lastId = stored.at(-1)?.message.id ?? lastPrunedId ?? "0-0";
         // A copied segment repeats records.
         if (compareIds(record.message.id, lastId) > 0) stored.push(record);
       }
+      const skipped = damaged + records.length - (stored.length - start);
+      if (skipped > 0) {
+        this.#warn(`damaged lines in ${path} are skipped: ${skipped}`);
+        await copyFile(path, `${path}.damaged`);
+      }
     }
-    lastPrunedId ??= stored[0] ? idBefore(stored[0].message.id) : `${Date.now()}-0`;
+    const [oldest] = stored;
+    // Without a header, any id before the oldest message will do.
+    lastPrunedId ??= `${oldest ? parseId(oldest.message.id)[0] - 1 : Date.now()}-0`;
     this.#lastId = stored.at(-1)?.message.id ?? lastPrunedId;
     this.#count = stored.length;
     await this.append([]);
@@ -159,17 +164,16 @@ export class SegmentLog {
   /** Adds a segment that is on the disk, and deletes those that are no longer needed. */
   async #use(segment: Segment): Promise<void> {
     const all = [...this.#segments, segment];
-    this.#segments = [];
-    for (const [i, one] of all.entries()) {
+    this.#segments = all.filter(({ start }, i) => {
       const end = all[i + 1]?.start ?? Infinity;
-      const isNeeded = end > one.start && end > this.#count - this.#keep;
-      const path = pathOf(this.#folder, one.number);
-      const stays = (error?: Error) => {
-        this.#segments.push(one);
-        if (error) this.#warn(`${path} stays until the next segment: ${error.message}`);
-      };
-      if (isNeeded) stays();
-      else await rm(path, { force: true }).catch(stays);
+      return end > start && end > this.#count - this.#keep;
+    });
+    const needed = this.#segments.map(({ number }) => number);
+    try {
+      for (const number of await findSegments(this.#folder))
+        if (!needed.includes(number)) await rm(pathOf(this.#folder, number));
+    } catch (error) {
+      this.#warn(`old segments stay until the next segment: ${messageOf(error)}`);
     }
   }
 }
@@ -182,10 +186,4 @@ async function findSegments(folder: string): Promise<number[]> {
 
 function pathOf(folder: string, number: number): string {
   return join(folder, number === 0 ? "messages.jsonl" : `segment-${number}.jsonl`);
-}
-
-/** Returns the greatest id before `id`. */
-function idBefore(id: Id): Id {
-  const [ms, n] = parseId(id);
-  return n > 0 ? `${ms}-${n - 1}` : `${ms - 1}-${Number.MAX_SAFE_INTEGER}`;
 }

@@ -8,6 +8,8 @@ import type { Stored } from "../appender.js";
 
 type Fields = { readonly [name: string]: unknown };
 
+/** Stands for a damaged line. One object for all, because a file may have millions of them. */
+const DAMAGED: Fields = {};
 const CRC = ',"crc":"';
 /** Where a damaged line end joins two lines. */
 const JOINT = /(?<=,"crc":"[0-9a-f]{8}"\})[^{]*/;
@@ -27,11 +29,14 @@ export function encode(fields: object): string {
  * a newline was not written completely, so it was never acknowledged and is ignored.
  */
 export function decodeSegment(bytes: Buffer) {
-  const lines = bytes.toString().split("\n").slice(0, -1);
-  const repair = (line: string) => line.split(JOINT).map((one) => decode(one) ?? {});
-  const decoded = lines.flatMap<Fields>((line) => decode(line) ?? (line.includes(CRC) ? repair(line) : {}));
-  const header = toHeader(decoded[0] ?? {});
-  const records = decoded.flatMap((fields) => toStored(fields) ?? []);
+  const decoded: Fields[] = [];
+  for (const line of bytes.toString().split("\n").slice(0, -1)) {
+    const fields = line.includes(CRC) ? decode(line) : DAMAGED;
+    if (fields) decoded.push(fields);
+    else for (const part of line.split(JOINT)) decoded.push(decode(part) ?? DAMAGED);
+  }
+  const header = toHeader(decoded[0] ?? DAMAGED);
+  const records = decoded.map(toStored).filter((stored) => stored !== undefined);
   return { header, records, damaged: decoded.length - records.length - (header ? 1 : 0) };
 }
 

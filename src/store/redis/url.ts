@@ -1,14 +1,13 @@
 /** The options of a Redis store: where Redis is. Apart from its client, whose types may not be installed. */
+import type { StoreOptions } from "../options.js";
 
 /** Options of a Redis store. */
-export interface RedisStoreOptions {
+export interface RedisStoreOptions extends StoreOptions {
   /**
    * `redis://[[user]:password@]host[:port][/database][?prefix=…]`; `rediss://` for TLS. The names of all keys begin with the
    * prefix, so one Redis can carry several rooms. Default: `holdline`.
    */
   readonly url: string;
-  /** Called with one line when Redis is out of reach, and when it is back. The line has no password in it. */
-  readonly warn: (line: string) => void;
 }
 
 /** Returns host and port of a URL, and its prefix. Throws a `RangeError` if it is not a Redis URL. */
