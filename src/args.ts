@@ -83,15 +83,31 @@ export function parseCommand(args: readonly string[], env: Record<string, string
   };
 }
 
-/** Returns the flags that are given, with their values. Of a flag that is given twice, the last one counts. */
+/**
+ * Returns the flags that are given, with their values. Of a flag that is given twice, the last one counts. Throws a
+ * `RangeError` for an argument that is no flag, and for a value that is missing or too much.
+ */
 function readFlags(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: FLAGS }).values;
-  } catch (error) {
-    // The other lines are advice. A URL may contain a password.
-    const [line = ""] = `${error instanceof Error ? error.message : error}`.split("\n");
-    throw new RangeError(line.replace(/\/\/.*@/, "//...@"));
+  // Not strict, because the errors of Node do not say what to do.
+  const { values, tokens } = parseArgs({ args: [...args], options: FLAGS, strict: false, tokens: true });
+  const flags: Record<string, Flag | undefined> = FLAGS;
+  for (const token of tokens) {
+    if (token.kind === "positional") {
+      // A URL may contain a password.
+      throw new RangeError(`unexpected argument: ${token.value.replace(/\/\/.*@/, "//...@")}`);
+    }
+    if (token.kind === "option-terminator") continue;
+    const { rawName, value, inlineValue } = token;
+    const type = flags[token.name]?.type;
+    if (type === undefined) throw new RangeError(`unknown flag: ${rawName}`);
+    if (type === "boolean" && value !== undefined) throw new RangeError(`${rawName} takes no value`);
+    if (type === "string" && (value === undefined || (!inlineValue && value.startsWith("-")))) {
+      throw new RangeError(
+        `${rawName} needs a value; if the value begins with a dash, write ${rawName}=VALUE`,
+      );
+    }
   }
+  return values;
 }
 
 /** The text of `--help`: one line for each flag, with its default. */

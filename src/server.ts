@@ -51,15 +51,14 @@ function storeOf({ data, redis }: Command): { store: Store; place: string } {
   return { store: new FileStore({ folder: data, warn: log }), place: `in ${data}` };
 }
 
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): string {
-  if (error.code === "EADDRINUSE") return `port ${port} on ${host} is in use; choose another one with --port`;
-  if (error.code === "EACCES")
-    return `this user may not listen on port ${port}; choose a port above 1023 with --port`;
-  if (error.code === "EADDRNOTAVAIL" || error.code === "ENOTFOUND") {
-    return `${host} is not an address of this machine; choose another one with --host`;
-  }
-  return `cannot listen on ${host}:${port} (${error.message}); choose another --host or --port`;
-}
+/** Why the server cannot listen, and what to do. */
+const NO_ADDRESS = "it is not an address of this machine; choose another one with --host";
+const LISTEN_ERRORS = new Map([
+  ["EADDRINUSE", "the port is in use; choose another one with --port"],
+  ["EACCES", "this user may not use this port; choose one above 1023 with --port"],
+  ["EADDRNOTAVAIL", NO_ADDRESS],
+  ["ENOTFOUND", NO_ADDRESS],
+]);
 
 // The heap may grow to twice the memory in use before it is cleaned. V8's default is up to four times, and the closed
 // connections of a hostile client stay in memory until then.
@@ -113,7 +112,9 @@ if (stopping) {
 }
 const { server, stop } = serve(chat.handler, { log, maxConnections: options.maxWaiters + SPARE_CONNECTIONS });
 
-const failed = (error: Error) => giveUp(1, listenError(error, host, port));
+const failed = ({ code = "", message }: NodeJS.ErrnoException) => {
+  giveUp(1, `cannot listen on ${host}:${port}: ${LISTEN_ERRORS.get(code) ?? message}`);
+};
 server.once("error", failed);
 server.listen({ host, port, backlog: 4096 }, () => {
   server.off("error", failed);

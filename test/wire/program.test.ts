@@ -45,7 +45,7 @@ describe("the program at its start", () => {
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
     const { port } = other.address() as { port: number };
-    const line = `holdline: port ${port} on 127.0.0.1 is in use; choose another one with --port\n`;
+    const line = `holdline: cannot listen on 127.0.0.1:${port}: the port is in use; choose another one with --port\n`;
     expect(await outcome({}, "--port", `${port}`, "--data", "none")).toEqual([1, "", line]);
     other.close();
   });
@@ -92,17 +92,15 @@ describe("the program at its start", () => {
   });
 
   test.each([
-    ["an unknown flag", ["--colour"], "Unknown option '--colour'"],
-    ["an unknown short flag", ["-x"], "Unknown option '-x'"],
-    [
-      "a stray argument",
-      ["5000"],
-      "Unexpected argument '5000'. This command does not take positional arguments",
-    ],
+    ["an unknown flag", ["--colour"], "unknown flag: --colour"],
+    ["an unknown short flag", ["-x"], "unknown flag: -x"],
+    ["a property of every object", ["--constructor"], "unknown flag: --constructor"],
+    ["a stray argument", ["5000"], "unexpected argument: 5000"],
+    ["a stray argument after two dashes", ["--", "--port"], "unexpected argument: --port"],
     [
       "a URL without its flag, and does not show the password",
       ["redis://:hunter2@host"],
-      "Unexpected argument 'redis://...@host'. This command does not take positional arguments",
+      "unexpected argument: redis://...@host",
     ],
     ["a port that is no number", ["--port", "http"], '--port must be a number from 0 to 65535, not "http"'],
     ["a port out of range", ["--port", "65536"], '--port must be a number from 0 to 65535, not "65536"'],
@@ -116,14 +114,19 @@ describe("the program at its start", () => {
     [
       "a flag without its value at the end",
       ["--max-waiters"],
-      "Option '--max-waiters <value>' argument missing",
+      "--max-waiters needs a value; if the value begins with a dash, write --max-waiters=VALUE",
     ],
+    ...["--port", "--title", "--post-rate"].map((flag): [string, string[], string] => [
+      `a value of ${flag} that begins with a dash`,
+      [flag, "-1"],
+      `${flag} needs a value; if the value begins with a dash, write ${flag}=VALUE`,
+    ]),
     [
       "a flag without its value before another",
       ["--data", "--metrics"],
-      "Option '--data' argument is ambiguous.",
+      "--data needs a value; if the value begins with a dash, write --data=VALUE",
     ],
-    ["a value for a flag that takes none", ["--metrics=yes"], "Option '--metrics' does not take an argument"],
+    ["a value for a flag that takes none", ["--metrics=yes"], "--metrics takes no value"],
     [
       "two stores",
       ["--data", "x", "--redis", "redis://x"],
@@ -138,8 +141,10 @@ describe("the program at its start", () => {
     ["by a flag", {}, ["--host", "192.0.2.1", "--port", "0"]],
     ["by the variables HOST and PORT", { HOST: "192.0.2.1", PORT: "5" }, []],
   ])("reports a foreign address, given %s, and ends with 1", async (_, env, flags) => {
-    const line = "holdline: 192.0.2.1 is not an address of this machine; choose another one with --host\n";
-    expect(await outcome(env, ...flags, "--data", "none")).toEqual([1, "", line]);
+    const [status, stdout, stderr] = await outcome(env, ...flags, "--data", "none");
+    expect([status, stdout]).toEqual([1, ""]);
+    const reason = "it is not an address of this machine; choose another one with --host";
+    expect(stderr).toMatch(new RegExp(`^holdline: cannot listen on 192\\.0\\.2\\.1:\\d: ${reason}\n$`));
   });
 
   test("prefers a flag to its variable, and an empty variable counts for nothing", async () => {
