@@ -7,6 +7,7 @@ import type { Message } from "../store/store.js";
 import { roomPath } from "./errors.js";
 import { pageKey } from "./post.js";
 import { type Strings, stringsFor } from "./strings.js";
+import { nameKey } from "./text.js";
 
 /** The folder of templates and styles, found from `dist/chat/` and from `src/chat/` alike. */
 export const STATIC = new URL("../../static/", import.meta.url);
@@ -83,7 +84,7 @@ export class Pages {
       refresh: isOld || isStill ? "" : REFRESH,
       note: isOld ? page.past : isStill ? page.still : page.renewing,
       renew: isOld ? page.newest : page.renew,
-      history: more && first ? `<a href="?before=${first.id}">${script.earlier}</a>` : script.noEarlier,
+      history: first ? above(first, more, script) : "",
       names: lines(names.slice(0, PAGE_NAMES), (name) => nameItem(name, user, script)),
       messages: lines(messages, (message) => item(message, user, script)),
     });
@@ -119,13 +120,22 @@ function welcome(name: string, { inside, back }: Strings["page"]): string {
   return `<p>${words} <a href="${roomPath(name)}">${back}</a></p>`;
 }
 
+/** Returns the line above the first message: a link to earlier ones, or when the kept ones begin. */
+function above({ id, at }: Message, more: boolean, { earlier, begins }: Strings["script"]): string {
+  return more ? `<a href="?before=${id}">${earlier}</a>` : begins.replace("{date}", dateOf(at));
+}
+
+/** Returns a date and time as the pages show it without scripts. */
+function dateOf(at: number): string {
+  return `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
 /** Returns one message; `client/items.ts` makes the same in the browser. */
 function item(message: Message, self: string, words: Strings["script"]): string {
   const { id, user, at, kind } = message;
   const iso = new Date(at).toISOString();
   const clock = iso.slice(11, 16);
-  const title = `${iso.slice(0, 10)} ${clock} UTC`;
-  const time = `<time datetime="${iso}" title="${title}">${clock.replace(/^0/, "")}</time>`;
+  const time = `<time datetime="${iso}" title="${dateOf(at)}">${clock.replace(/^0/, "")}</time>`;
   const name = `<bdi class="${nameClass(user)}">${escapeHtml(user)}</bdi>`;
   if (kind) {
     const text = words[kind === "join" ? "joined" : "left"].replace("{name}", () => name);
@@ -137,7 +147,8 @@ function item(message: Message, self: string, words: Strings["script"]): string 
 
 /** Returns one name of the list of people; `client/people.ts` makes the same. */
 function nameItem(name: string, self: string, { you }: Strings["script"]): string {
-  const mark = name === self ? ` <span class="quiet">${you}</span>` : "";
+  // A host may spell the name in another way than before.
+  const mark = nameKey(name) === nameKey(self) ? ` <span class="quiet">${you}</span>` : "";
   return `<li><bdi>${escapeHtml(name)}</bdi>${mark}</li>`;
 }
 

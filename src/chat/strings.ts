@@ -41,7 +41,7 @@ const SCRIPT = {
     "这里缺了一些消息：你离开得太久，它们已不再保留。",
   ],
   earlier: ["Earlier messages", "更早的消息"],
-  noEarlier: ["No earlier messages are kept.", "没有保留更早的消息。"],
+  begins: ["History begins here: {date}", "聊天记录从这里开始：{date}"],
   loading: ["Loading…", "正在加载…"],
   earlierFailed: ["Earlier messages could not be loaded.", "无法加载更早的消息。"],
   tryAgain: ["Try again", "重试"],

@@ -1,4 +1,4 @@
-/** The line above the oldest message. It loads earlier ones when it comes into view, or says that there are none. */
+/** The line above the oldest message. It loads earlier ones when it comes into view, or says when the kept ones begin. */
 import { isKnown, isMessage } from "./chat.js";
 import { byId, fill, getJson, make, room, words } from "./dom.js";
 import * as log from "./log.js";
@@ -16,7 +16,7 @@ let state: "idle" | "loading" | "failed" = "idle";
 let first: string | undefined;
 
 if (line.querySelector("a")) show(words.earlier);
-else first = log.oldestId();
+else showBeginning();
 button.addEventListener("click", () => void load());
 scroller.addEventListener("scroll", check, { passive: true });
 check();
@@ -47,10 +47,15 @@ async function load(): Promise<void> {
     check();
     return;
   }
-  first = log.oldestId();
   // The button disappears and must not take the focus with it.
   if (document.activeElement === button) scroller.focus();
-  fill(line, words.noEarlier);
+  showBeginning();
+}
+
+function showBeginning(): void {
+  first = log.oldestId();
+  const time = scroller.querySelector("time");
+  if (time) fill(line, words.begins.replace("{date}", time.title));
 }
 
 function show(label: string, text = ""): void {

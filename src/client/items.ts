@@ -18,7 +18,6 @@ const fullFormat = new Intl.DateTimeFormat(dateLocale, {
   ...DATE,
   ...TIME,
   year: "numeric",
-  second: "2-digit",
 });
 
 /** What `place` must know about the items before the next one. */

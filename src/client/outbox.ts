@@ -44,12 +44,17 @@ list.addEventListener("click", ({ target }) => {
   if (target instanceof HTMLButtonElement) document.getElementById("message")?.focus();
 });
 
+const own = document.querySelectorAll("#messages .own > p");
 // Messages that a reload has cut off are sent again with the same key, so they are kept once.
 const saved = parseJson(memory.get(MEMORY) ?? "");
 for (const { key, text, code } of Array.isArray(saved) ? saved.filter(isSaved) : []) {
   const entry = makeEntry(text, key);
-  if (code === undefined) void send(entry);
-  else fail(entry, { code, retryable: false }, SESSION_ERRORS.includes(code) ? "not_sent" : code);
+  if (code === undefined) {
+    void send(entry);
+    // The page may have it: its reply may have been lost, or cut off by the reload.
+    const shown = entry.li.querySelector("p")?.textContent;
+    entry.li.hidden = [...own].some((p) => p.textContent === shown);
+  } else fail(entry, { code, retryable: false }, SESSION_ERRORS.includes(code) ? "not_sent" : code);
 }
 
 /** Sends a message. */

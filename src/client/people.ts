@@ -35,6 +35,11 @@ function showCount(count: number): void {
   if (summary) summary.textContent = words.here.replace("{n}", String(count));
 }
 
+/** Returns what two spellings of one name have in common: a host may spell it in another way than before. */
+function key(name: string): string {
+  return name.normalize("NFKC").toLowerCase();
+}
+
 /** Fetches the names after `ms`, unless that is due already. */
 function refresh(ms: number): void {
   if (!details.open || timer) return;
@@ -53,7 +58,7 @@ async function fetchNames(): Promise<void> {
   showCount(count);
   const names = users.filter((name) => typeof name === "string").slice(0, MAX_LISTED);
   const items = names.map((name) => {
-    const mark = name === room.user ? [" ", make("span", { className: "quiet" }, words.you)] : [];
+    const mark = key(name) === key(room.user) ? [" ", make("span", { className: "quiet" }, words.you)] : [];
     return make("li", {}, make("bdi", {}, name), ...mark);
   });
   const rest = count - names.length;

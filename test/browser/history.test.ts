@@ -9,11 +9,15 @@ const HISTORY = "**/history/**";
 
 const test = inRoom("--backlog", "400");
 
+/** When the first message was kept. */
+let beganAt = 0;
+
 test.beforeAll(async ({ ben, server }) => {
   const cat = await Person.login(server.url, "Cat");
   // Groups of seven, some with several lines.
   for (let n = 0; n < COUNT; n++)
     await (n % 14 < 7 ? ben : cat).post(n % 5 === 0 ? `line ${n}\nand\nmore` : `line ${n}`);
+  beganAt = (await ben.batch("since=0&wait=0")).messages[0]?.at ?? 0;
   cat.close();
 });
 
@@ -72,7 +76,8 @@ test("scrolling to the top loads all kept messages in order, and the view does n
   expect(await view(ann)).toEqual(before);
   await loadAll(ann);
   expect(await lines(ann)).toEqual(from(0));
-  await ann.getByText("No earlier messages are kept.").waitFor();
+  const date = new Intl.DateTimeFormat("en-US", { dateStyle: "full", timeStyle: "short" }).format(beganAt);
+  await ann.getByText(`History begins here: ${date}`).waitFor();
   expect(await ann.locator("#history button").count()).toBe(0);
   // It goes on at the end, live, and knows each message once.
   await say(ann, `the end of ${me}`);

@@ -1,8 +1,9 @@
 /** The page shows who its user is, what can be clicked, and in an empty room how to invite others. */
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
+import { startChat } from "../wire/chat.js";
 import { Person } from "../wire/person.js";
-import { enter, inRoom, join, leave, say, shows } from "./browser.js";
+import { connected, enter, inRoom, join, leave, say, shows } from "./browser.js";
 
 const test = inRoom();
 
@@ -58,9 +59,31 @@ test("an empty room copies its address until there is a message", async ({ page,
   await say(page, "hello");
   await shows(page, "hello");
   expect(await page.getByText(INVITATION).count()).toBe(0);
+  expect(await page.textContent("#history")).toMatch(/^History begins here: /);
   await page.reload();
   await shows(page, "hello");
   expect(await page.getByText(INVITATION).count()).toBe(0);
+});
+
+test("a user is marked in the list of people, although the host spells the name in another way now", async ({
+  page,
+}) => {
+  let name = "ann";
+  const chat = await startChat({ identify: () => name });
+  const people = () => page.locator("#people li").allTextContents();
+  await page.goto(`${chat.url}/`);
+  await connected(page);
+  name = "Ann";
+  await page.goto(`${chat.url}/`);
+  await connected(page);
+  expect(await people()).toEqual(["ann (you)"]);
+  const asked = page.waitForResponse("**/who");
+  await page.click("summary");
+  await asked;
+  await page.waitForFunction(() => document.querySelector("#people li bdi")?.textContent === "ann");
+  expect(await people()).toEqual(["ann (you)"]);
+  await page.goto("about:blank");
+  await chat.close();
 });
 
 /** Logs in with another name in a new tab, and returns to the page. */

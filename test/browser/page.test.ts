@@ -7,9 +7,9 @@ const test = inRoom("--backlog", "100");
 const AT = Date.UTC(2026, 0, 2, 8, 3, 4);
 
 test.for([
-  ["en-US", "Europe/Paris", /^9:03\sAM$/, /^Friday, January 2, 2026\D+9:03:04\sAM$/],
-  ["en-GB", "Asia/Kathmandu", /^13:48$/, /^Friday,? 2 January 2026\D+13:48:04$/],
-  ["zh-CN", "Europe/Paris", /^9:03$/, /^2026年1月2日星期五\s*0?9:03:04$/],
+  ["en-US", "Europe/Paris", /^9:03\sAM$/, /^Friday, January 2, 2026\D+9:03\sAM$/],
+  ["en-GB", "Asia/Kathmandu", /^13:48$/, /^Friday,? 2 January 2026\D+13:48$/],
+  ["zh-CN", "Europe/Paris", /^9:03$/, /^2026年1月2日星期五\s*0?9:03$/],
 ] as const)(
   "in %s and %s, a time looks like %s, and the full date is its title",
   async ([locale, timezoneId, clock, full], { browser, server, ben, me }) => {

@@ -41,6 +41,20 @@ test("the conversation does not move when a pending message is late, nor when it
   expect(await look(ann)).toEqual(early);
 });
 
+test("a message that is repeated on purpose is shown twice after a reload", async ({ ann }) => {
+  await say(ann, "again");
+  await shows(ann, "again");
+  await sent(ann);
+  await ann.route(POSTS, (route) => route.abort());
+  await say(ann, "again");
+  await ann.waitForSelector("#outbox .pending");
+  await ann.reload();
+  await connected(ann);
+  await ann.unroute(POSTS);
+  await sent(ann);
+  await ann.waitForFunction(() => document.querySelectorAll("#messages .own").length === 2);
+});
+
 test("a message of somebody else in between begins a new group of the pending ones", async ({ ann, ben }) => {
   await say(ann, "kept");
   await shows(ann, "kept");

@@ -3,11 +3,12 @@ import type { Page } from "playwright-core";
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { type Running, startChat, until } from "../wire/chat.js";
 import { login, Person, texts } from "../wire/person.js";
-import { connected, enter, inRoom, leave, shows } from "./browser.js";
+import { connected, enter, inRoom, say, sent, shows } from "./browser.js";
 import { startProxy } from "./proxy.js";
 
 /** The forms need no scripts. */
 const test = inRoom().extend("options", () => ({ javaScriptEnabled: false }));
+const live = test.extend("options", () => ({ javaScriptEnabled: true }));
 
 let chat: Running;
 let proxy: { url: string; close(): void };
@@ -171,13 +172,33 @@ describe("the message form, without scripts,", () => {
   });
 });
 
-test("with scripts, two clicks on Send are one message", async ({ browser }) => {
-  const page = await (await browser.newContext()).newPage();
-  await enter(page, proxy.url, "Ann");
-  await connected(page);
-  await page.fill("#message", "once");
-  await page.dblclick("#composer button");
-  await shows(page, "once");
-  expect(await said()).toEqual(["once"]);
-  await leave(page);
+describe("with scripts,", () => {
+  live.beforeEach(async ({ page }) => {
+    await enter(page, proxy.url, "Ann");
+    await connected(page);
+  });
+
+  live("two clicks on Send are one message", async ({ page }) => {
+    await page.fill("#message", "once");
+    await page.dblclick("#composer button");
+    await shows(page, "once");
+    expect(await said()).toEqual(["once"]);
+  });
+
+  live(
+    "a message whose reply was lost is shown once after a reload, also before its second reply",
+    async ({ page }) => {
+      holding = 2;
+      await say(page, "only `once`");
+      await shows(page, "only once");
+      await page.reload();
+      await until(() => held.length === 2);
+      const seen = page.getByText("only once").filter({ visible: true });
+      expect(await seen.count()).toBe(1);
+      held[1]?.();
+      await sent(page);
+      expect(await seen.count()).toBe(1);
+      expect(await said()).toEqual(["only `once`"]);
+    },
+  );
 });

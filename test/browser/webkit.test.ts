@@ -125,7 +125,9 @@ test("scrolling to the top loads all earlier messages, and the view does not mov
   expect(before.length).toBeLessThan(150);
   await browser.until((n) => document.querySelectorAll("#scroller li > p[dir]").length > n, before.length);
   await expectSteady(before);
-  while (!(await browser.evaluate(() => document.querySelector("#history")?.textContent?.startsWith("No"))))
+  while (
+    !(await browser.evaluate(() => document.querySelector("#history")?.textContent?.startsWith("History")))
+  )
     await lines(1e6);
   const all = await texts();
   expect(all[0]).toBe("before");

@@ -37,6 +37,7 @@ test("a Chinese browser gets Chinese pages, from the log-in to the error, with n
   await ben.batch("since=now&wait=0");
   await page.getByText("Ben 来了").waitFor();
   expect(await page.textContent("#status")).toBe("已连接");
+  expect(await page.textContent("#history")).toMatch(/^聊天记录从这里开始：\d+年\d+月\d+日星期. \d+:\d+$/);
   // It is what stands on the key.
   expect((await latin(page)).filter((word) => word !== "Shift")).toEqual(["holdline"]);
   await page.goto(`${server.url}/nothing`);
