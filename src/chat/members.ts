@@ -49,7 +49,7 @@ export class Members extends Presence implements LocalMembers {
     this.applyUnload(session.key, page);
     // A closed page is often reloaded, and nobody may take the name in between.
     this.hold(session, page === undefined ? 0 : this.options.grace);
-    await this.cluster?.unloaded(session.key, page);
+    await this.cluster?.publish("unload", session.key, page ?? "");
   }
 
   /** Ends a session: its name is free and its cookie is invalid. Resolves when that is so on every process. */

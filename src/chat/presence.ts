@@ -135,14 +135,14 @@ export class Presence {
   #join(member: Member): void {
     if (this.present.has(member)) return;
     this.present.add(member);
-    this.cluster?.joined(member.key, member.name);
+    void this.cluster?.publish("join", member.key, member.name);
     this.applyJoin(member.key, member.name);
   }
 
   /** Makes a member absent on this process. */
   protected leave(member: Member, mayReturn = false): void {
     if (!this.present.delete(member)) return;
-    this.cluster?.left(member.key, mayReturn);
+    void this.cluster?.publish("leave", member.key, mayReturn ? "reload" : "");
     this.applyLeave(member.key, mayReturn);
   }
 

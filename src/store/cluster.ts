@@ -22,6 +22,12 @@ export function isSameForm(id: string, other: string): boolean {
   return id !== "" && id.slice(0, FORM_ID_LENGTH) === other.slice(0, FORM_ID_LENGTH);
 }
 
+/**
+ * A member is now present on a process (with the name as detail), or is not present there any more (`reload`, if that is
+ * likely), or a page was closed, whose polls any process may hold (its id; empty: all pages of the member).
+ */
+export type Change = "join" | "leave" | "unload";
+
 /** The members of this process, as the cluster uses them. */
 export interface LocalMembers {
   readonly options: {
@@ -64,10 +70,6 @@ export interface Cluster {
    * become invalid on every process. Resolves when the store has it. Never rejects.
    */
   hold(session: Session, ms: number): Promise<void>;
-  /** Publishes that a member is now present on this process. */
-  joined(key: string, name: string): void;
-  /** Publishes that a member is not present on this process any more. */
-  left(key: string, mayReturn: boolean): void;
-  /** Publishes that a page was closed, whose polls other processes may hold. Resolves when the store has it. Never rejects. */
-  unloaded(key: string, page: string | undefined): Promise<void>;
+  /** Publishes a change on this process. Resolves when the store has it. Never rejects. */
+  publish(change: Change, key: string, detail: string): Promise<void>;
 }

@@ -6,7 +6,7 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { Appender, type Stored } from "./appender.js";
 import type { Secrets } from "./file/folder.js";
 import { SegmentLog } from "./file/log.js";
-import { messageOf, parseOptions, type StoreOptions } from "./options.js";
+import { messageOf, Status, type StoreOptions } from "./options.js";
 import type { Message, NewMessage, Receive, Snapshot, Store } from "./store.js";
 import { StoreUnavailable } from "./store.js";
 
@@ -28,27 +28,25 @@ type Post = Stored & { deadline: number; resolve: () => void; reject: (error: St
 /** Keeps messages in a folder, which holds up to three times as many as are kept, through crashes, power cuts and disks that fail. */
 export class FileStore implements Store {
   readonly #folder: string;
-  readonly #options: ReturnType<typeof parseOptions>;
+  readonly #status: Status;
   readonly #log: SegmentLog;
   readonly #appender = new Appender();
   #isOpen = false;
   /** Posts that are neither kept nor refused yet, oldest first. */
   #waiting: Post[] = [];
   #writing: Promise<void> | undefined;
-  /** The reason why posts are refused. */
-  #failure: unknown;
 
   /** Throws a `TypeError` or a `RangeError` that names the wrong option. */
   constructor({ folder, ...others }: FileStoreOptions = { folder: "" }) {
     if (typeof folder !== "string" || folder === "")
       throw new TypeError("folder must be the path of a folder");
     this.#folder = folder;
-    this.#options = parseOptions(others, folder);
-    this.#log = new SegmentLog(folder, this.#options.warn);
+    this.#status = new Status(others, folder);
+    this.#log = new SegmentLog(folder, this.#status.warn);
   }
 
   get writable(): boolean {
-    return this.#failure === undefined;
+    return !this.#status.failure;
   }
 
   /** The secrets of session cookies, the same after a restart. Undefined before `open`. */
@@ -58,7 +56,7 @@ export class FileStore implements Store {
 
   async open(receive: Receive, _reset?: unknown, backlog = 1000): Promise<Snapshot> {
     try {
-      const keep = this.#options.keepFor(backlog);
+      const keep = this.#status.keepFor(backlog);
       const { lastPrunedId, stored } = await this.#log.open(keep);
       this.#appender.start(receive, keep, lastPrunedId, stored);
       this.#isOpen = true;
@@ -72,7 +70,7 @@ export class FileStore implements Store {
   append(newMessage: NewMessage): Promise<Message> {
     return this.#appender.append(newMessage, async (stored) => {
       if (!this.#isOpen) throw new StoreUnavailable(new Error("the store is not open"));
-      if (!this.writable) throw new StoreUnavailable(this.#failure);
+      if (!this.writable) throw new StoreUnavailable(this.#status.failure);
       const deadline = performance.now() + TIMEOUT_MS;
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push({ ...stored, deadline, resolve, reject });
@@ -102,8 +100,7 @@ export class FileStore implements Store {
       const isWanted = () => performance.now() < deadline && this.#waiting[0] === batch[0];
       try {
         await this.#log.append(batch, isWanted);
-        if (!this.writable) this.#options.warn("messages are kept again");
-        this.#failure = undefined;
+        this.#status.recovered();
         for (const post of this.#waiting.splice(0, batch.length)) {
           this.#appender.kept(post);
           post.resolve();
@@ -120,8 +117,7 @@ export class FileStore implements Store {
 
   /** Refuses the posts that wait, and all others until the disk works again. */
   #refuse(reason: unknown): void {
-    if (this.writable) this.#options.warn(`messages cannot be kept, posts are refused: ${messageOf(reason)}`);
-    this.#failure ??= reason;
-    for (const { reject } of this.#waiting.splice(0)) reject(new StoreUnavailable(reason));
+    const error = this.#status.failed(reason);
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 }

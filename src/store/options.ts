@@ -1,4 +1,5 @@
 /** What the stores that outlast the process have in common: options, warnings, and the words of an error. */
+import { StoreUnavailable } from "./store.js";
 
 /** A larger `keep` than this many times the backlog is probably a mistake. */
 const MAX_BACKLOGS = 10;
@@ -16,28 +17,54 @@ export interface StoreOptions {
   readonly warn?: (line: string) => void;
 }
 
-/**
- * Returns the options as functions: one warns and never throws, one returns how many messages to keep for a backlog. Throws
- * a `RangeError` or a `TypeError` that names the wrong option.
- * @param place where messages are kept, in words
- */
-export function parseOptions({ keep, warn = console.error }: StoreOptions, place: string) {
-  const isValid = keep === undefined || (Number.isSafeInteger(keep) && keep >= 1);
-  if (!isValid) throw new RangeError("keep must be a whole number of at least 1");
-  if (typeof warn !== "function") throw new TypeError("warn must be a function");
-  // Async: a promise of `warn` that rejects would end the process.
-  const attempt = async (line: string): Promise<void> => void (await warn(line));
-  const safely = (text: string): void => {
-    const line = `${place}: ${text}`;
-    void attempt(line).catch(() => console.error(line));
+/** Whether a store can keep messages now, and the lines about that. */
+export class Status {
+  /** The reason why messages are refused. */
+  failure: unknown;
+
+  /**
+   * Throws a `RangeError` or a `TypeError` that names the wrong option.
+   * @param place where messages are kept, in words
+   */
+  constructor(
+    private readonly options: StoreOptions,
+    private readonly place: string,
+  ) {
+    const { keep = 1, warn = console.error } = options;
+    if (!Number.isSafeInteger(keep) || keep < 1)
+      throw new RangeError("keep must be a whole number of at least 1");
+    if (typeof warn !== "function") throw new TypeError("warn must be a function");
+  }
+
+  /** Returns how many messages to keep. Warns if that does not fit the backlog. */
+  keepFor(backlog: number): number {
+    const { keep = backlog } = this.options;
+    const isUsual = keep >= backlog && keep <= MAX_BACKLOGS * backlog;
+    if (!isUsual)
+      this.warn(`keep is ${keep}, but the backlog of the chat is ${backlog}; better leave keep out`);
+    return keep;
+  }
+
+  /** Refuses messages until `recovered`, and warns the first time. Returns the error for the caller. */
+  readonly failed = (reason: unknown): StoreUnavailable => {
+    if (!this.failure) this.warn(`messages cannot be kept, posts are refused: ${messageOf(reason)}`);
+    this.failure ??= reason;
+    return new StoreUnavailable(reason);
   };
-  const keepFor = (backlog: number): number => {
-    const kept = keep ?? backlog;
-    const isUsual = kept >= backlog && kept <= MAX_BACKLOGS * backlog;
-    if (!isUsual) safely(`keep is ${kept}, but the backlog of the chat is ${backlog}; better leave keep out`);
-    return kept;
+
+  recovered(): void {
+    if (this.failure) this.warn("messages are kept again");
+    this.failure = undefined;
+  }
+
+  /** Warns. Never throws: if the function of the host fails, the line goes to standard error. */
+  readonly warn = (text: string): void => {
+    const { warn = console.error } = this.options;
+    const line = `${this.place}: ${text}`;
+    // Async: a promise of `warn` that rejects would end the process.
+    const attempt = async (): Promise<void> => void (await warn(line));
+    void attempt().catch(() => console.error(line));
   };
-  return { warn: safely, keepFor };
 }
 
 /** Returns what is wrong, in words. */

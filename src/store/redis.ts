@@ -2,17 +2,16 @@
  * The store for several processes: the messages are a stream of Redis. Every process reads all of them in its order, so a
  * cursor means the same on each. Without Redis, posts are refused and polls stay held.
  */
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { compareIds, type Id } from "../feed/id.js";
 import type { Cluster } from "./cluster.js";
-import { messageOf, parseOptions } from "./options.js";
+import { messageOf, Status } from "./options.js";
 import { loadClient, TIMEOUT_MS } from "./redis/client.js";
 import { RedisCluster } from "./redis/cluster.js";
-import { Connection, DEADLINE_MS, isMessage, toMessage } from "./redis/connection.js";
+import { Connection, DEADLINE_MS, isMessage, toId, toMessage } from "./redis/connection.js";
 import { parseUrl, type RedisStoreOptions } from "./redis/url.js";
 import type { Message, NewMessage, Receive, Reset, Snapshot, Store } from "./store.js";
-import { StoreUnavailable } from "./store.js";
 
 /** The longest pause before a new try to connect; shorter by up to a half, so that not all processes try at once. */
 const RETRY_MS = 500;
@@ -25,12 +24,11 @@ const POLL_MS = 20;
 export class RedisStore implements Store {
   readonly #url: string;
   readonly #place: string;
-  readonly #options: ReturnType<typeof parseOptions>;
+  readonly #status: Status;
   #receive: Receive = () => {};
   #reset: Reset = () => {};
   #keep = 0;
-  #secrets: readonly string[] = [];
-  #writable = true;
+  #secrets: readonly [Buffer, ...Buffer[]] | undefined;
   /** The newest connection, which may be lost. */
   #connection: Connection | undefined;
   readonly #closing = new AbortController();
@@ -41,13 +39,10 @@ export class RedisStore implements Store {
   /** The read that is under way. */
   #reading: Promise<void> | undefined;
   #appending: Promise<unknown> = Promise.resolve();
-  readonly #failed = (error: unknown): StoreUnavailable => {
-    const isNew = this.#writable && !this.#closing.signal.aborted;
-    if (isNew) this.#options.warn(`messages cannot be kept, posts are refused: ${messageOf(error)}`);
-    this.#writable = false;
-    return new StoreUnavailable(error);
-  };
-  readonly #cluster = new RedisCluster(() => this.#current, this.#failed);
+  readonly #cluster = new RedisCluster(
+    () => this.#current,
+    (error) => this.#closing.signal.aborted || this.#status.failed(error),
+  );
   /** Not typed as the class: without Redis, the types of its client are missing too. */
   readonly cluster: Cluster = this.#cluster;
 
@@ -55,23 +50,21 @@ export class RedisStore implements Store {
   constructor({ url, ...others }: RedisStoreOptions) {
     this.#url = url;
     this.#place = parseUrl(url).place;
-    this.#options = parseOptions(others, `Redis at ${this.#place}`);
+    this.#status = new Status(others, `Redis at ${this.#place}`);
   }
 
   get writable(): boolean {
-    return this.#writable;
+    return !this.#status.failure;
   }
 
-  /** The secrets of session cookies, the same on all processes. Throws before `open`. */
-  get secrets(): readonly [Buffer, ...Buffer[]] {
-    const [first, ...others] = this.#secrets.map((secret) => Buffer.from(secret, "hex"));
-    if (!first) throw new Error("the store is not open");
-    return [first, ...others];
+  /** The secrets of session cookies, the same on all processes. Undefined before `open`. */
+  get secrets(): readonly [Buffer, ...Buffer[]] | undefined {
+    return this.#secrets;
   }
 
   async open(receive: Receive, reset: Reset, backlog = 1000): Promise<Snapshot> {
     await loadClient();
-    this.#keep = this.#options.keepFor(backlog);
+    this.#keep = this.#status.keepFor(backlog);
     try {
       const connection = await this.#connect();
       const snapshot = await this.#load(connection);
@@ -93,28 +86,28 @@ export class RedisStore implements Store {
 
   async close(): Promise<void> {
     await this.#appending;
-    await this.#cluster.close();
     this.#closing.abort();
     this.#connection?.close();
     await this.#running;
   }
 
-  async #append(message: NewMessage): Promise<Message> {
-    const { key = randomUUID() } = message;
+  async #append({ user, text, kind, key = randomUUID() }: NewMessage): Promise<Message> {
     const until = performance.now() + DEADLINE_MS;
     for (let connection = await this.#ready(until); connection; connection = await this.#ready(until)) {
       try {
-        const kept = await connection.append(message, key, this.#keep, until);
+        const args = [user, text, kind ?? "", `${user}\n${key}`];
+        const [id, keptText = "", keptKind = ""] = await connection.run("append", args, until);
+        const message = toMessage({ id: toId(id), fields: { user, text: keptText, kind: keptKind } });
         // Every process receives the message from the stream, this one too.
-        while (compareIds(kept.id, this.#lastId) > 0 && connection.closedAt === undefined)
+        while (compareIds(message.id, this.#lastId) > 0 && connection.closedAt === undefined)
           await this.#reading?.catch(() => {});
-        return kept;
+        return message;
       } catch (error) {
         // Refused, and not lost with the connection: another try would fail too.
-        if (connection.closedAt === undefined) throw this.#failed(error);
+        if (connection.closedAt === undefined) throw this.#status.failed(error);
       }
     }
-    throw new StoreUnavailable(new Error("no connection to Redis"));
+    throw this.#status.failed(new Error("no connection to Redis"));
   }
 
   /** The connection in use; undefined while there is none. */
@@ -138,7 +131,7 @@ export class RedisStore implements Store {
         this.#connection = connection;
         const error = await this.#use(connection).catch((reason: unknown) => reason);
         connection.close(error);
-        this.#failed(error);
+        if (!signal.aborted) this.#status.failed(error);
       }
       await delay(RETRY_MS * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
       connection = signal.aborted ? undefined : await this.#connect().catch(() => undefined);
@@ -148,21 +141,11 @@ export class RedisStore implements Store {
 
   async #connect(): Promise<Connection> {
     const connection = await Connection.open(this.#url);
-    // If this fails, the connection is not used, and its watchdog closes it.
-    await this.#sync(connection);
+    // If this fails, the connection is not used, and it is closed because nothing is read from it.
+    const now = await this.#beat(connection);
     // What was published before this process started is of no use. After a failover the clock may be another one.
-    const now = `${connection.now}-0` as const;
     if (this.#lastChange === "0-0" || compareIds(this.#lastChange, now) > 0) this.#lastChange = now;
     return connection;
-  }
-
-  /** Compares this process with Redis, and resumes after an outage. Rejects if Redis is full or follows another one. */
-  async #sync(connection: Connection): Promise<void> {
-    this.#secrets = await connection.sync(this.#lastId, this.#secrets);
-    if (this.#writable) return;
-    await this.#cluster.resume(connection);
-    this.#options.warn("messages are kept again");
-    this.#writable = true;
   }
 
   /** Reads the newest messages, and continues after them. */
@@ -174,7 +157,7 @@ export class RedisStore implements Store {
 
   /** Reads the streams and sends heartbeats for as long as the connection lasts. */
   async #use(connection: Connection): Promise<never> {
-    void this.#beat(connection);
+    void this.#sendBeats(connection);
     for (;;) {
       this.#reading = this.#read(connection);
       await this.#reading;
@@ -193,18 +176,35 @@ export class RedisStore implements Store {
       } else {
         // Entries are missing. Redis may have lost leases, too.
         this.#reset(await this.#load(connection));
-        await this.#cluster.resume(connection);
+        this.#cluster.resume();
       }
     }
   }
 
   /** Sends heartbeats, one after the other. */
-  async #beat(connection: Connection): Promise<void> {
+  async #sendBeats(connection: Connection): Promise<void> {
     while (connection.closedAt === undefined) {
-      await this.#sync(connection)
-        .then(() => this.#cluster.beat(connection))
-        .catch((error: unknown) => connection.closedAt === undefined && this.#failed(error));
+      await this.#beat(connection).catch(
+        (error: unknown) => connection.closedAt === undefined && this.#status.failed(error),
+      );
       await delay(BEAT_MS, undefined, { ref: false });
     }
+  }
+
+  /**
+   * Compares this process with Redis, sends a heartbeat, and goes on after an outage. Returns an id before all later changes.
+   * Rejects if Redis is full or follows another one.
+   */
+  async #beat(connection: Connection): Promise<Id> {
+    const fresh = randomBytes(32);
+    const secrets = [fresh, ...(this.#secrets ?? [])].map((secret) => secret.toString("hex"));
+    const [now, ...shared] = await connection.run("sync", [this.#lastId, this.#keep, ...secrets]);
+    const [first = fresh, ...others] = shared.map((secret) => Buffer.from(secret, "hex"));
+    this.#secrets = [first, ...others];
+    const isBack = !this.writable;
+    if (isBack) this.#cluster.resume();
+    await this.#cluster.beat(connection);
+    if (isBack) this.#status.recovered();
+    return toId(now);
   }
 }

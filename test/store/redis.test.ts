@@ -97,11 +97,12 @@ describe("a message", () => {
     await store.append({ user: "ann", text: "3" });
     expect(await store.append({ user: "ann", text: "first", key: "k" })).toEqual(first);
     await store.append({ user: "ann", text: "4" });
-    expect((await store.append({ user: "ann", text: "first", key: "k" })).id).not.toBe(first.id);
+    const again = () => store.append({ user: "ann", text: "first", key: "k" });
+    await until(async () => (await again()).id !== first.id);
     const some = () =>
       Promise.all([..."abcdefghijklmnopqrst"].map((text) => store.append({ user: "ann", text })));
     for (let n = 0; n < 50; n++) await some();
-    expect(await direct.hLen(`room${room}:keys`)).toBe(3);
+    await until(async () => (await direct.hLen(`room${room}:keys`)) === 3);
     expect(await direct.xLen(`room${room}:messages`)).toBe(3);
   });
 
@@ -137,6 +138,7 @@ describe("the newest id that is not kept", () => {
     const { store } = await open(10);
     for (let n = 0; n < 500; n++) void store.append({ user: "ann", text: `${n}` });
     await store.append({ user: "ann", text: "last" });
+    await until(async () => (await direct.xLen(`room${room}:messages`)) === 10);
     const { kept } = await open(1000);
     const [first] = kept.messages;
     expect(first?.text).not.toBe("0");
@@ -144,6 +146,15 @@ describe("the newest id that is not kept", () => {
       Number(first?.id.split("-")[0]) - 1,
     );
   });
+});
+
+test("messages beyond a smaller backlog than before are removed at the start", async () => {
+  const { store } = await open(500);
+  for (let n = 0; n < 50; n++) await store.append({ user: "ann", text: `${n}`, key: `${n}` });
+  const { kept } = await open(2);
+  expect(kept.messages.map(({ text }) => text)).toEqual(["48", "49"]);
+  expect(await direct.xLen(`room${room}:messages`)).toBe(2);
+  expect(await direct.hLen(`room${room}:keys`)).toBe(2);
 });
 
 test("a process that missed a message gets everything that is still kept", async () => {
@@ -277,20 +288,24 @@ function recorder(changes: string[]): LocalMembers {
   });
 }
 
-test("the members of a process are told to the others, in order, and leave when it is closed", async () => {
+test("the members of a process are told to the others, in order, and leave some time after it is closed", async () => {
   const [one, two] = [await open(), await open()];
   const changes: string[] = [];
   two.store.cluster.join(recorder(changes));
-  one.store.cluster.join(alone({ present: [session("bob")] }));
-  one.store.cluster.joined("ann", "Ann");
-  one.store.cluster.joined("bob", "Bob");
-  void one.store.cluster.unloaded("x y", "page");
-  void one.store.cluster.unloaded("x y", undefined);
-  one.store.cluster.left("ann", false);
+  const { cluster } = one.store;
+  cluster.join(alone({ present: [session("bob")] }));
+  void cluster.publish("join", "ann", "Ann");
+  void cluster.publish("join", "bob", "Bob");
+  void cluster.publish("unload", "x y", "page");
+  void cluster.publish("unload", "x y", "");
+  void cluster.publish("leave", "ann", "");
+  void cluster.publish("join", "eve", "Eve");
+  await cluster.publish("leave", "eve", "reload");
   await one.store.close();
-  await until(() => changes.length === 6);
+  await until(() => changes.includes("leave bob"));
+  const unloads = ["unload x y page", "unload x y undefined"];
   expect(changes).toEqual([
-    ...["join ann", "join bob", "unload x y page", "unload x y undefined", "leave ann", "unload bob"],
+    ...["join ann", "join bob", ...unloads, "leave ann", "join eve", "unload eve", "leave bob"],
   ]);
 });
 
@@ -306,7 +321,7 @@ test("a process that starts later learns all members, and ten thousand that leav
   await until(() => present.size === 10_000);
   for (const member of here) {
     here.delete(member);
-    one.store.cluster.left(member.key, false);
+    void one.store.cluster.publish("leave", member.key, "");
   }
   await until(() => present.size === 0);
 });
@@ -318,11 +333,11 @@ test("members of a process without heartbeats are absent on the others, and pres
   // As if another process sent its members, and then nothing for a while, and then it went on.
   const send = (fields: Record<string, string>) =>
     direct.xAdd(`room${room}:changes`, "*", { from: "third", ...fields });
-  await send({ "+ann": "Ann" });
+  await send({ "join ann": "Ann" });
   await until(() => changes.includes("leave ann"));
   expect(changes).toEqual(["join ann", "leave ann"]);
-  await send({ all: "", "+ann": "Ann", "+bob": "Bob" });
-  await send({ all: "", "+bob": "Bob" });
+  await send({ all: "", "join ann": "Ann", "join bob": "Bob" });
+  await send({ all: "", "join bob": "Bob" });
   await until(() => changes.length === 5);
   expect(changes.slice(2)).toEqual(["join ann", "join bob", "leave ann"]);
   expect(one.resets).toEqual([]);
@@ -338,7 +353,7 @@ test("members are told again after Redis refused to write, and nothing of it is 
   await one.store.cluster.claim(ended, "");
   await until(() => changes.includes("owner ann ended"));
   await direct.configSet("maxmemory", "1");
-  one.store.cluster.joined("bob", "Bob");
+  void one.store.cluster.publish("join", "bob", "Bob");
   void one.store.cluster.hold({ ...ended, id: "" }, 0);
   await until(() => !one.store.writable && !two.store.writable);
   await direct.configSet("maxmemory", "0");

@@ -26,8 +26,6 @@ interface Segment {
 export class SegmentLog {
   /** The secrets of session cookies. Undefined before `open`. */
   secrets: Secrets | undefined;
-  readonly #folder: string;
-  readonly #warn: (line: string) => void;
   #keep = 0;
   #lock: Lock | undefined;
   /** Oldest first. */
@@ -41,10 +39,10 @@ export class SegmentLog {
   /** The acknowledged bytes in the file. */
   #size = 0;
 
-  constructor(folder: string, warn: (line: string) => void) {
-    this.#folder = folder;
-    this.#warn = warn;
-  }
+  constructor(
+    private readonly folder: string,
+    private readonly warn: (line: string) => void,
+  ) {}
 
   /**
    * Opens the folder, once. Returns the newest messages, which are on the disk, and the id before them.
@@ -52,12 +50,12 @@ export class SegmentLog {
    */
   async open(keep: number): Promise<{ lastPrunedId: Id; stored: Stored[] }> {
     this.#keep = keep;
-    await makeFolder(this.#folder);
+    await makeFolder(this.folder);
     await this.#claim();
     const stored: Stored[] = [];
     let lastPrunedId: Id | undefined;
-    for (const number of await findSegments(this.#folder)) {
-      const path = pathOf(this.#folder, number);
+    for (const number of await findSegments(this.folder)) {
+      const path = pathOf(this.folder, number);
       // What a killed process wrote may be in memory only.
       await sync(path);
       const { header, records, damaged } = decodeSegment(await readFile(path));
@@ -65,7 +63,7 @@ export class SegmentLog {
       if (header?.sequence === number) {
         const difference = () => compareIds(stored.at(-1)?.message.id ?? header.after, header.after);
         while (difference() > 0) stored.pop();
-        if (difference() < 0) this.#warn(`messages before ${path} are missing`);
+        if (difference() < 0) this.warn(`messages before ${path} are missing`);
       }
       if (stored.length === 0) lastPrunedId = header?.after ?? lastPrunedId;
       const start = stored.length;
@@ -77,7 +75,7 @@ export class SegmentLog {
       }
       const skipped = damaged + records.length - (stored.length - start);
       if (skipped > 0) {
-        this.#warn(`damaged lines in ${path} are skipped: ${skipped}`);
+        this.warn(`damaged lines in ${path} are skipped: ${skipped}`);
         await copyFile(path, `${path}.damaged`);
       }
     }
@@ -107,7 +105,7 @@ export class SegmentLog {
       const bytes = Buffer.from((segment === last ? "" : encode(header)) + lines.join(""));
       await this.#file?.appendFile(bytes);
       await this.#file?.datasync();
-      const path = pathOf(this.#folder, segment.number);
+      const path = pathOf(this.folder, segment.number);
       const [ours, named] = [await this.#file?.stat(), await stat(path)];
       const isOurs = named.ino === ours?.ino && named.size === this.#size + bytes.length;
       if (!isOurs) throw new Error(`${path} was replaced, or written to by another program`);
@@ -141,24 +139,24 @@ export class SegmentLog {
     await this.#closeFile();
     await this.#claim();
     const number = 1 + (this.#segments.at(-1)?.number ?? 0);
-    this.#file = await open(pathOf(this.#folder, number), "w", 0o600);
+    this.#file = await open(pathOf(this.folder, number), "w", 0o600);
     this.#size = 0;
-    await sync(this.#folder);
+    await sync(this.folder);
     return { number, start: this.#count };
   }
 
   /** Locks the folder, again if it was deleted and made again. Rejects if another process may have used it meanwhile. */
   async #claim(): Promise<void> {
     if (await this.#lock?.isHeld()) return;
-    const taken = await lock(this.#folder, this.#warn);
+    const taken = await lock(this.folder, this.warn);
     // Not before: the lost lock is needed if the folder was only moved away.
     await this.#lock?.release();
     this.#lock = taken;
-    if (this.secrets && (await findSegments(this.#folder)).length > 0) {
+    if (this.secrets && (await findSegments(this.folder)).length > 0) {
       await taken.release();
       throw new Error("its lock was deleted, and another process may have used it; restart this one");
     }
-    this.secrets = await keepSecrets(join(this.#folder, "secret"), this.secrets);
+    this.secrets = await keepSecrets(join(this.folder, "secret"), this.secrets);
   }
 
   /** Adds a segment that is on the disk, and deletes those that are no longer needed. */
@@ -170,10 +168,10 @@ export class SegmentLog {
     });
     const needed = this.#segments.map(({ number }) => number);
     try {
-      for (const number of await findSegments(this.#folder))
-        if (!needed.includes(number)) await rm(pathOf(this.#folder, number));
+      for (const number of await findSegments(this.folder))
+        if (!needed.includes(number)) await rm(pathOf(this.folder, number));
     } catch (error) {
-      this.#warn(`old segments stay until the next segment: ${messageOf(error)}`);
+      this.warn(`old segments stay until the next segment: ${messageOf(error)}`);
     }
   }
 }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { parseId } from "../../feed/id.js";
-import type { LocalMembers, Session } from "../cluster.js";
+import type { Change, LocalMembers, Session } from "../cluster.js";
 import { type ClaimResult, type Cluster, isSameForm } from "../cluster.js";
 import { StoreUnavailable } from "../store.js";
 import { type Connection, DEADLINE_MS, type Entry } from "./connection.js";
@@ -23,12 +23,10 @@ const MAX_RENEWED = 500;
 type Lease = readonly [session: Session, ms: number];
 
 export class RedisCluster implements Cluster {
-  readonly #connection: () => Connection | undefined;
-  readonly #failed: (error: unknown) => unknown;
   readonly #self = randomBytes(9).toString("base64url");
   readonly #remote = new RemoteMembers();
   #local: LocalMembers | undefined;
-  /** Whether other processes may not know all members of this one. */
+  /** Whether Redis may not know all sessions, and the other processes all members, of this one. */
   #isUnknown = false;
   // By `performance.now()`.
   #renewedAt = 0;
@@ -38,17 +36,17 @@ export class RedisCluster implements Cluster {
    * @param connection returns the current connection, if there is one
    * @param failed called when something could not be written; `resume` must follow, so that nothing has to be kept until then
    */
-  constructor(connection: () => Connection | undefined, failed: (error: unknown) => unknown) {
-    this.#connection = connection;
-    this.#failed = failed;
-  }
+  constructor(
+    private readonly connection: () => Connection | undefined,
+    private readonly failed: (error: unknown) => unknown,
+  ) {}
 
   join(local: LocalMembers): void {
     this.#local = local;
   }
 
   async claim(session: Session, replaced: string): Promise<ClaimResult> {
-    const [connection, local] = [this.#connection(), this.#local];
+    const [connection, local] = [this.connection(), this.#local];
     const isEarly = performance.now() < this.#claimsFrom;
     if (!connection || !local || isEarly) return unavailable("no connection to Redis");
     const instead = isSameForm(session.id, replaced) ? "" : replaced;
@@ -61,7 +59,7 @@ export class RedisCluster implements Cluster {
   }
 
   async verify(session: Session): Promise<boolean> {
-    const connection = this.#connection();
+    const connection = this.connection();
     if (!connection) return unavailable("no connection to Redis");
     return (await this.#renew(connection, [[session, Infinity]]).catch(unavailable)) === 0;
   }
@@ -70,43 +68,32 @@ export class RedisCluster implements Cluster {
     await this.#run((connection) => this.#renew(connection, [[session, ms]]));
   }
 
-  joined(key: string, name: string): void {
-    void this.#publish(`+${key}`, name);
+  async publish(change: Change, key: string, detail: string): Promise<void> {
+    const fields = { from: this.#self, [`${change} ${key}`]: detail };
+    await this.#run((connection) => connection.publish(fields));
   }
 
-  async left(key: string, mayReturn: boolean): Promise<void> {
-    await this.#publish(`-${key}`, mayReturn ? "reload" : "");
-  }
-
-  async unloaded(key: string, page = ""): Promise<void> {
-    await this.#publish(`x${key}`, page);
-  }
-
-  /**
-   * Brings all sessions to Redis again, after an outage and before anything else. All members follow with the next heartbeat.
-   * Rejects if Redis refuses to write.
-   */
-  async resume(connection: Connection): Promise<void> {
-    this.#remote.resume(connection.now);
+  /** Goes on after an outage: all sessions and members follow with the next heartbeat, and log-ins later. */
+  resume(): void {
+    this.#remote.resume();
     this.#isUnknown = true;
-    if (!this.#local) return;
     this.#claimsFrom = performance.now() + RENEWAL_MS;
-    await this.#renewAll(connection, true);
   }
 
-  /** Sends a heartbeat, and renews leases three times in a grace time. Rejects if Redis refuses to write. */
+  /** Renews leases, three times in a grace time, and sends a heartbeat. Rejects if Redis refuses to write. */
   async beat(connection: Connection): Promise<void> {
     const local = this.#local;
     if (!local) return;
-    const fields: Record<string, string> = { from: this.#self };
-    if (this.#isUnknown) {
-      fields.all = "";
-      for (const { key, name } of local.present) fields[`+${key}`] = name;
-      this.#isUnknown = false;
+    const isAll = this.#isUnknown;
+    this.#isUnknown = false;
+    if (isAll || performance.now() - this.#renewedAt >= local.options.grace / 3) {
+      this.#renewedAt = performance.now();
+      // Of the names that nobody holds, Redis only has to know that their sessions have ended.
+      const leases = Array.from(local.sessions()).filter(([, ms]) => isAll || ms > 0);
+      while (leases.length > 0) await this.#renew(connection, leases.splice(0, MAX_RENEWED));
     }
-    await connection.publish(fields);
-    if (performance.now() - this.#renewedAt >= local.options.grace / 3)
-      await this.#renewAll(connection, false);
+    const members = isAll ? Array.from(local.present, ({ key, name }) => [`join ${key}`, name]) : [];
+    await connection.publish({ from: this.#self, ...(isAll && { all: "" }), ...Object.fromEntries(members) });
   }
 
   /** Applies what all processes have published, in order. */
@@ -125,18 +112,6 @@ export class RedisCluster implements Cluster {
     if (newest) this.#remote.removeDead(parseId(newest.id)[0], local);
   }
 
-  /** Ends: the members may be back on another process in a moment. */
-  async close(): Promise<void> {
-    await Promise.all(Array.from(this.#local?.present ?? [], ({ key }) => this.left(key, true)));
-  }
-
-  /** Renews the leases of the names that are held, or of all, so that Redis also knows which sessions have ended. */
-  async #renewAll(connection: Connection, isAll: boolean): Promise<void> {
-    this.#renewedAt = performance.now();
-    const leases = Array.from(this.#local?.sessions() ?? []).filter(([, ms]) => isAll || ms > 0);
-    while (leases.length > 0) await this.#renew(connection, leases.splice(0, MAX_RENEWED));
-  }
-
   /** Returns how many leases could not be renewed, because their names have other owners. */
   async #renew(connection: Connection, leases: readonly Lease[]): Promise<number> {
     const { grace = 0, maxNames = 0 } = this.#local?.options ?? {};
@@ -147,14 +122,11 @@ export class RedisCluster implements Cluster {
     return refused.length;
   }
 
-  #publish(change: string, value: string): Promise<void> {
-    return this.#run((connection) => connection.publish({ from: this.#self, [change]: value }));
-  }
-
-  /** Runs a command. Never rejects: if it fails, everything is sent again later. */
+  /** Runs a command. Never rejects: if it cannot run, everything is sent again later. */
   async #run(command: (connection: Connection) => Promise<unknown>): Promise<void> {
-    const connection = this.#connection();
-    if (connection) await command(connection).catch(this.#failed);
+    const connection = this.connection();
+    if (connection) await command(connection).catch(this.failed);
+    else this.#isUnknown = true;
   }
 }
 

@@ -2,9 +2,8 @@
  * A connection to Redis. It has two sockets: one for commands, and one for blocking reads, which would delay commands. When
  * one of them is lost, both are closed.
  */
-import { randomBytes } from "node:crypto";
 import { type Id, isId, parseId } from "../../feed/id.js";
-import type { Message, NewMessage, Snapshot } from "../store.js";
+import type { Message, Snapshot } from "../store.js";
 import { type Client, loadClient, TIMEOUT_MS } from "./client.js";
 import { KEYS, type Script, textOf } from "./scripts.js";
 import { parseUrl } from "./url.js";
@@ -15,8 +14,8 @@ export const DEADLINE_MS = TIMEOUT_MS - 500;
 const BLOCK_MS = 1_000;
 /** How many entries one read returns at most. */
 const MAX_READ = 1_000;
-/** How long changes are kept. A process that is behind for longer connects again, and then compares everything. */
-const CHANGES_MS = 10_000;
+/** How many changes are kept: those of many minutes, far more than any process is behind. */
+const MAX_CHANGES = 100_000;
 
 /** An entry of a stream. */
 export interface Entry {
@@ -36,13 +35,13 @@ export class Connection {
   readonly #keys: string[];
   readonly #messages: string;
   readonly #changes: string;
-  /** Closes the connection unless reads return. */
-  readonly #watchdog = setTimeout(() => this.close(new Error("no answer")), BLOCK_MS + TIMEOUT_MS);
 
   /** Connects. Rejects when that fails or takes too long. */
   static async open(url: string): Promise<Connection> {
     const create = await loadClient();
-    const connection = new Connection(create(url), create(url), parseUrl(url).prefix);
+    // Only reads show whether Redis is alive: the other socket is busy as long as there are posts.
+    const reader = create(url, BLOCK_MS + TIMEOUT_MS);
+    const connection = new Connection(create(url), reader, parseUrl(url).prefix);
     await connection.#answer(Promise.all([connection.#commands.connect(), connection.#reader.connect()]));
     return connection;
   }
@@ -54,11 +53,6 @@ export class Connection {
     [this.#messages = "", this.#changes = ""] = this.#keys;
   }
 
-  /** What Redis' clock shows, in milliseconds since the Unix epoch. */
-  get now(): number {
-    return Math.floor(performance.now() + this.#offset);
-  }
-
   /**
    * Runs a script. Rejects when Redis refuses it, or when the connection is lost; then it may have run nevertheless. Rejects
    * also when the deadline had passed; then it has not run.
@@ -68,45 +62,24 @@ export class Connection {
     const call = { keys: this.#keys, arguments: [Math.floor(until + this.#offset), ...args].map(String) };
     const reply: unknown = await this.#answer(this.#commands.eval(textOf(script), call));
     if (!Array.isArray(reply)) throw new Error("Redis was too slow");
-    return reply.map(String);
-  }
-
-  /** Compares the clock, the newest message and the secrets with those of Redis. Returns the secrets of all processes. */
-  async sync(lastId: Id, secrets: readonly string[]): Promise<readonly string[]> {
-    const fresh = randomBytes(32).toString("hex");
-    const [now, ...all] = await this.run("sync", [lastId, fresh, ...secrets]);
+    const [now, ...results] = reply.map(String);
     this.#offset = Number(now) - performance.now();
-    return all;
-  }
-
-  /** Keeps a message, once for each idempotency key. Rejects as `run` does. */
-  async append(message: NewMessage, key: string, keep: number, until: number): Promise<Message> {
-    const { user, kind = "" } = message;
-    const scoped = `${user}\n${key}`;
-    const [id, ...kept] = await this.run("append", [keep, user, message.text, kind, scoped], until);
-    return toMessage({ id: toId(id), fields: { user, text: kept[0] ?? "", kind: kept[1] ?? "" } });
+    return results;
   }
 
   /** Publishes changes to all processes. Rejects as `run` does. */
   async publish(fields: Record<string, string>): Promise<void> {
-    const threshold = this.now - CHANGES_MS;
-    const TRIM = { strategy: "MINID", strategyModifier: "~", threshold } as const;
+    const TRIM = { strategy: "MAXLEN", strategyModifier: "~", threshold: MAX_CHANGES } as const;
     await this.#answer(this.#commands.xAdd(this.#changes, "*", fields, { TRIM }));
   }
 
   /** Reads the newest messages. Rejects if Redis loses its data at this moment. */
   async load(keep: number): Promise<Snapshot> {
-    const entries: Entry[] = [];
-    for (let from = "+", size = -1; size < entries.length; from = `(${entries.at(-1)?.id}`) {
-      size = entries.length;
-      const COUNT = Math.min(MAX_READ, keep - size);
-      const page = this.#commands.xRevRange(this.#messages, from, "-", { COUNT });
-      entries.push(...toEntries(await this.#answer(page)));
-      this.#watchdog.refresh();
-    }
-    const oldest = entries.at(-1);
+    const newest = await this.#answer(this.#reader.xRevRange(this.#messages, "+", "-", { COUNT: keep }));
+    const entries = toEntries(newest).reverse();
+    const [oldest] = entries;
     const lastPrunedId = toId(oldest && isMessage(oldest) ? oldest.fields.prev : oldest?.id);
-    return { lastPrunedId, messages: entries.filter(isMessage).map(toMessage).reverse() };
+    return { lastPrunedId, messages: entries.filter(isMessage).map(toMessage) };
   }
 
   /** Reads what comes after these ids of messages and changes; nothing if nothing comes within `BLOCK_MS`. */
@@ -116,7 +89,6 @@ export class Connection {
       { key: this.#changes, id: change },
     ];
     const read = await this.#answer(this.#reader.xRead(streams, { BLOCK: BLOCK_MS, COUNT: MAX_READ }));
-    this.#watchdog.refresh();
     const of = (key: string) => toEntries(read?.find(({ name }) => name === key)?.messages);
     return { messages: of(this.#messages), changes: of(this.#changes) };
   }
@@ -126,7 +98,6 @@ export class Connection {
     if (this.closedAt !== undefined) return;
     this.closedAt = performance.now();
     this.#cause = cause;
-    clearTimeout(this.#watchdog);
     this.#commands.destroy();
     this.#reader.destroy();
   }
@@ -142,12 +113,12 @@ export class Connection {
   }
 }
 
-function toId(text: string | undefined): Id {
+export function toId(text: string | undefined): Id {
   if (text !== undefined && isId(text)) return text;
   throw new Error(`Redis sent the id ${text}`);
 }
 
-/** Whether an entry is a message, and not a mark. */
+/** Returns whether an entry is a message, and not a mark. */
 export function isMessage({ fields }: Entry): boolean {
   return fields.user !== undefined;
 }

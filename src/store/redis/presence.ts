@@ -1,6 +1,6 @@
 /**
- * The members of the other processes, from heartbeats. The fields of a heartbeat are `from` and changes: `+key` (joined: the
- * name), `-key` (left: `reload` if that is likely), `xkey` (a page was closed: its id), and `all`, with which all members follow.
+ * The members of the other processes, from heartbeats. The fields of a heartbeat are `from`, the id of the process; changes,
+ * like `join <key>`, with their details; and `all`, with which the joins of all members follow.
  */
 import { parseId } from "../../feed/id.js";
 import type { LocalMembers } from "../cluster.js";
@@ -13,9 +13,9 @@ export class RemoteMembers {
   /** By process, this one too: the time of its newest heartbeat, by Redis' clock, and its members. */
   readonly #processes = new Map<string, { seenAt: number; readonly members: Set<string> }>();
 
-  /** Gives all processes time for the next heartbeat. @param now the time by Redis' clock */
-  resume(now: number): void {
-    for (const process of this.#processes.values()) process.seenAt = now;
+  /** Gives all processes time for the next heartbeat, after an outage. */
+  resume(): void {
+    for (const process of this.#processes.values()) process.seenAt = Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -32,25 +32,27 @@ export class RemoteMembers {
     const leave = (key: string, mayReturn: boolean) =>
       members.delete(key) && local.applyLeave(key, mayReturn);
     if (fields.all !== undefined) {
-      for (const key of members) if (fields[`+${key}`] === undefined) leave(key, false);
+      for (const key of members) if (fields[`join ${key}`] === undefined) leave(key, false);
     }
-    for (const [field, value] of Object.entries(fields)) {
-      const key = field.slice(1);
-      if (field[0] === "+" && !members.has(key)) {
+    for (const [field, detail] of Object.entries(fields)) {
+      const [change = ""] = field.split(" ", 1);
+      const key = field.slice(change.length + 1);
+      if (change === "join" && !members.has(key)) {
         members.add(key);
-        local.applyJoin(key, value);
-      } else if (field[0] === "-") leave(key, value === "reload");
-      else if (field[0] === "x") local.applyUnload(key, value || undefined);
+        local.applyJoin(key, detail);
+      } else if (change === "leave") leave(key, detail === "reload");
+      else if (change === "unload") local.applyUnload(key, detail || undefined);
     }
     return isNew;
   }
 
   /** Removes the processes that sent no heartbeat. @param now the time by Redis' clock */
   removeDead(now: number, local: LocalMembers): void {
-    for (const [name, { seenAt, members }] of this.#processes) {
-      if (now - seenAt <= PROCESS_TTL_MS) continue;
+    for (const [name, process] of this.#processes) {
+      process.seenAt = Math.min(process.seenAt, now);
+      if (now - process.seenAt <= PROCESS_TTL_MS) continue;
       this.#processes.delete(name);
-      for (const key of members) local.applyLeave(key, false);
+      for (const key of process.members) local.applyLeave(key, false);
     }
   }
 }

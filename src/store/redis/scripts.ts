@@ -1,8 +1,12 @@
 /**
  * The Lua scripts. Each one is atomic: no other process sees a part of it. All times are those of Redis' clock. The first
- * argument is a deadline. After it a script does nothing and returns nothing, because its caller has given up.
+ * argument is a deadline. After it a script does nothing and returns nothing, because its caller has given up. Otherwise
+ * the first result is the time.
  */
 import { FORM_ID_LENGTH } from "../cluster.js";
+
+/** How many messages are pruned at a time, so that no script takes long. */
+const MAX_PRUNED = 5_000;
 
 /** The keys of a room, in the order in which scripts get them. Every process reads the two streams. */
 export const KEYS = [
@@ -53,42 +57,41 @@ end
 
 /**
  * Compares the room with what a process knows: the newest id that it has read, a new secret, and its accepted ones. If Redis
- * has lost messages, a mark is added after those that were lost; `XSETID` fails if the id is before the newest one.
- * Returns the time and the secrets.
+ * has lost messages, a mark is added after those that were lost; `XSETID` fails if the id is before the newest one. Prunes
+ * the messages beyond the newest `keep`. Returns an id before all later changes, and the secrets.
  */
 const sync = `
-local last = newest()
+local last, keep = newest(), ARGV[3]
 if last ~= ARGV[2] and redis.pcall('XSETID', messages, ARGV[2]).ok then
   redis.call('XADD', messages, '*', 'prev', last)
 end
-for n = 4, #ARGV do redis.call('ZADD', secrets, 'NX', now, ARGV[n]) end
-if redis.call('ZCARD', secrets) == 0 then redis.call('ZADD', secrets, now, ARGV[3]) end
-return {now, unpack(redis.call('ZRANGE', secrets, 0, -1))}
+local excess = math.min(redis.call('XLEN', messages) - keep, ${MAX_PRUNED})
+if excess > 0 then
+  for _, old in ipairs(redis.call('XRANGE', messages, '-', '+', 'COUNT', excess)) do
+    redis.call('XDEL', messages, old[1])
+    redis.call('HDEL', keys, old[2][10] or '')
+  end
+end
+for n = 5, #ARGV do redis.call('ZADD', secrets, 'NX', now, ARGV[n]) end
+if redis.call('ZCARD', secrets) == 0 then redis.call('ZADD', secrets, now, ARGV[4]) end
+return {now, now .. '-0', unpack(redis.call('ZRANGE', secrets, 0, -1))}
 `;
 
-/**
- * Keeps a message, once for each idempotency key. Returns its id, text and kind. Two entries are pruned at most, so a
- * smaller backlog than before is reached after some posts.
- */
+/** Keeps a message, once for each idempotency key. Returns its id, text and kind. */
 const append = `
-local keep, user, text, kind, key = tonumber(ARGV[2]), unpack(ARGV, 3)
+local user, text, kind, key = unpack(ARGV, 2)
 local id = redis.call('HGET', keys, key)
 local kept = id and redis.call('XRANGE', messages, id, id)[1]
-if kept then return {id, kept[2][6], kept[2][8]} end
+if kept then return {now, id, kept[2][6], kept[2][8]} end
 id = redis.call('XADD', messages, '*',
   'prev', newest(), 'user', user, 'text', text, 'kind', kind, 'key', key)
 redis.call('HSET', keys, key, id)
-for _, old in ipairs(redis.call('XRANGE', messages, '-', '+', 'COUNT', 2)) do
-  if redis.call('XLEN', messages) <= keep then break end
-  redis.call('XDEL', messages, old[1])
-  redis.call('HDEL', keys, old[2][10] or '')
-end
-return {id, text, kind}
+return {now, id, text, kind}
 `;
 
 /**
  * Takes a name. Returns the session that owns it then: the earlier one, if it holds the name and is not the one to be
- * replaced, or if both came from one form. Returns an empty list if all names are held.
+ * replaced, or if both came from one form. Returns nothing if all names are held.
  */
 const claim = `
 local mine, instead, lease, most = cjson.decode(ARGV[2]), unpack(ARGV, 3)
@@ -96,11 +99,11 @@ local owner = owner_of(mine.key)
 if owner then
   local function form(session) return string.sub(session.id, 1, ${FORM_ID_LENGTH}) end
   local is_held = tonumber(redis.call('ZSCORE', leases, owner.key) or 0) > now or form(owner) == form(mine)
-  if is_held and owner.id ~= '' and owner.id ~= instead then return {cjson.encode(owner)} end
+  if is_held and owner.id ~= '' and owner.id ~= instead then return {now, cjson.encode(owner)} end
   mine.since = math.max(mine.since, owner.since)
-elseif not make_room(most) then return {} end
+elseif not make_room(most) then return {now} end
 set_owner(mine, lease)
-return {cjson.encode(mine)}
+return {now, cjson.encode(mine)}
 `;
 
 /**
@@ -109,7 +112,7 @@ return {cjson.encode(mine)}
  * owners of the names that could not be renewed.
  */
 const renew = `
-local most, refused = ARGV[3], {}
+local most, refused = ARGV[3], {now}
 for _, lease in ipairs(cjson.decode(ARGV[2])) do
   local session, ms = unpack(lease)
   local owner = owner_of(session.key)
