@@ -10,7 +10,8 @@ import { createChat } from "../../dist/index.js";
 
 const [, , host, port] = process.argv;
 const PAGE = "the host's own page";
-const isChat = (path) => path.startsWith("/chat");
+// A target may be an absolute URL (RFC 9112, section 3.2.2).
+const isChat = (target) => /^(https?:\/\/[^/]*)?\/chat/.test(target);
 const OPTIONS = { postRate: 0, loginRate: 0, metrics: true };
 const below = () => createChat({ ...OPTIONS, path: "/chat" });
 

@@ -57,6 +57,8 @@ export class Trial extends Checks {
   /** The total wait after 429, in milliseconds. */
   slowed = 0;
   #last = "nothing";
+  /** The paths that were asked for since the last post. */
+  readonly #asked = new Set<string>();
   #inner: Trial | undefined;
   readonly #over = new AbortController();
   readonly #people: Person[] = [];
@@ -83,14 +85,26 @@ export class Trial extends Checks {
       const seconds = Number(reply.headers["retry-after"]);
       if (reply.status === 429) this.site.slowed.push(reply);
       if (reply.status !== 429 || tries === TRIES || !(seconds >= 0 && seconds <= LONGEST_REST)) {
-        // Only a successful request changes what other processes must know.
-        if (this.here.several && reply.status < 400)
+        if (this.here.several && this.#isNews(path, options.method, reply.status))
           await sleep(TO_BE_TOLD, undefined, { signal: this.#over.signal });
         return reply;
       }
       this.slowed += seconds * 1000 + 50;
       await sleep(seconds * 1000 + 50, undefined, { signal: this.#over.signal });
     }
+  }
+
+  /**
+   * Returns whether a request can change what other processes must know: a post, and the first request for a path, which
+   * can make a user present.
+   */
+  #isNews(target: string, method: string | undefined, status: number): boolean {
+    const [path = ""] = target.split("?");
+    const isPost = method === "POST" && !path.startsWith("get_post/");
+    const isNews = status < 400 && (isPost || !this.#asked.has(path));
+    if (isPost) this.#asked.clear();
+    this.#asked.add(path);
+    return isNews;
   }
 
   /** Returns a unique name that begins with a word. */

@@ -18,8 +18,7 @@ const DRAINING = /^HTTP\/1\.1 503 (.*\r\n)*Connection: close\r\n/;
  * polls. Resolves when all are busy; `check` waits for the last replies.
  */
 async function busy(url: string, count: number, wait = 60) {
-  const people: Person[] = [];
-  for (let n = 0; n < count; n++) people.push(await Person.login(url, `n${n}`));
+  const people = await Promise.all(Array.from({ length: count }, (_, n) => Person.login(url, `n${n}`)));
   const answered = people.map(() => 0);
   const run = async (person: Person, n: number): Promise<Reply> => {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
@@ -92,7 +91,7 @@ test.each<[string, (running: Running) => Promise<unknown>]>([
 ])("a host that stops %s resets no connection", async (_, end) => {
   const running = await start({ serve: {} });
   // While the chat is open, a poll is held until its time-out.
-  const check = await busy(running.url, 30, 2);
+  const check = await busy(running.url, 30, 0.5);
   const stopped = end(running);
   await check();
   await stopped;

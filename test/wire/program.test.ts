@@ -15,7 +15,7 @@ async function outcome(env: NodeJS.ProcessEnv, ...flags: string[]) {
   return [await exited, out.stdout, out.stderr] as const;
 }
 
-describe("the program at its start", () => {
+describe.concurrent("the program at its start", () => {
   test("prints the address and the place of the messages, and nothing else", async () => {
     const server = await startServer();
     const ann = await Person.login(server.url, "ann");
