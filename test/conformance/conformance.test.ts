@@ -5,14 +5,12 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { answers, KEEP_ALIVE, startNginx } from "../faults/nginx.js";
+import { KEEP_ALIVE, startNginx } from "../faults/nginx.js";
 import { ask } from "../wire/person.js";
 import { type Redis, startRedis } from "../wire/redis.js";
 import { startServer, startServerWith } from "../wire/server.js";
-import { freePort } from "./port.js";
 import type { Result } from "./runner.js";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -21,9 +19,11 @@ const node = (path: string, flags: string) => ["--start", `"${process.execPath}"
 const ours = (flags: string) =>
   node("../../dist/server.js", `--port {port} --post-rate 0 --login-rate 0 ${flags}`);
 const wrong = (fault: string) => node("wrong.mjs", `${fault} --port {port}`);
+/** A host with the chat at /chat. */
+const inside = (host: string) => ["http://127.0.0.1:{port}/chat/", ...node("hosts.mjs", `${host} {port}`)];
 // A backstop only. A busy machine needs much more than the kit does alone.
 const TIME = ["--time", "300"];
-vi.setConfig({ testTimeout: 400_000, maxConcurrency: 3 });
+vi.setConfig({ testTimeout: 400_000, maxConcurrency: 4 });
 
 function run(
   program: string,
@@ -109,18 +109,10 @@ describe.concurrent("holdline passes", () => {
     expect(await passes(35, ...server, "--only", "restarts,polls")).toEqual([]);
   });
 
-  // On one server, because a process for each kind of case would cost more than the cases.
-  test.for(["bare", "express", "fastify", "koa"])("all cases in memory, in %s", async (host, context) => {
-    const port = await freePort();
-    const server = spawn(process.execPath, [here("hosts.mjs"), host, `${port}`], { stdio: "ignore" });
-    context.onTestFinished(() => void server.kill());
-    const url = `http://127.0.0.1:${port}/chat/`;
-    while (!(await answers(port))) await nextTurn();
-    const notTried = await passes(150, url, ...node("hosts.mjs", `${host} {port}`));
+  test.each(["bare", "express", "fastify", "koa"])("all cases in memory, in %s", async (host) => {
+    const notTried = await passes(150, ...inside(host));
     expect(notTried.filter((line) => line.endsWith("needs {data} in --start"))).toHaveLength(3);
     expect(notTried).toHaveLength(4);
-    server.kill("SIGTERM");
-    expect(await once(server, "exit")).toEqual([0, null]);
   });
 
   test("all cases in memory, under a path behind nginx, except those that need --start or no proxy", async () => {

@@ -85,7 +85,7 @@ if (cases.length === 0) wrong(`no case has the words "${flags.only}"`);
 
 const { url, start, proxy, several, backlog } = flags;
 /** With --start and no URL, each kind of case has servers of its own, so that all run at the same time. */
-const SERVERS = 4;
+const SERVERS = 3;
 const starter =
   start === undefined ? undefined : new Starter(start, `http://127.0.0.1:{port}${flags.pathname}`);
 const own: Started[] = [];
