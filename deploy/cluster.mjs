@@ -100,4 +100,5 @@ ${site}}`;
 writeFileSync(join(folder, "nginx.conf"), config);
 const nginx = process.env.NGINX ?? "/usr/sbin/nginx";
 start("nginx", nginx, ["-e", "stderr", "-c", join(folder, "nginx.conf")]);
+while (!(await listens(port))) await delay(20);
 console.log(`open http://127.0.0.1:${port} (Ctrl-C ends all)`);

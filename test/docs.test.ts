@@ -1,7 +1,7 @@
 /** The documents, as they are packed: every code block runs, and every link has a target. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { userInfo } from "node:os";
 import { dirname, join, normalize } from "node:path";
@@ -10,53 +10,39 @@ import { transform } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Feed, longPollHandler } from "../dist/feed/index.js";
 import { freePort } from "./conformance/port.js";
+import { type Block, blocksOf, readDocuments } from "./documents.js";
 import { answers, NGINX, temporaryPaths } from "./faults/nginx.js";
 import { installPacked, type Packed, RESOLUTIONS, ROOT, runIn, typeCheck } from "./packed.js";
+import { type Redis, startRedis } from "./wire/redis.js";
 import { startServer } from "./wire/server.js";
 
-interface Block {
-  /** The document and the line, for example `README.md:21`. */
-  readonly place: string;
-  readonly lang: string;
-  readonly runs: boolean;
-  readonly code: string;
-}
-
-const DOCUMENTS = ["README.md", "README.zh-CN.md", "SECURITY.md", "CHANGELOG.md"];
-for (const name of await readdir(join(ROOT, "docs")))
-  if (name.endsWith(".md")) DOCUMENTS.push(`docs/${name}`);
-const texts = new Map<string, string>();
-for (const name of DOCUMENTS) texts.set(name, await readFile(join(ROOT, name), "utf8"));
+const texts = await readDocuments();
+const DOCUMENTS = [...texts.keys()];
 const blocks = [...texts].flatMap(([name, text]) => blocksOf(name, text));
-
-function blocksOf(name: string, text: string): Block[] {
-  return [...text.matchAll(/^```(\w*)(.*)\n([\s\S]*?)^```$/gm)].map((match) => {
-    const [, lang = "", info = "", code = ""] = match;
-    const line = text.slice(0, match.index).split("\n").length;
-    return { place: `${name}:${line}`, lang, runs: info.trim() !== "no-run", code };
-  });
-}
 
 /** The blocks in these languages, each with its place as the name of the test. */
 function select(...langs: string[]): [string, Block][] {
   return blocks.filter(({ lang }) => langs.includes(lang)).map((block) => [block.place, block]);
 }
-/** Those that run. Documents in two languages share most of their code. */
+/** Those that run without stubs. Documents in two languages share most of their code. */
 function running(entries: [string, Block][]): [string, Block][] {
-  const byCode = new Map(entries.filter(([, { runs }]) => runs).map((entry) => [entry[1].code, entry]));
+  const byCode = new Map(entries.filter(([, { stubs }]) => !stubs).map((entry) => [entry[1].code, entry]));
   return [...byCode.values()];
 }
 
 let packed: Packed;
 let folder: string;
-let makeHelp: string;
+let redis: Redis;
 beforeAll(async () => {
-  makeHelp = await runIn(ROOT, "make", ["--silent", "help"]);
+  redis = await startRedis();
   packed = await installPacked();
   folder = packed.project;
-  await packed.link("@types/express", "@types/node", "express", "fastify", "koa");
+  await packed.link("@types/express", "@types/node", "express", "fastify", "koa", "redis");
 }, 120_000);
-afterAll(() => packed.remove());
+afterAll(async () => {
+  await redis.stop();
+  await packed.remove();
+});
 
 test("the README is short, and every code block has a language that is tested", () => {
   expect(texts.get("README.md")?.trim().split("\n").length).toBeLessThanOrEqual(180);
@@ -65,33 +51,11 @@ test("the README is short, and every code block has a language that is tested", 
   expect([...langs].sort()).toEqual(["js", "json", "nginx", "sh", "text", "ts"]);
 });
 
-test("a block that does not run installs, starts or changes something on the machine", () => {
-  const still = blocks.filter(({ runs }) => !runs);
-  const reasons =
-    /npm (pack|install|run)|sudo |\bmake |npx holdline|^npm test|node .*(dist|bench)|RedisStore/m;
-  expect(still.filter(({ code }) => !reasons.test(code))).toEqual([]);
-  expect(still).toHaveLength(22);
-});
-
 test("make help lists every target", async () => {
   const [, targets = ""] = /^\.PHONY: (.*)$/m.exec(await readFile(join(ROOT, "Makefile"), "utf8")) ?? [];
-  const listed = [...makeHelp.matchAll(/^([a-z]+) +\S/gm)].map(([, name]) => name);
+  const help = await runIn(ROOT, "make", ["--silent", "help"]);
+  const listed = [...help.matchAll(/^([a-z]+) +\S/gm)].map(([, name]) => name);
   expect(listed.sort()).toEqual(targets.split(" ").sort());
-});
-
-test.each(select("sh"))("the commands in %s are right for bash and zsh", async (_, { code }) => {
-  // zsh runs a comment as a command when it is pasted.
-  expect(code).not.toMatch(/(^|\s)#/m);
-  const script = join(await mkdtemp(join(folder, "sh-")), "block.sh");
-  await writeFile(script, code);
-  await runIn(folder, "bash", ["-n", script]);
-  await runIn(folder, "zsh", ["-f", "-n", script]);
-  const { scripts } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
-  for (const [, name = ""] of code.matchAll(/npm run (?:--silent )?([\w-]+)/g))
-    expect(scripts).toHaveProperty(name);
-  for (const [, names = ""] of code.matchAll(/^(?:\w+=\S+ )*make ([a-z ]+[a-z])/gm)) {
-    for (const name of names.split(" ")) expect(makeHelp).toMatch(new RegExp(`^${name} `, "m"));
-  }
 });
 
 test.concurrent.each(
@@ -136,6 +100,7 @@ test.concurrent.each(running(select("ts", "js")))("the program in %s runs", asyn
   const port = await freePort();
   const source = code
     .replaceAll("http://127.0.0.1:5000", chat?.url ?? "")
+    .replaceAll("redis://127.0.0.1:6379", redis.url)
     .replaceAll("127.0.0.1:3000", `127.0.0.1:${feedPort}`)
     .replaceAll("3000", `${port}`);
   const script = join(await mkdtemp(join(folder, "js-")), "block.mjs");
@@ -177,19 +142,6 @@ test.each(select("nginx"))("nginx accepts the configuration in %s", async (_, { 
   const main = `user ${userInfo().username}; pid ${at}/pid; error_log stderr; events {}`;
   await writeFile(join(at, "nginx.conf"), `${main}\nhttp { access_log off; ${temporaryPaths(at)}\n${site} }`);
   await runIn(at, NGINX, ["-t", "-e", "stderr", "-c", join(at, "nginx.conf")]);
-});
-
-test("the systemd service starts the program with flags that it has", async () => {
-  const unit = await readFile(join(ROOT, "deploy/holdline.service"), "utf8");
-  const [, script = "", flags = ""] =
-    /^ExecStart=\/usr\/bin\/node \/opt\/holdline\/(\S+) (.*)$/m.exec(unit) ?? [];
-  const output = await runIn(folder, process.execPath, [script, ...flags.split(" "), "--help"]);
-  expect(output).toContain("--trust-proxy");
-  const copy = join(folder, "holdline.service");
-  await writeFile(copy, unit.replace("/usr/bin/node", process.execPath));
-  // A machine without systemd has no such program.
-  const verified = runIn(folder, "systemd-analyze", ["verify", copy]).catch((error: Error) => error.message);
-  expect(await verified).toMatch(/^$|ENOENT/);
 });
 
 test.each(DOCUMENTS)("every link in %s has a target in the package", async (name) => {

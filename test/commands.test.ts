@@ -1,0 +1,259 @@
+/** The commands of the documents that install, start or measure something, from a fresh clone and from the packed file. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { access, chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { freePort } from "./conformance/port.js";
+import { blocksOf, readDocuments } from "./documents.js";
+import { answers, NGINX, temporaryPaths } from "./faults/nginx.js";
+import { installPacked, type Packed, ROOT, runIn } from "./packed.js";
+import { ask } from "./wire/person.js";
+import { startRedis } from "./wire/redis.js";
+
+const texts = await readDocuments();
+const blocks = [...texts].flatMap(([name, text]) => blocksOf(name, text));
+
+let folder: string;
+let packed: Packed;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "holdline-commands-"));
+  packed = await installPacked();
+}, 120_000);
+afterAll(async () => {
+  await packed.remove();
+  await rm(folder, { recursive: true });
+});
+
+/** Returns the code of the only block of a document that contains a text. */
+function blockWith(document: string, part: string): string {
+  const found = blocks.filter(({ place, code }) => place.startsWith(`${document}:`) && code.includes(part));
+  expect(found).toHaveLength(1);
+  return found[0]?.code ?? "";
+}
+
+/** Copies the files that a clone has into a new folder. */
+async function clone(): Promise<string> {
+  const target = await mkdtemp(join(folder, "clone-"));
+  const list = "git ls-files --cached --others --exclude-standard -z";
+  await runIn(ROOT, "bash", [
+    "-c",
+    `${list} | tar --null -T - --ignore-failed-read -cf - | tar -xf - -C '${target}'`,
+  ]);
+  return target;
+}
+
+/** Writes programs into a new folder. Returns a PATH on which they come first. */
+async function pathWith(programs: Record<string, string>): Promise<string> {
+  const bin = await mkdtemp(join(folder, "bin-"));
+  for (const [name, lines] of Object.entries(programs)) {
+    await writeFile(join(bin, name), `#!/bin/sh\n${lines}\n`);
+    await chmod(join(bin, name), 0o755);
+  }
+  return `${bin}:${process.env.PATH}`;
+}
+
+interface Running {
+  readonly output: () => string;
+  /** Ends the commands, as Ctrl-C does. */
+  stop(): Promise<void>;
+}
+
+/** Runs commands until their output has a text. They have no terminal, so no program asks on it. */
+async function start(code: string, cwd: string, env: NodeJS.ProcessEnv, until: RegExp): Promise<Running> {
+  const stdio = ["ignore", "pipe", "pipe"] as const;
+  const child = spawn("bash", ["-euc", code], {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: [...stdio],
+    detached: true,
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  const closed = once(child, "close");
+  while (!until.test(output)) {
+    if (child.exitCode !== null) throw new Error(`${code}: ${output}`);
+    await nextTurn();
+  }
+  return {
+    output: () => output,
+    async stop() {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGINT");
+      await closed;
+    },
+  };
+}
+
+/** Programs that would install, need root, or run for minutes. Each writes its name and its arguments into a file. */
+const STUBS = ["apt-get", "nginx", "node", "npm", "npx", "redis-server", "sudo", "systemctl"];
+// npm ci makes the folder that make expects.
+const RECORD = `echo "\${0##*/} $*" >> "$RECORD"
+case "$1" in ci) mkdir -p node_modules test/node_modules ;; esac`;
+
+const stubbed = blocks.filter(({ lang, stubs }) => lang === "sh" && stubs);
+test.each(
+  stubbed.flatMap(({ place, code }) => ["bash", "zsh"].map((shell) => [place, shell, code] as const)),
+)("the commands in %s run programs, files and flags that exist, in %s", async (_, shell, code) => {
+  // zsh runs a comment as a command when it is pasted.
+  expect(code).not.toMatch(/(^|\s)#/m);
+  const at = await clone();
+  const record = join(at, "record");
+  const PATH = await pathWith(Object.fromEntries(STUBS.map((name) => [name, RECORD])));
+  const args = shell === "bash" ? ["-euo", "pipefail", "-c"] : ["-f", "-eu", "-o", "pipefail", "-c"];
+  await runIn(at, shell, [...args, code], { env: { ...process.env, PATH, RECORD: record } });
+  const commands = (await readFile(record, "utf8")).trim().split("\n");
+  for (const command of commands) await checkCommand(command);
+  // The variables that choose what is measured.
+  const bench = ["bench", "contenders", "report", "scenarios"].map((name) => `test/bench/${name}.mjs`);
+  const known = await Promise.all(bench.map((file) => readFile(join(ROOT, file), "utf8")));
+  for (const [, name = ""] of code.matchAll(/\s([A-Z]+)=/g)) expect(known.join()).toMatch(`${name}`);
+});
+
+/** Fails if a recorded command has a script, a file or a flag that does not exist. */
+async function checkCommand(command: string): Promise<void> {
+  const { scripts } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+  const [, script] = /^npm run (?:--silent )?([\w-]+)/.exec(command) ?? [];
+  if (script) expect(scripts).toHaveProperty(script);
+  const [, name] = /^npm test .*-t (\w+)/.exec(command) ?? [];
+  for (const [, file = ""] of command.matchAll(/\s((?:deploy|dist|examples|test)\/\S+)/g)) {
+    await access(join(ROOT, file));
+    if (name) expect(await readFile(join(ROOT, file), "utf8")).toMatch(new RegExp(`test.*"[^"]*${name}`));
+  }
+  for (const [, file = ""] of command.matchAll(/\s\/opt\/holdline\/(node_modules\/holdline\/\S+)/g))
+    await access(join(packed.project, file));
+  const [, flags] = /^(?:npx holdline|node .*dist\/server\.js) (.*)$/.exec(command) ?? [];
+  if (flags) await runIn(ROOT, process.execPath, ["dist/server.js", ...flags.split(" "), "--help"]);
+}
+
+/** In a clone, `npm ci` links the packages that are installed here. Everything else is npm itself. */
+const LINKING_NPM = `case "$1" in
+  ci) mkdir node_modules && ln -s "$MODULES"/* "$MODULES"/.bin node_modules/ ;;
+  *) PATH=\${PATH#*:} exec npm "$@" ;;
+esac`;
+
+test("make start, the example and make cluster run in a fresh clone", async () => {
+  const at = await clone();
+  const PATH = await pathWith({ npm: LINKING_NPM });
+  const env = { PATH, MODULES: join(ROOT, "node_modules"), HOST: "", PORT: "0" };
+  const starts = [
+    [blockWith("README.md", "make start"), /listening on (http:\S+)\n/, "healthz"],
+    [blockWith("docs/embedding.md", "examples/progress"), /(http:\S+)\/\n/, "events?since=0&wait=0"],
+    [blockWith("docs/cluster.md", "make cluster"), /open (http:\S+) /, "healthz"],
+  ] as const;
+  for (const [code, address, path] of starts) {
+    const { output, stop } = await start(code, at, env, address);
+    const [, url] = address.exec(output()) ?? [];
+    expect([code, (await ask(`${url}/${path}`)).status]).toEqual([code, 200]);
+    await stop();
+  }
+});
+
+test("npm install of the packed file brings npx holdline, which follows a Redis", async () => {
+  const redis = await startRedis("--requirepass", "password");
+  const project = await mkdtemp(join(folder, "project-"));
+  const install = blockWith("README.md", "npm install").split("\n")[0] ?? "";
+  await runIn(project, "bash", ["-c", install.replace("../holdline/holdline-0.1.0.tgz", packed.tarball)], {
+    env: { ...process.env, npm_config_offline: "true" },
+  });
+  await symlink(join(ROOT, "node_modules/redis"), join(project, "node_modules/redis"));
+  const command = /^npx .*$/m.exec(blockWith("docs/cluster.md", "npx holdline"))?.[0] ?? "";
+  const code = command.replace("10.0.0.5:6379", `127.0.0.1:${redis.port}`).replace("5001", "0");
+  const server = await start(code, project, {}, /kept in Redis at .*\n/);
+  await server.stop();
+  await redis.stop();
+});
+
+test("the steps of docs/deployment.md give a closed room over TLS, and its backup can be restored", async () => {
+  const root = await mkdtemp(join(folder, "root-"));
+  for (const path of ["etc/nginx", "etc/systemd/system", "opt", "var/lib"])
+    await mkdir(join(root, path), { recursive: true });
+  const within = (code: string) => code.replaceAll(/ (\/(?:etc|opt|var)\/)/g, ` ${root}$1`);
+  const conf = join(root, "etc/nginx/nginx.conf");
+  const PATH = await pathWith({
+    sudo: 'exec "$@"',
+    systemctl: `echo "$*" >> "${root}/systemctl"`,
+    nginx: `exec ${NGINX} -e stderr -c ${conf} "$@"`,
+  });
+  const env = { ...process.env, PATH, npm_config_offline: "true" };
+  /** Runs the block of the document that has this part. */
+  const run = (part: string) =>
+    runIn(packed.project, "bash", ["-euo", "pipefail", "-c", within(blockWith("docs/deployment.md", part))], {
+      env,
+    });
+
+  await run("sudo npm install");
+  expect(await readFile(join(root, "systemctl"), "utf8")).toBe(
+    "daemon-reload\nenable --now holdline\nstatus holdline\n",
+  );
+  const unit = await readFile(join(root, "etc/systemd/system/holdline.service"), "utf8");
+  const copy = join(root, "holdline.service");
+  await writeFile(copy, within(unit).replace("/usr/bin/node", process.execPath));
+  // A machine without systemd has no such program.
+  const verified = runIn(root, "systemd-analyze", ["verify", copy]).catch((error: Error) => error.message);
+  expect(await verified).toMatch(/^$|ENOENT/);
+  const command =
+    /^ExecStart=(.*)$/m.exec(within(unit))?.[1]?.replace("/usr/bin/node", process.execPath) ?? "";
+  const [port, tlsPort] = [await freePort(), await freePort()];
+  const serve = () => start(`exec ${command} --port ${port}`, root, {}, /kept in .*\n/);
+  let server = await serve();
+
+  const password = within(blockWith("docs/deployment.md", "openssl passwd"));
+  const written = await start(
+    `printf "tea\ntea\n" | {\n${password}}\necho written`,
+    root,
+    { PATH },
+    /written/,
+  );
+  await written.stop();
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem"];
+  await runIn(root, "openssl", [
+    "req",
+    "-x509",
+    "-subj",
+    "/CN=chat.example",
+    ...key,
+    "-out",
+    "fullchain.pem",
+  ]);
+  const site = within(blockWith("docs/deployment.md", "auth_basic "))
+    .replaceAll(/\S+\/(\w+\.pem)/g, `${root}/$1`)
+    .replace("privkey.pem", "key.pem")
+    .replace("listen 443", `listen 127.0.0.1:${tlsPort}`)
+    .replace("127.0.0.1:5000", `127.0.0.1:${port}`);
+  const main = `user ${userInfo().username}; daemon off; pid ${root}/pid; error_log stderr crit; events {}`;
+  await writeFile(conf, `${main}\nhttp { access_log off; ${temporaryPaths(root)}\n${site} }`);
+  await run("sudo nginx -t");
+  expect(await readFile(join(root, "systemctl"), "utf8")).toContain("reload nginx\n");
+  const nginx = spawn(NGINX, ["-e", "stderr", "-c", conf], { stdio: "inherit" });
+  while (!(await answers(tlsPort))) await nextTurn();
+  const url = `https://127.0.0.1:${tlsPort}`;
+  const curl = (...args: string[]) => runIn(root, "curl", ["-sk", ...args]);
+  const withPassword = ["-u", "ann:tea", "-b", "jar", "-c", "jar"];
+  expect(await curl("-o", "page", "-w", "%{http_code}", `${url}/login`)).toBe("401");
+  const login = await curl(...withPassword, "-i", "-d", "name=ann", `${url}/login`);
+  expect(login).toMatch(/^HTTP\/1\.1 303/);
+  expect(login).toMatch(/^set-cookie: holdline\S*=.*; Secure/im);
+  await curl(...withPassword, "-d", "message=hello", `${url}/put_post/ann`);
+
+  await run("sudo tar");
+  await server.stop();
+  await rm(join(root, "var/lib/holdline"), { recursive: true });
+  const list = await runIn(root, "tar", [
+    "-C",
+    "var/lib",
+    "-xvzf",
+    join(packed.project, "holdline-backup.tgz"),
+  ]);
+  expect(list).toMatch(/^holdline\/secret$/m);
+  expect(list).not.toContain("lock-");
+  server = await serve();
+  expect(await curl(...withPassword, `${url}/get_post/ann?since=0&wait=0`)).toContain('"text":"hello"');
+  await server.stop();
+  nginx.kill();
+  await once(nginx, "exit");
+});
