@@ -146,7 +146,7 @@ test.each(select("nginx"))("nginx accepts the configuration in %s", async (_, { 
 
 test.each(DOCUMENTS)("every link in %s has a target in the package", async (name) => {
   const root = join(folder, "node_modules/holdline");
-  const text = texts.get(name)?.replaceAll(/^```[\s\S]*?^```$/gm, "") ?? "";
+  const text = texts.get(name)?.replaceAll(/^ *```[\s\S]*?^ *```$/gm, "") ?? "";
   for (const [, link = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
     if (/^https?:/.test(link)) continue;
     const [path = "", anchor] = link.split("#");

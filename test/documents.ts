@@ -23,7 +23,7 @@ export async function readDocuments(): Promise<Map<string, string>> {
 
 /** Returns the code blocks of a document. */
 export function blocksOf(name: string, text: string): Block[] {
-  return [...text.matchAll(/^```(\w*)(.*)\n([\s\S]*?)^```$/gm)].map((match) => {
+  return [...text.matchAll(/^ *```(\w*)(.*)\n([\s\S]*?)^ *```$/gm)].map((match) => {
     const [, lang = "", info = "", code = ""] = match;
     const line = text.slice(0, match.index).split("\n").length;
     return { place: `${name}:${line}`, lang, stubs: info.trim() === "stubs", code };
