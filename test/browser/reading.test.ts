@@ -54,3 +54,16 @@ test("code is monospaced and keeps its spaces, and a block of code has lines of 
   expect(around).toBeLessThan(3.5 * line);
   expect(around).toBeGreaterThan(2 * line);
 });
+
+test("the messages are as wide as the header and the message box, although the scrollbar takes room", async ({
+  ann,
+}) => {
+  // The scrollbar of Firefox is 12 px wide; playwright hides Chromium's.
+  await ann.locator("#scroller").evaluate(({ style }) => {
+    style.overflowY = "scroll";
+  });
+  await say(ann, "at the right edge");
+  await shows(ann, "at the right edge");
+  const right = (selector: string) => ann.$eval(selector, (box) => box.getBoundingClientRect().right);
+  expect(await right("#messages .own > p")).toBeCloseTo(await right("#composer button"), 0);
+});

@@ -20,6 +20,18 @@ test("an HTML reply of a firewall does not end the poll, and the page offers a r
   await connected(ann);
 });
 
+test("a refused cursor ends the poll, and a reload starts from a good one", async ({ ann, ben }) => {
+  await ann.route("**/get_post/**", (route) =>
+    route.fulfill({ status: 400, json: { error: { code: "bad_cursor", message: "no" } } }),
+  );
+  await ben.post("two");
+  await ann.waitForSelector("#status.stopped");
+  await ann.unroute("**/get_post/**");
+  await ann.click("#status >> text=Reload");
+  await connected(ann);
+  await ann.getByText("two").waitFor();
+});
+
 test("a pending message leaves within a second of the poll, which is live a second after the network", async ({
   page,
   server,
