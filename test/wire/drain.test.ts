@@ -135,10 +135,11 @@ test("a large reply to a slow reader is sent whole during the stop", async () =>
   const { chat, stop, url, port, server } = await start({ serve: {} });
   const ann = await Person.login(url, "ann");
   for (let n = 0; n < 600; n++) await chat.post({ user: "bot", text: "x".repeat(2000) });
+  const asked = once(server, "request");
   const { socket, send, closed } = dial(port);
   socket.pause();
   send(get("/get_post/ann?since=0&wait=0", `Cookie: ${ann.cookie}`));
-  await once(socket, "readable");
+  await asked;
   const stopped = Promise.all([stop(), chat.close()]);
   ann.close();
   // All other connections close first.
