@@ -3,7 +3,7 @@ import type * as Crypto from "node:crypto";
 import { createHmac } from "node:crypto";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { chatPerTest, type Running } from "./chat.js";
-import { ask, code, FORM, HTML, JSON_TYPE, login, Person } from "./person.js";
+import { ask, code, FORM, HTML, JSON_TYPE, login, Person, texts } from "./person.js";
 
 vi.mock("node:crypto", async (original) => {
   const crypto = await original<typeof Crypto>();
@@ -104,10 +104,38 @@ test.each<[string, string, Record<string, string>, number, string]>([
     415,
     "unsupported_type",
   ],
+  [
+    "in UTF-16",
+    "message=x",
+    { "Content-Type": `${JSON_TYPE["Content-Type"]}; charset="utf-16"` },
+    415,
+    "unsupported_type",
+  ],
+  ["of a longer type", "message=x", { "Content-Type": `${FORM["Content-Type"]}x` }, 415, "unsupported_type"],
+  [
+    "of a type behind a letter",
+    "message=x",
+    { "Content-Type": `x${FORM["Content-Type"]}` },
+    415,
+    "unsupported_type",
+  ],
+  ["in overlong UTF-8", "message=%c0%af", {}, 400, "bad_request"],
+  ["with a surrogate in UTF-8", "message=%ed%a0%80", {}, 400, "bad_request"],
+  ["that is empty, of any type", "", { "Content-Type": "image/png" }, 422, "bad_message"],
+  ["over 64 KiB, of any type", "x".repeat(70_000), { "Content-Type": "image/png" }, 413, "too_large"],
+  ["over 64 KiB, in chunks", "x".repeat(70_000), { "Transfer-Encoding": "chunked" }, 413, "too_large"],
   ["that is compressed", "message=x", { "Content-Encoding": "gzip" }, 415, "unsupported_type"],
   ["far over 64 KiB", "x".repeat(3_000_000), {}, 413, "too_large"],
 ])("a post with a body %s is refused", async (_, body, headers, status, expected) => {
   expect(code(await ann.send("put_post/ann", body, headers))).toEqual([status, expected]);
+});
+
+test.each([
+  [`${FORM["Content-Type"].toUpperCase()} ; Charset=UTF-8`, "message=字"],
+  [`${JSON_TYPE["Content-Type"]}; charset="utf-8"`, '{"message":"字"}'],
+])("a post with a body of type %s is kept", async (type, body) => {
+  expect((await ann.send("put_post/ann", body, { "Content-Type": type })).status).toBe(200);
+  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["字"]);
 });
 
 test("a poll by POST takes its fields from the query and the body, the query first", async () => {
