@@ -32,7 +32,7 @@ try {
 async function fill(folder, dist) {
   const { FileStore } = await import(new URL("index.js", dist));
   const store = new FileStore({ folder, keep: KEPT, warn: console.error });
-  await store.open(() => {});
+  await store.open(() => {}, undefined, KEPT);
   const post = () => store.append({ user: "poster", text: "A message of the length that people write." });
   for (let n = 0; n < KEPT; n += 10_000) await Promise.all(Array.from({ length: 10_000 }, post));
   await store.close();

@@ -36,6 +36,7 @@ export class SegmentLog {
   #lastId: Id = "0-0";
   /** The file of the last segment. Undefined after a failure: then the next segment is begun. */
   #file: FileHandle | undefined;
+  #inode = 0;
   /** The acknowledged bytes in the file. */
   #size = 0;
 
@@ -106,8 +107,8 @@ export class SegmentLog {
       await this.#file?.appendFile(bytes);
       await this.#file?.datasync();
       const path = pathOf(this.folder, segment.number);
-      const [ours, named] = [await this.#file?.stat(), await stat(path)];
-      const isOurs = named.ino === ours?.ino && named.size === this.#size + bytes.length;
+      const { ino, size } = await stat(path);
+      const isOurs = ino === this.#inode && size === this.#size + bytes.length;
       if (!isOurs) throw new Error(`${path} was replaced, or written to by another program`);
       if (!isWanted()) throw new Error("the messages were refused meanwhile");
       this.#size += bytes.length;
@@ -140,6 +141,7 @@ export class SegmentLog {
     await this.#claim();
     const number = 1 + (this.#segments.at(-1)?.number ?? 0);
     this.#file = await open(pathOf(this.folder, number), "w", 0o600);
+    this.#inode = (await this.#file.stat()).ino;
     this.#size = 0;
     await sync(this.folder);
     return { number, start: this.#count };
