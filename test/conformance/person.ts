@@ -132,6 +132,16 @@ export class Person {
   }
 }
 
+const HISTORY = '{"messages": [...], "more": true or false}';
+
+/** Returns the messages in the reply to a request for earlier ones. Any other reply is a fault. */
+export function readHistory(reply: Reply): { messages: readonly Message[]; more: boolean } {
+  const value = parse(reply, HISTORY);
+  if (isRecord(value) && Array.isArray(value.messages) && typeof value.more === "boolean")
+    return value as { messages: Message[]; more: boolean };
+  throw new Fault(reply.sent, `200 ${HISTORY}`, `200 ${reply.body}`);
+}
+
 /** Returns the id in the reply to a post. Any other reply is a fault. */
 export function readId(reply: Reply): string {
   const value = parse(reply, '{"id": "<ms>-<n>"}');

@@ -5,6 +5,7 @@ import { connections } from "./connections.js";
 import { cursors } from "./cursors.js";
 import { delivery } from "./delivery.js";
 import { errors } from "./errors.js";
+import { history } from "./history.js";
 import { http } from "./http.js";
 import { messages } from "./messages.js";
 import { much } from "./much.js";
@@ -22,6 +23,7 @@ export const CASES: readonly Case[] = [
   ...cursors,
   ...plain,
   ...messages,
+  ...history,
   ...sessions,
   ...browsers,
   ...names,
