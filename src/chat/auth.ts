@@ -15,8 +15,8 @@ export interface Auth {
   authenticate(request: Request): Awaitable<Session | undefined>;
   /** The path of the log-in page, from the chat's root. Undefined if the host has it. */
   readonly loginPath: string | undefined;
-  /** Returns the header that renews the caller's cookie, if it is time. Only for replies at the chat's root. */
-  renew(request: Request): HeaderMap;
+  /** Returns the header that renews the cookie of a session, if it is time. Only for replies at the chat's root. */
+  renew(request: Request, session: Session): HeaderMap;
 }
 
 const NO_SESSION = new HttpError(401, "no_session", "Log in first.");

@@ -55,7 +55,7 @@ export function createRouter(room: Room, onError: (error: unknown) => void): Rou
   const poll = longPoll(room, auth);
   const who = withSession(auth, (request, session) => {
     const names = { count: members.names.length, users: members.names.slice(0, MAX_LISTED_NAMES) };
-    return json(200, names, session && auth.renew(request));
+    return json(200, names, session && auth.renew(request, session));
   });
   const leave = withMember(auth, async (request, session) => {
     await members.unload(session, parsePage(request.query()));
@@ -83,8 +83,8 @@ export function createRouter(room: Room, onError: (error: unknown) => void): Rou
 
 /** Returns the handler of `/`. */
 function home(auth: Auth): Handler {
-  const toRoom = withPage(auth, "", (request, { name }) =>
-    redirect(303, roomPath(name), auth.renew(request)),
+  const toRoom = withPage(auth, "", (request, session) =>
+    redirect(303, roomPath(session.name), auth.renew(request, session)),
   );
   // Mounted at `/chat` and requested without the last slash: relative links would lead elsewhere.
   return (request) => (request.base === "./" ? toRoom(request) : redirect(308, request.base));

@@ -54,10 +54,18 @@ export class Sessions implements Auth {
   }
 
   authenticate(request: Request): Awaitable<Session | undefined> {
-    const session = this.#read(request);
+    return this.#findValid(this.#read(request));
+  }
+
+  /** Returns the first session that is valid. A chat above this one on the same host may have a cookie of the same name. */
+  #findValid(sessions: readonly SignedSession[], at = 0): Awaitable<Session | undefined> {
+    const session = sessions[at];
     if (!session) return undefined;
-    const owns = this.members.owns(session);
-    return owns === true ? session : chain(owns, (owns) => (owns ? session : undefined));
+    const isYoung = Date.now() - session.signedAt <= COOKIE_MAX_AGE_S * 1000;
+    const owns = isYoung && this.members.owns(session);
+    return owns === true
+      ? session
+      : chain(owns, (owns) => (owns ? session : this.#findValid(sessions, at + 1)));
   }
 
   /** Returns the `Set-Cookie` value for a session. */
@@ -67,20 +75,16 @@ export class Sessions implements Auth {
   }
 
   // Only at the root: a cookie without a path belongs to the folder of the URL that set it, and the mount path is unknown.
-  renew(request: Request): HeaderMap {
-    const signed = this.#read(request);
+  renew(request: Request, { id }: Session): HeaderMap {
+    const signed = this.#read(request).find((session) => session.id === id);
     if (request.isHead || !signed || Date.now() - signed.signedAt < COOKIE_RENEW_AGE_MS) return {};
     return { "Set-Cookie": this.cookie(signed, request) };
   }
 
-  /** Returns the session of the first cookie that the chat signed, unless it is too old. */
-  #read(request: Request): SignedSession | undefined {
-    // A chat above this one on the same host may have a cookie of the same name.
-    for (const cookie of request.cookies(SESSION_COOKIE).slice(0, MAX_COOKIES_TRIED)) {
-      const session = this.#verified.get(cookie) ?? this.#verify(cookie);
-      if (session) return Date.now() - session.signedAt > COOKIE_MAX_AGE_S * 1000 ? undefined : session;
-    }
-    return undefined;
+  /** Returns the sessions of all cookies that the chat signed. */
+  #read(request: Request): readonly SignedSession[] {
+    const cookies = request.cookies(SESSION_COOKIE).slice(0, MAX_COOKIES_TRIED);
+    return cookies.flatMap((cookie) => this.#verified.get(cookie) ?? this.#verify(cookie) ?? []);
   }
 
   #verify(cookie: string): SignedSession | undefined {

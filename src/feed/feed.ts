@@ -61,7 +61,7 @@ export class Feed<E> extends Backlog<E> {
     super(backlog, clockSkew);
     this.onError = options.onError ?? ((error) => console.error(error));
     this.#encode = options.encode ?? ((batch) => `${JSON.stringify(batch)}\n`);
-    this.#waiters = new Waiters(maxWaiters, (...finished) => this.#answer(...finished));
+    this.#waiters = new Waiters(maxWaiters, (waiter, reason) => this.#answer(waiter, reason));
     this.#requestFlush = createFlush(
       () => this.#waiters.all(),
       (waiter) => this.hasNews(waiter.cursor) && this.#waiters.finish(waiter, "events"),

@@ -19,7 +19,8 @@ export class Request {
   readonly params: Record<string, string> = {};
   /** Whether the request was pipelined and had to wait for the reply to an earlier one. */
   wasQueued = false;
-  readonly #search: string;
+  /** The query with its percent-encoding, without the question mark. */
+  readonly search: string;
 
   constructor(
     readonly req: IncomingMessage,
@@ -31,7 +32,7 @@ export class Request {
     const mark = target.indexOf("?");
     const path = mark < 0 ? target : target.slice(0, mark);
     this.path = options.mount ? below(options.mount, path) : path;
-    this.#search = mark < 0 ? "" : target.slice(mark + 1);
+    this.search = mark < 0 ? "" : target.slice(mark + 1);
   }
 
   /** Whether this is a HEAD request, which must change nothing. */
@@ -77,7 +78,7 @@ export class Request {
 
   /** Returns the fields of the query. Throws a 400 if it is malformed. */
   query(): Fields {
-    return parseForm(this.#search);
+    return parseForm(this.search);
   }
 
   /**
@@ -91,11 +92,13 @@ export class Request {
 
   /** Returns the values of all cookies with a name: those of the most specific path first (RFC 6265, section 5.4). */
   cookies(name: string): string[] {
+    const { cookie = "" } = this.req.headers;
     const prefix = `${this.cookieName(name)}=`;
     const values: string[] = [];
-    for (const pair of this.req.headers.cookie?.split(";") ?? []) {
-      const cookie = pair.trim();
-      if (cookie.startsWith(prefix)) values.push(cookie.slice(prefix.length).trim());
+    for (let at = cookie.indexOf(prefix); at >= 0; at = cookie.indexOf(prefix, at + 1)) {
+      if (at > 0 && cookie.slice(cookie.lastIndexOf(";", at) + 1, at).trim() !== "") continue;
+      const end = cookie.indexOf(";", at);
+      values.push(cookie.slice(at + prefix.length, end < 0 ? cookie.length : end).trim());
     }
     return values;
   }
@@ -103,7 +106,7 @@ export class Request {
   /** Returns whether the caller prefers a page to JSON: a browser that navigates, not a script or `curl`. */
   prefersHtml(): boolean {
     // The forms in our pages contain this, because some browsers send `Accept: */*`.
-    if (/(^|&)page(&|$)/.test(this.#search)) return true;
+    if (/(^|&)page(&|$)/.test(this.search)) return true;
     const accept = this.req.headers.accept ?? "*/*";
     const [html, json] = [quality(accept, "text/html"), quality(accept, "application/json")];
     // w3m accepts text/html and application/* alike, but it can show only the types that it names.

@@ -153,6 +153,7 @@ test("readBefore returns the newest events before an id, oldest first, and wheth
     return [events.map(({ event }) => event), more];
   };
   expect(feed.readBefore("now", 1)).toEqual({ events: [{ id: id(8), event: 8 }], more: true });
+  expect(feed.readBefore("now", 1.5)).toEqual(feed.readBefore("now", 1));
   expect(ids("now", 3)).toEqual([[6, 7, 8], true]);
   expect(ids("now", 99)).toEqual([[4, 5, 6, 7, 8], false]);
   expect(ids(id(6), 2)).toEqual([[4, 5], false]);

@@ -137,6 +137,16 @@ test("a valid cookie is verified once, also with other and forged cookies beside
     expect([spelling, await status(`${name}=${spelling}`)]).toEqual([spelling, 401]);
 });
 
+test("a cookie whose session has ended does not hide a valid one of the same name", async () => {
+  const { url } = await start();
+  const ended = await Person.login(url, "ann");
+  await ended.ask("logout", { method: "POST" });
+  expect(await ended.status()).toBe(401);
+  const ann = await Person.login(url, "ann");
+  for (const Cookie of [`${ended.cookie}; ${ann.cookie}`, `${ann.cookie}; ${ended.cookie}`])
+    expect((await ann.poll("since=now&wait=0", { headers: { Cookie } })).status).toBe(200);
+});
+
 describe("secrets", () => {
   test("rotate: the first signs, all are accepted, and a removed one is not", async () => {
     const before = await start({ secrets: ["first"] });
