@@ -3,31 +3,36 @@ import type { Page } from "playwright-core";
 import { expect } from "vitest";
 import { startChat } from "../wire/chat.js";
 import { Person } from "../wire/person.js";
-import { connected, enter, inRoom, join, leave, say, shows } from "./browser.js";
+import { connected, enter, inRoom, say, shows } from "./browser.js";
 
 const test = inRoom();
 
 test("the user's name is next to Log out, and marked in the list of people, which follows joins and leaves", async ({
-  browser,
+  page,
   server,
   ben,
 }) => {
   await ben.batch("since=now&wait=0");
-  const ann = await join(browser, server.url, "Ann <b>");
-  expect(await ann.textContent("header > :nth-last-child(2)")).toBe("Ann <b>");
-  expect(await ann.textContent("header > :last-child")).toBe("Log out");
-  const people = () => ann.locator("#people li").allTextContents();
+  await page.clock.install();
+  await enter(page, server.url, "Ann <b>");
+  await connected(page);
+  expect(await page.textContent("header > :nth-last-child(2)")).toBe("Ann <b>");
+  expect(await page.textContent("header > :last-child")).toBe("Log out");
+  const people = async () => {
+    // The list is fetched every two seconds at most.
+    await page.clock.runFor(2000);
+    return page.locator("#people li").allTextContents();
+  };
   expect(await people()).toEqual(["Ann <b> (you)", "Ben"]);
-  await ann.click("summary");
+  await page.click("summary");
   const cat = await Person.login(server.url, "Cat");
   await cat.batch("since=now&wait=0");
   await expect.poll(people).toEqual(["Ann <b> (you)", "Ben", "Cat"]);
-  expect(await ann.textContent("summary")).toBe("3 here");
+  expect(await page.textContent("summary")).toBe("3 here");
   await cat.ask("logout", { method: "POST" });
   await expect.poll(people).toEqual(["Ann <b> (you)", "Ben"]);
-  expect(await ann.textContent("summary")).toBe("2 here");
+  expect(await page.textContent("summary")).toBe("2 here");
   cat.close();
-  await leave(ann);
 });
 
 const INVITATION = "No messages yet.";
