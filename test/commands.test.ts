@@ -5,7 +5,7 @@ import { access, chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { freePort } from "./conformance/port.js";
 import { blocksOf, readDocuments } from "./documents.js";
 import { answers, NGINX, temporaryPaths } from "./faults/nginx.js";
@@ -61,6 +61,12 @@ interface Running {
   stop(): Promise<void>;
 }
 
+const started = new Set<Running>();
+// A failed test must not leave its programs running.
+afterEach(async () => {
+  for (const running of started) await running.stop();
+});
+
 /** Runs commands until their output has a text. They have no terminal, so no program asks on it. */
 async function start(code: string, cwd: string, env: NodeJS.ProcessEnv, until: RegExp): Promise<Running> {
   const stdio = ["ignore", "pipe", "pipe"] as const;
@@ -80,13 +86,16 @@ async function start(code: string, cwd: string, env: NodeJS.ProcessEnv, until: R
     if (child.exitCode !== null) throw new Error(`${code}: ${output}`);
     await nextTurn();
   }
-  return {
+  const running = {
     output: () => output,
     async stop() {
-      if (child.pid !== undefined) process.kill(-child.pid, "SIGINT");
+      started.delete(running);
+      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGINT");
       await closed;
     },
   };
+  started.add(running);
+  return running;
 }
 
 /** Programs that would install, need root, or run for minutes. Each writes its name and its arguments into a file. */
