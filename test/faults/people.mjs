@@ -7,9 +7,9 @@ import { fileURLToPath } from "node:url";
 const PROGRAM = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
 const FLAGS = ["--port", "0", "--data", "none", "--post-rate", "0", "--login-rate", "0"];
 
-/** Starts the program in memory, without rates, on a free port. */
-export async function start() {
-  const child = spawn(process.execPath, [PROGRAM, ...FLAGS], { stdio: ["ignore", "pipe", "pipe"] });
+/** Starts the program without rates, on a free port, in memory unless other flags say so. */
+export async function start(...flags) {
+  const child = spawn(process.execPath, [PROGRAM, ...FLAGS, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
   const log = [];
   child.stderr.setEncoding("utf8").on("data", (text) => log.push(text));
   process.once("exit", () => child.kill("SIGKILL"));
