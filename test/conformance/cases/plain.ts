@@ -25,7 +25,7 @@ quiet('a plain poll ends after ten seconds with ""', async (t) => {
   const ann = await t.person();
   for (let tries = 0; tries < 5; tries++) {
     const reply = await ann.poll("");
-    if (textOf(reply) === "") return t.took(reply, 10_000, 14_000);
+    if (textOf(reply) === "") return t.took(reply, 10_000, 18_000);
   }
 });
 

@@ -7,7 +7,7 @@ const { cases, together, quiet, alone } = about("polls", "The long poll");
 export const polls = cases;
 
 /** The accepted delay of a time-out in milliseconds, for a busy machine. */
-const LATE = 4000;
+const LATE = 8000;
 
 for (const [what, query, ms] of [
   ["a poll without news ends after its wait", "wait=1", 1000],
@@ -79,7 +79,7 @@ alone("a newer poll of the same client supersedes the held one, and no other", a
     '200 with "messages": [], "superseded": true and the same cursor',
     superseded === true && messages.length === 0 && next === cursor,
   );
-  t.took(reply, 0, LATE);
+  t.took(reply, 0, 6000);
   await ann.post("to the others");
   for (const batch of [await newer, ...(await Promise.all(others))]) {
     const right = batch.superseded === undefined && batch.messages.at(-1)?.text === "to the others";
