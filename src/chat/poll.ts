@@ -35,8 +35,10 @@ export function longPoll(room: Room, auth: Auth): Handler {
     const { search } = request;
     // Throws a 400 if the percent-encoding of any field is malformed.
     if (search.includes("%")) request.query();
-    const query = parsePoll(form.size === 0 ? search : `${search}&${new URLSearchParams([...form])}`);
-    if (query === undefined) return request.isHead ? json(200, "") : plainPoll(room, request, session);
+    const fields = form.size === 0 ? search : `${search}&${new URLSearchParams([...form])}`;
+    if (!/(?:^|&)since(?:=|&|$)/.test(fields))
+      return request.isHead ? json(200, "") : plainPoll(room, request, session);
+    const query = parsePoll(fields);
     if ("0" in query) throw new HttpError(400, ...query);
     // HEAD changes nothing: no presence, and no poll of the same page is superseded.
     if (request.isHead) return { ...json(200, ""), body: room.peek(query.cursor) };

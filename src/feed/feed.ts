@@ -49,23 +49,22 @@ export class Feed<E> extends Backlog<E> {
   readonly onError: (error: unknown, waiter?: Waiter<E>) => void;
   readonly #encode: (batch: Batch<E>, events: string) => string;
   readonly #waiters: Waiters<E>;
-  readonly #requestFlush: () => void;
+  readonly #requestFlush = createFlush(
+    () => this.#waiters.all(),
+    (waiter) => this.hasNews(waiter.cursor) && this.#waiters.finish(waiter, "events"),
+  );
   readonly #replies = new Map<Id, Reply<E>>();
   #cachedLength = 0;
   #draining = false;
 
   /** @throws RangeError if one of the numbers is too small or not a number */
   constructor({ backlog = 1000, maxWaiters = 10_000, clockSkew = 0, ...options }: FeedOptions<E> = {}) {
-    if (!(backlog >= 1 && maxWaiters >= 1)) throw new RangeError("backlog and maxWaiters are at least 1.");
-    if (!(clockSkew >= 0)) throw new RangeError("clockSkew is at least 0.");
+    const isInRange = backlog >= 1 && maxWaiters >= 1 && clockSkew >= 0;
+    if (!isInRange) throw new RangeError("backlog and maxWaiters are at least 1, clockSkew is at least 0.");
     super(backlog, clockSkew);
     this.onError = options.onError ?? ((error) => console.error(error));
     this.#encode = options.encode ?? ((batch) => `${JSON.stringify(batch)}\n`);
     this.#waiters = new Waiters(maxWaiters, (waiter, reason) => this.#answer(waiter, reason));
-    this.#requestFlush = createFlush(
-      () => this.#waiters.all(),
-      (waiter) => this.hasNews(waiter.cursor) && this.#waiters.finish(waiter, "events"),
-    );
     this.reset(options.snapshot ?? { lastPrunedId: `${Date.now()}-0`, events: [] });
   }
 

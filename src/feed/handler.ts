@@ -60,23 +60,19 @@ async function untilFirst({ socket }: IncomingMessage, res: ServerResponse): Pro
 /** The fields of a `Waiter` that a query sets. */
 export type PollQuery = Pick<Waiter<unknown>, "cursor" | "wait" | "client">;
 
-/** A rule of the protocol that a query breaks. The answer is 400, with this code and message. */
-export type PollFault = readonly [code: "bad_cursor" | "bad_request", message: string];
-
-const BAD_CURSOR: PollFault = ["bad_cursor", "`since` is 0, now, or the cursor of a reply."];
-const BAD_WAIT: PollFault = ["bad_request", "`wait` is a number of seconds, 0 to 60."];
-const BAD_CLIENT: PollFault = ["bad_request", "`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -."];
+const BAD_CURSOR = ["bad_cursor", "`since` is 0, now, or the cursor of a reply."] as const;
+const BAD_WAIT = ["bad_request", "`wait` is a number of seconds, 0 to 60."] as const;
+const BAD_CLIENT = ["bad_request", "`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -."] as const;
 // For three short fields these are faster than `URLSearchParams`.
 const FIELDS = [/(?:^|&)since=([^&]*)/, /(?:^|&)wait=([^&]*)/, /(?:^|&)client=([^&]*)/];
 
 /**
  * Parses the query of a poll, without its question mark. Of several fields with one name, the first counts.
- * @returns undefined if there is no field `since`
+ * @returns the fields, or the code and the message of an error, which is a 400
  */
-export function parsePoll(query: string): PollQuery | PollFault | undefined {
+export function parsePoll(query: string): PollQuery | readonly [code: string, message: string] {
   const fields = query.includes("%") ? `${new URLSearchParams(query)}` : query;
-  const [cursor, wait = "10", client] = FIELDS.map((field) => field.exec(fields)?.[1]);
-  if (cursor === undefined) return undefined;
+  const [cursor = "", wait = "10", client] = FIELDS.map((field) => field.exec(fields)?.[1]);
   if (cursor !== "now" && !isCursor(cursor)) return BAD_CURSOR;
   if (!/^\d+(\.\d+)?$/.test(wait) || +wait > 60) return BAD_WAIT;
   if (!/^[\w-]{1,64}$/.test(client ?? "-")) return BAD_CLIENT;
@@ -84,9 +80,9 @@ export function parsePoll(query: string): PollQuery | PollFault | undefined {
 }
 
 /**
- * Sends JSON. Does nothing if the response cannot be sent: the connection may be closed,
- * or the host may have sent a response. Node may read a pipelined request after a reply with `Connection: close`, and a
- * write to that response would end the process.
+ * Sends JSON. Does nothing if the response cannot be sent: the connection may be closed, or the host may have sent a
+ * response. Node may read a pipelined request after a reply with `Connection: close`, and a write to that response would
+ * end the process.
  * @returns the length of the body in bytes, or 0 if nothing was sent
  */
 export function sendJson(res: ServerResponse, status: number, body: string | Buffer, headers = {}): number {
@@ -120,10 +116,9 @@ class HttpPoll<E> extends Waiter<E> {
     if (!this.res.socket?.writable || this.res.headersSent) return;
     if (method !== "GET" && method !== "HEAD")
       return this.refuse(405, "method_not_allowed", "Use GET.", { Allow: "GET, HEAD" });
-    const query = parsePoll(url.slice(url.indexOf("?") + 1 || url.length)) ?? BAD_CURSOR;
+    const query = parsePoll(url.slice(url.indexOf("?") + 1 || url.length));
     if ("0" in query) return this.refuse(400, ...query);
-    this.cursor = query.cursor;
-    if (method === "GET") [this.wait, this.client] = [query.wait, query.client];
+    Object.assign(this, query, method === "HEAD" && { wait: 0, client: undefined });
     const result = this.feed.poll(this);
     if (result === "held") this.res.on("close", () => this.feed.cancel(this, "disconnected"));
     if (result === "full") this.refuse(503, "too_many_waiters", "Try again soon.", { "Retry-After": "2" });

@@ -9,12 +9,10 @@ export type Id = `${number}-${number}`;
 /** The id of the last event that a reader has seen, or `"0"`, which means the oldest kept event and all after it. */
 export type Cursor = Id | "0";
 
-// Twenty digits hold the 64 bits of a Redis id.
-const ID = /^(0|[1-9]\d{0,19})-(0|[1-9]\d{0,19})$/;
-
 /** Returns whether a text has the form of an id. An event with this id need not exist. */
 export function isId(text: string): text is Id {
-  return ID.test(text);
+  // Twenty digits hold the 64 bits of a Redis id.
+  return /^(0|[1-9]\d{0,19})-(0|[1-9]\d{0,19})$/.test(text);
 }
 
 /** Returns whether a text has the form of a cursor. */

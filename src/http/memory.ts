@@ -7,6 +7,8 @@ import { hasBody } from "./body.js";
 export const memory = {
   /** The bound over all connections, in bytes. */
   max: 24 * 1024 * 1024,
+  /** What a body without a length counts, in bytes: the largest `bodyLimit` of all chats, because so much is allocated. */
+  unknownBody: 64 * 1024,
   /** Called with the number of connections that were closed at the bound. */
   onClosed: (_count: number): void => {},
 };
@@ -47,8 +49,7 @@ const REQUEST_BYTES = 4 * 1024;
 const TEXT_BYTES = 64;
 /** V8 keeps about as many bytes of heads that are free as of those in use. */
 const HEAP_FACTOR = 2;
-/** A body without a length, and the longest one that the option `bodyLimit` permits. */
-const CHUNKED_BYTES = 64 * 1024;
+/** The longest body that the option `bodyLimit` permits. A longer one is not kept. */
 const MAX_BODY_BYTES = 1_000_000;
 /** A longer URL is freed with the head, in characters. */
 const LONG_URL = 256;
@@ -62,7 +63,7 @@ export class ServedRequest extends IncomingMessage {
     if (this.#counted > 0 || this.rawHeaders.length === 0) return;
     let head = this.url?.length ?? 0;
     for (const text of this.rawHeaders) head += text.length + TEXT_BYTES;
-    const { "content-length": length = CHUNKED_BYTES } = this.headers;
+    const { "content-length": length = memory.unknownBody } = this.headers;
     const body = hasBody(this) ? Math.min(Number(length), MAX_BODY_BYTES) : 0;
     this.#add(res, REQUEST_BYTES + HEAP_FACTOR * head + body);
   }

@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { hasBody } from "./body.js";
-import { ServedRequest } from "./memory.js";
+import { memory, ServedRequest } from "./memory.js";
 import { Request, type RequestOptions } from "./request.js";
 import { badRequest, HttpError, type HttpResponse, json, type Result, send } from "./response.js";
 
@@ -45,7 +45,9 @@ export class Router {
   readonly #routes = new Map<string, Route[]>();
   readonly #queued = new WeakMap<Socket, number>();
 
-  constructor(private readonly options: RouterOptions) {}
+  constructor(private readonly options: RouterOptions) {
+    memory.unknownBody = Math.max(memory.unknownBody, options.bodyLimit);
+  }
 
   /** Routes requests of `method` (`GET` includes `HEAD`) for paths that match `pattern` to `handler`. */
   on(method: "GET" | "POST", pattern: string, handler: Handler): void {

@@ -15,6 +15,8 @@ function readPoll(target) {
 
 /** @type {Map<string, string>} the cursor of each user's queue, by the user's path segment */
 const taken = new Map();
+/** @type {Set<string>} the users whose poll has disconnected since the last post */
+const dead = new Set();
 
 /** @type {Record<string, (req: import("node:http").IncomingMessage, res: import("node:http").ServerResponse) => void>} */
 const FAULTS = {
@@ -37,12 +39,17 @@ const FAULTS = {
   queue(req, res) {
     const [before = "", since = "", behind] = readPoll(req.url ?? "") ?? [];
     const [, , user = ""] = before.split(/[/?]/);
+    const end = res.end.bind(res);
+    res.end = (/** @type {any} */ body) => {
+      const { id } = /^\{/.test(String(body)) ? JSON.parse(String(body)) : {};
+      // A post takes the place of the polls whose callers have disconnected.
+      if (id) for (const gone of dead) taken.set(gone, id);
+      if (id) dead.clear();
+      return end(body);
+    };
     if (since === "" || req.method !== "GET") return;
     req.url = `${before}${taken.get(user) ?? since}${behind}`;
-    // It does not check whether the caller is still connected.
-    const on = res.on.bind(res);
-    res.on = (event, listener) => (event === "close" ? res : on(event, listener));
-    Object.defineProperty(res, "destroyed", { get: () => false, set: () => {} });
+    res.on("close", () => void (res.writableFinished || dead.add(user)));
     const write = res.write.bind(res);
     res.write = (/** @type {any} */ body) => {
       const { cursor } = /^\{/.test(String(body)) ? JSON.parse(String(body)) : {};

@@ -106,3 +106,17 @@ test("clients with more unread bytes than the bound are closed, and others are s
   for (const socket of [...silent, modest]) socket.destroy();
   log.splice(0);
 });
+
+test("requests with a body without a length count with the longest body", async () => {
+  const { port, log } = await start({
+    ...{ bodyLimit: 1_000_000, loginRate: 0 },
+    serve: { maxBufferedBytes: 4 * 1024 * 1024 },
+  });
+  const form = "Content-Type: application/x-www-form-urlencoded";
+  const head = `POST /login HTTP/1.1\r\nHost: x\r\n${form}\r\nTransfer-Encoding: chunked\r\n\r\n`;
+  const clients = Array.from({ length: 6 }, () => dial(port));
+  for (const { send } of clients) send(`${head}5\r\nname=\r\n`);
+  await until(() => log.length > 0);
+  expect(log.splice(0).join()).toMatch(/^too many bytes are buffered: \d connections are closed$/);
+  for (const { socket } of clients) socket.destroy();
+});
