@@ -102,8 +102,7 @@ const { host, port, options } = command;
 const log = (line: string) => process.stderr.write(`holdline: ${line}\n`);
 const { store, place } = orGiveUp(() => storeOf(command), "--redis: ");
 const chat = await createChat({ ...options, store, log }).catch((error: Error) => {
-  const isErrno = error.cause instanceof Error && "errno" in error.cause;
-  const advice = isErrno ? "; choose another folder with --data, or --data none" : "";
+  const advice = command.redis === undefined ? "; choose another folder with --data, or --data none" : "";
   return giveUp(1, error.message + advice);
 });
 if (stopping) {

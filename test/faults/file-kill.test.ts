@@ -43,7 +43,7 @@ test("a store that is killed again and again under eight posters has every kept 
 
 test("of two stores that start at once in one folder, one opens it and the other is refused", async () => {
   await inFolders(async (folder) => {
-    const refusal = `cannot keep messages in ${folder}: another process uses it; stop that one, or take another folder`;
+    const refusal = `cannot keep messages in ${folder}: another process uses it`;
     for (let round = 0; round < ROUNDS; round++) {
       const posters = [1, 2].map(() => startPoster(folder, KEEP));
       const outcomes = posters.map((poster) =>

@@ -48,7 +48,7 @@ export async function lock(folder: string, warn: (line: string) => void) {
       await release();
       await sleep(Math.random() * MAX_PAUSE_MS);
     }
-    throw new Error("another process uses it; stop that one, or take another folder");
+    throw new Error("another process uses it");
   } catch (error) {
     await release();
     if (!/^Error: listen (EOPNOTSUPP|ENOTSUP|EPERM|EINVAL)/.test(`${error}`)) throw error;
