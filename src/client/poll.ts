@@ -110,7 +110,7 @@ async function* run<T>(
             due = Math.max(due, now) + BURST_INTERVAL_MS;
             delay = due - now - BURST * BURST_INTERVAL_MS;
           } else if (isProbe && maxWait > 0 && retry === undefined) delay = 0;
-          else shorten(wait);
+          else if (retry === undefined) shorten(wait);
         }
         if (retry !== undefined)
           await pause(Math.max(delay, retry), retry, "draining", "the server is about to stop");

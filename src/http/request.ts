@@ -95,10 +95,12 @@ export class Request {
     const { cookie = "" } = this.req.headers;
     const prefix = `${this.cookieName(name)}=`;
     const values: string[] = [];
-    for (let at = cookie.indexOf(prefix); at >= 0; at = cookie.indexOf(prefix, at + 1)) {
-      if (at > 0 && cookie.slice(cookie.lastIndexOf(";", at) + 1, at).trim() !== "") continue;
-      const end = cookie.indexOf(";", at);
-      values.push(cookie.slice(at + prefix.length, end < 0 ? cookie.length : end).trim());
+    for (let at = cookie.indexOf(prefix), end = 0; at >= 0; at = cookie.indexOf(prefix, end)) {
+      // A match inside a pair is no cookie. The search continues after the pair, so its time is linear.
+      const start = cookie.lastIndexOf(";", at) + 1;
+      end = cookie.indexOf(";", at);
+      if (end < 0) end = cookie.length;
+      if (cookie.slice(start, at).trim() === "") values.push(cookie.slice(at + prefix.length, end).trim());
     }
     return values;
   }
