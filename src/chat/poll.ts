@@ -31,18 +31,17 @@ const BAD_CLIENT = badRequest("`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -.");
 /** Returns the handler of `/get_post/:user`. */
 export function longPoll(room: Room, auth: Auth): Handler {
   return withMember(auth, (request, session, form) => {
+    // `query()` throws a 400 if the percent-encoding of any field is malformed.
+    const query = request.search.includes("%") ? new URLSearchParams([...request.query()]) : request.search;
     // Of two fields with one name, that of the query counts, because it is the first.
-    const { search } = request;
-    // Throws a 400 if the percent-encoding of any field is malformed.
-    if (search.includes("%")) request.query();
-    const fields = form.size === 0 ? search : `${search}&${new URLSearchParams([...form])}`;
-    if (!/(?:^|&)since(?:=|&|$)/.test(fields))
+    const fields = form.size === 0 ? `${query}` : `${query}&${new URLSearchParams([...form])}`;
+    if (!/(?:^|&)since(?=[=&]|$)/.test(fields))
       return request.isHead ? json(200, "") : plainPoll(room, request, session);
-    const query = parsePoll(fields);
-    if ("0" in query) throw new HttpError(400, ...query);
+    const poll = parsePoll(fields);
+    if ("0" in poll) throw new HttpError(400, ...poll);
     // HEAD changes nothing: no presence, and no poll of the same page is superseded.
-    if (request.isHead) return { ...json(200, ""), body: room.peek(query.cursor) };
-    return new Poll(room, request, session, query).start();
+    if (request.isHead) return { ...json(200, ""), body: room.peek(poll.cursor) };
+    return new Poll(room, request, session, poll).start();
   });
 }
 

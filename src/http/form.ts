@@ -24,17 +24,12 @@ export function parseForm(text: string): Fields {
   const isPlain = text.length <= MAX_SLICED_LENGTH && !text.includes("%");
   const decode = isPlain ? String : decodeURIComponent;
   const fields = new Map<string, string>();
-  try {
-    for (const pair of (text.includes("+") ? text.replaceAll("+", " ") : text).split("&")) {
-      const equals = pair.indexOf("=");
-      const name = decode(equals < 0 ? pair : pair.slice(0, equals));
-      if (pair !== "" && !fields.has(name))
-        fields.set(name, equals < 0 ? "" : decode(pair.slice(equals + 1)));
-    }
-  } catch {
-    // `decodeURIComponent` throws only for malformed text.
-    throw BAD_FORM;
-  }
+  const add = (pair: string): void => {
+    const equals = pair.indexOf("=");
+    const name = decode(equals < 0 ? pair : pair.slice(0, equals));
+    if (pair !== "" && !fields.has(name)) fields.set(name, equals < 0 ? "" : decode(pair.slice(equals + 1)));
+  };
+  orThrow(() => text.replaceAll("+", " ").split("&").forEach(add), BAD_FORM);
   return fields;
 }
 

@@ -92,15 +92,11 @@ export class Request {
 
   /** Returns the values of all cookies with a name: those of the most specific path first (RFC 6265, section 5.4). */
   cookies(name: string): string[] {
-    const { cookie = "" } = this.req.headers;
     const prefix = `${this.cookieName(name)}=`;
     const values: string[] = [];
-    for (let at = cookie.indexOf(prefix), end = 0; at >= 0; at = cookie.indexOf(prefix, end)) {
-      // A match inside a pair is no cookie. The search continues after the pair, so its time is linear.
-      const start = cookie.lastIndexOf(";", at) + 1;
-      end = cookie.indexOf(";", at);
-      if (end < 0) end = cookie.length;
-      if (cookie.slice(start, at).trim() === "") values.push(cookie.slice(at + prefix.length, end).trim());
+    for (const pair of this.req.headers.cookie?.split(";") ?? []) {
+      const cookie = pair.trim();
+      if (cookie.startsWith(prefix)) values.push(cookie.slice(prefix.length).trim());
     }
     return values;
   }

@@ -68,6 +68,8 @@ test.each([
   ...["60.1", "-1", "", "1e1", "0x1", "Infinity"].map(
     (wait) => [`since=0&wait=${wait}`, "bad_request"] as const,
   ),
+  ...["since=0&wait", "since=0&wait&x=%20", "client&since=0"].map((query) => [query, "bad_request"] as const),
+  ["since&since=0", "bad_cursor"] as const,
   ...["", "x".repeat(65), "a+b", "a.b"].map((client) => [`since=0&client=${client}`, "bad_request"] as const),
 ])("a poll with %j is 400 %s, and its connection stays usable", async (query, code) => {
   const { feed, port } = await start();

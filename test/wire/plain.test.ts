@@ -214,3 +214,11 @@ describe("a plain cookie", () => {
       expect((await poll(name, cookieOf(reply))).body).toBe(`"${next}"\n`);
   });
 });
+
+test("a poll with a percent-encoded or empty field `since` is no plain poll", async () => {
+  expect((await bob.batch("s%69nce=0&wait=0")).cursor).toMatch(/^\d+-\d+$/);
+  for (const query of ["since", "since=", "wait=0&since"]) {
+    const { status, body } = await bob.ask(`get_post/bob?${query}`);
+    expect([status, JSON.parse(body).error.code]).toEqual([400, "bad_cursor"]);
+  }
+});
