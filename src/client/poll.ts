@@ -101,8 +101,8 @@ async function* run<T>(
         yield { ...content, cursor: reply.cursor, ...(gap && isNew && { gap }) };
         cursor = reply.cursor;
         let delay = INTERVAL_MS - elapsed;
-        // Two servers with two histories report gaps alternately, each with all that it keeps.
-        if (gap) delay = backoff.failed(0);
+        // Two servers with two histories report gaps alternately, each with all that it keeps. After an outage, one gap is normal.
+        if (gap) delay = isProbe ? 0 : backoff.failed(0);
         else {
           backoff.succeeded();
           if (elapsed >= INTERVAL_MS || (hasNews && isNew)) {

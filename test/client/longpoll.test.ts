@@ -1,7 +1,7 @@
 /** The poll of the chat: fake timers and a fake fetch. */
 import { describe, expect, test, vi } from "vitest";
 import { longPoll } from "../../src/client/index.js";
-import { enter, message, never, refused, reply } from "./fake-room.js";
+import { away, enter, message, never, refused, reply } from "./fake-room.js";
 import { fakeTime, pass, second, stopSignal } from "./fake-time.js";
 
 fakeTime();
@@ -90,6 +90,19 @@ describe("each message is returned once", () => {
     expect(texts()).toEqual(["text of 5-0", "text of 7-0", "text of 8-0"]);
     expect(asked.length).toBeLessThan(20);
   });
+});
+
+test("the first reply after a long outage has a gap, and the next poll is held at once", async () => {
+  let down = true;
+  const { asked, states } = enter((poll) => {
+    if (down) return away();
+    return poll.query.get("since") === "9-0" ? never(poll) : reply("9-0", [message("9-0")], { gap: true });
+  });
+  await pass(300 * second);
+  down = false;
+  while (states.at(-1)?.name !== "live") await pass(second);
+  await pass(second);
+  expect(asked.at(-1)?.query.get("since")).toBe("9-0");
 });
 
 test("a gap that the server reports again and again is returned once", async () => {
