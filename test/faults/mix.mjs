@@ -1,6 +1,6 @@
 /**
  * Measures the peak of the server's resident memory under hostile requests. Each mix opens up to 12,000 connections to a
- * server of its own and holds them until the peak does not grow. About ten minutes in all. The attackers are a process of
+ * server of its own and holds them until the peak does not grow. About 15 minutes in all. The attackers are a process of
  * their own, and open a closed connection again after three seconds.
  *
  *     node test/faults/mix.mjs [name of a mix]...
@@ -16,9 +16,9 @@ import { ask, login, post, sleep, start, stop } from "./people.mjs";
 const CONNECTIONS = 12_000;
 /** Connections that do not read large replies. The buffers of the kernel for each of them use memory, too. */
 const UNREAD = 1_000;
-/** A mix ends when the peak has not grown for `STILL_S` seconds, or after `MOST_S` seconds. */
-const STILL_S = 6;
-const MOST_S = 40;
+/** A mix ends when the peak has not grown for `STILL_S` seconds, longer than the time-out of a head, or after `MOST_S` seconds. */
+const STILL_S = 20;
+const MOST_S = 60;
 const LIMIT_MB = 300;
 
 const largeField = (bytes) => `X: ${"h".repeat(bytes - 5)}\r\n`;
