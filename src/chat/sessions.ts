@@ -83,8 +83,12 @@ export class Sessions implements Auth {
 
   /** Returns the sessions of all cookies that the chat signed. */
   #read(request: Request): readonly SignedSession[] {
-    const cookies = request.cookies(SESSION_COOKIE).slice(0, MAX_COOKIES_TRIED);
-    return cookies.flatMap((cookie) => this.#verified.get(cookie) ?? this.#verify(cookie) ?? []);
+    const sessions: SignedSession[] = [];
+    for (const cookie of request.cookies(SESSION_COOKIE).slice(0, MAX_COOKIES_TRIED)) {
+      const session = this.#verified.get(cookie) ?? this.#verify(cookie);
+      if (session) sessions.push(session);
+    }
+    return sessions;
   }
 
   #verify(cookie: string): SignedSession | undefined {

@@ -85,9 +85,14 @@ export function parsePoll(query: string): PollQuery | readonly [code: string, me
  * end the process.
  * @returns the length of the body in bytes, or 0 if nothing was sent
  */
-export function sendJson(res: ServerResponse, status: number, body: string | Buffer, headers = {}): number {
+export function sendJson(
+  res: ServerResponse,
+  status: number,
+  body: string | Buffer,
+  headers: Readonly<Record<string, string>> = {},
+): number {
   if (!res.socket?.writable || res.headersSent) return 0;
-  for (const [name, value] of Object.entries<string>(headers)) res.setHeader(name, value);
+  for (const name in headers) res.setHeader(name, headers[name] ?? "");
   const bytes = Buffer.byteLength(body);
   // A literal: a copy of a constant costs 4% of a poll.
   res.writeHead(status, {
@@ -98,7 +103,8 @@ export function sendJson(res: ServerResponse, status: number, body: string | Buf
   });
   // `end(body)` makes two writes, and the second one is empty. `cork` combines head and body into one write.
   res.socket.cork();
-  if (res.req.method !== "HEAD") res.write(body);
+  // Pure ASCII is written faster as latin1.
+  if (res.req.method !== "HEAD") res.write(body, bytes === body.length ? "latin1" : "utf8");
   res.socket.uncork();
   res.end();
   return bytes;

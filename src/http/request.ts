@@ -93,10 +93,14 @@ export class Request {
   /** Returns the values of all cookies with a name: those of the most specific path first (RFC 6265, section 5.4). */
   cookies(name: string): string[] {
     const prefix = `${this.cookieName(name)}=`;
+    const { cookie = "" } = this.req.headers;
     const values: string[] = [];
-    for (const pair of this.req.headers.cookie?.split(";") ?? []) {
-      const cookie = pair.trim();
-      if (cookie.startsWith(prefix)) values.push(cookie.slice(prefix.length).trim());
+    // `split` costs 1% of a poll.
+    for (let at = 0, end = 0; at < cookie.length; at = end + 1) {
+      const next = cookie.indexOf(";", at);
+      end = next < 0 ? cookie.length : next;
+      while (cookie[at] === " ") at++;
+      if (cookie.startsWith(prefix, at)) values.push(cookie.slice(at + prefix.length, end).trim());
     }
     return values;
   }
