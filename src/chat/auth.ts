@@ -11,10 +11,8 @@ export type Awaitable<T> = T | Promise<T>;
 
 /** Authenticates requests: by the chat's own cookie, or by the host. */
 export interface Auth {
-  /** Returns the caller's session if it is valid, else undefined. */
+  /** Returns the caller's session, or undefined if there is none that is valid. With host auth, that is a 401 instead. */
   authenticate(request: Request): Awaitable<Session | undefined>;
-  /** The path of the log-in page, from the chat's root. Undefined if the host has it. */
-  readonly loginPath: string | undefined;
   /** Returns the header that renews the cookie of a session, if it is time. Only for replies at the chat's root. */
   renew(request: Request, session: Session): HeaderMap;
 }
@@ -26,19 +24,18 @@ const NO_FIELDS: Fields = new Map();
 
 /** Returns host auth: the host names the sender of each request. There is no cookie, and two people may have one name. */
 export function hostAuth(identify: Identify): Auth {
-  const toSession = (identified: Identified): Session | undefined => {
-    if (identified === undefined || identified === null) return undefined;
+  const toSession = (identified: Identified): Session => {
+    if (identified === undefined || identified === null) throw NO_SESSION;
     const toError = (rule: string) => new RangeError(`identify returned a name that is not allowed: ${rule}`);
     if (typeof identified !== "string") throw toError("A name is a text.");
     return { ...parseName(identified, toError), id: "", since: 0 };
   };
   return {
-    loginPath: undefined,
     renew: () => ({}),
     authenticate({ req }) {
       const identified = identify(req);
-      if (typeof identified !== "object" || identified === null) return toSession(identified);
-      return Promise.resolve(identified).then(toSession);
+      const isPending = typeof identified === "object" && identified !== null;
+      return isPending ? Promise.resolve(identified).then(toSession) : toSession(identified);
     },
   };
 }
@@ -59,19 +56,15 @@ export function sameSite(handler: Handler): Handler {
 /** Answers a request of a caller whose session is known. */
 type SessionHandler<S> = (request: Request, session: S) => Awaitable<Result>;
 
-/** Returns a handler that gets the caller's session, if there is one. With host auth, there must be one. */
+/** Returns a handler that gets the caller's session, if there is one. */
 export function withSession(auth: Auth, handler: SessionHandler<Session | undefined>): Handler {
-  return (request) =>
-    chain(auth.authenticate(request), (session) => {
-      if (!session && auth.loginPath === undefined) throw NO_SESSION;
-      return handler(request, session);
-    });
+  return (request) => chain(auth.authenticate(request), (session) => handler(request, session));
 }
 
 /** Returns a handler for a page: callers without a session are sent to the log-in page. @param base the path to the root */
 export function withPage(auth: Auth, base: string, handler: SessionHandler<Session>): Handler {
   return withSession(auth, (request, session) =>
-    session ? handler(request, session) : redirect(303, `${base}${auth.loginPath}`),
+    session ? handler(request, session) : redirect(303, `${base}login`),
   );
 }
 
@@ -81,9 +74,8 @@ export type MemberHandler = (request: Request, session: Session, form: Fields) =
 /**
  * Returns a handler for members: the caller needs a session, and `<user>` in the path is its name. Only a member's body is
  * read. The session may end while the body arrives, so it is checked again after that.
- * @param check rejects a member before the body is read
  */
-export function withMember(auth: Auth, handler: MemberHandler, check?: (session: Session) => void): Handler {
+export function withMember(auth: Auth, handler: MemberHandler): Handler {
   const withOwner = (next: SessionHandler<Session>) =>
     withSession(auth, (request, session) => {
       if (!session) throw NO_SESSION;
@@ -93,7 +85,6 @@ export function withMember(auth: Auth, handler: MemberHandler, check?: (session:
     });
   return withOwner((request, session) => {
     if (request.req.method !== "POST") return handler(request, session, NO_FIELDS);
-    check?.(session);
     return request.form().then((form) => withOwner((_, session) => handler(request, session, form))(request));
   });
 }

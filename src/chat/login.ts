@@ -3,7 +3,7 @@ import { cookieSetter } from "../http/cookie.js";
 import type { Fields } from "../http/form.js";
 import { clientSubnet, RateLimiter } from "../http/rate-limit.js";
 import type { Request } from "../http/request.js";
-import { type HeaderMap, HttpError, type HttpResponse, html, redirect } from "../http/response.js";
+import { HttpError, type HttpResponse, html, redirect } from "../http/response.js";
 import type { Session } from "../store/cluster.js";
 import { withSession } from "./auth.js";
 import { limitRate, roomPath, toHttpError, unavailable } from "./errors.js";
@@ -24,6 +24,18 @@ const NAMES_FULL = unavailable("too_many_waiters", "Too many people are here. Tr
 export function loginHandlers(room: Room, sessions: Sessions, pages: Pages) {
   const rate = new RateLimiter(room.options.loginRate);
 
+  /** Returns the page with the form. After an error it has the reason, the typed name, and the same key. */
+  async function showForm(request: Request, form?: Fields, error?: HttpError): Promise<HttpResponse> {
+    const session = await sessions.authenticate(request);
+    const key = sessions.formKey(form?.get("key"));
+    const name = form?.get("name")?.slice(0, MAX_RAW_NAME_LENGTH);
+    const page = pages.login(request, key, session?.name, name, error?.code);
+    const isChecked = request.isHead || request.cookies(CHECK_COOKIE).length > 0;
+    // Until the browser is closed.
+    const check = isChecked ? {} : { "Set-Cookie": cookieSetter(request, CHECK_COOKIE)("1") };
+    return html(error?.status ?? 200, page, { ...error?.headers, ...check });
+  }
+
   async function claim(request: Request, form: Fields): Promise<Session> {
     const name = parseName(form.get("name") ?? "", (rule) => new HttpError(422, "bad_name", rule));
     // Only our form has a key, and it came with the check cookie.
@@ -32,19 +44,20 @@ export function loginHandlers(room: Room, sessions: Sessions, pages: Pages) {
     const before = await sessions.authenticate(request);
     // A log-in under one's own name gets a new session, so a cookie that somebody planted becomes invalid.
     const replaced = before?.key === name.key ? before : undefined;
-    const created = sessions.create(replaced ?? name, form.get("key"));
-    const claimed = await room.members.claim(created, replaced?.id);
+    const claimed = await room.members.claim(
+      sessions.create(replaced ?? name, form.get("key")),
+      replaced?.id,
+    );
     if (claimed === "taken") throw NAME_TAKEN;
     if (claimed === "full") throw NAMES_FULL;
     // A browser has one name: the one before is free.
-    const former = await sessions.authenticate(request);
-    if (former && former.key !== claimed.key) await room.members.logout(former);
+    if (before && !replaced) await room.members.logout(before);
     return claimed;
   }
 
-  /** Answers `POST /login`. A browser gets the form again, with the reason, the typed name, and the same key. */
+  /** Answers `POST /login`. */
   async function login(request: Request): Promise<HttpResponse> {
-    let form: Fields = new Map();
+    let form: Fields | undefined;
     try {
       limitRate(rate, clientSubnet(request.address));
       form = await request.form();
@@ -56,20 +69,15 @@ export function loginHandlers(room: Room, sessions: Sessions, pages: Pages) {
       return redirect(303, roomPath(session.name), { "Set-Cookie": cookies });
     } catch (failure) {
       const error = toHttpError(failure);
-      if (!(error instanceof HttpError) || !request.prefersHtml()) throw error;
-      const typed = { name: (form.get("name") ?? "").slice(0, MAX_RAW_NAME_LENGTH), code: error.code };
-      const session = await sessions.authenticate(request);
-      const page = pages.login(request, sessions.formKey(form.get("key")), session?.name, typed);
-      return html(error.status, page, { ...error.headers, ...checkCookie(request) });
+      if (error instanceof HttpError && request.prefersHtml()) return showForm(request, form, error);
+      throw error;
     }
   }
 
   return {
     login,
     /** Answers `GET /login`. */
-    form: withSession(sessions, (request, session) => {
-      return html(200, pages.login(request, sessions.formKey(), session?.name), checkCookie(request));
-    }),
+    form: (request: Request) => showForm(request),
     /** Answers `POST /logout`. */
     logout: withSession(sessions, async (request, session) => {
       if (session) await room.members.logout(session);
@@ -77,10 +85,4 @@ export function loginHandlers(room: Room, sessions: Sessions, pages: Pages) {
       return redirect(303, "login", { "Set-Cookie": cookies });
     }),
   };
-}
-
-/** Returns the header that sets the check cookie until the browser is closed, if it is not set. */
-function checkCookie(request: Request): HeaderMap {
-  if (request.isHead || request.cookies(CHECK_COOKIE).length > 0) return {};
-  return { "Set-Cookie": cookieSetter(request, CHECK_COOKIE)("1") };
 }

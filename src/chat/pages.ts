@@ -1,128 +1,96 @@
 /** The pages: templates from `static/`. All values are escaped. The pages work without the script, by forms and links. */
 import { readFileSync } from "node:fs";
 import { markup, nameClass } from "../client/markup.js";
+import type { Id } from "../feed/index.js";
 import type { Request } from "../http/request.js";
 import { type HttpError, type HttpResponse, html, json } from "../http/response.js";
 import type { Message } from "../store/store.js";
 import { roomPath } from "./errors.js";
 import { pageKey } from "./post.js";
+import type { Room } from "./room.js";
 import { type Strings, stringsFor } from "./strings.js";
 import { nameKey } from "./text.js";
 
 /** The folder of templates and styles, found from `dist/chat/` and from `src/chat/` alike. */
 export const STATIC = new URL("../../static/", import.meta.url);
 
-/** How many names are in the page. */
+const [LOGIN = "", CHATROOM = "", ERROR = ""] = ["login.html", "chatroom.html", "error.html"].map((file) =>
+  readFileSync(new URL(file, STATIC), "utf8"),
+);
+
+/** How many messages and how many names are in the page of the room. */
+const PAGE_MESSAGES = 100;
 const PAGE_NAMES = 100;
 
-/**
- * Refreshes the page without scripts. In all browsers but Firefox a refresh deletes the text in the form, so the page has a
- * link that pauses it.
- */
-const REFRESH = '<noscript><meta http-equiv="refresh" content="20"></noscript>';
-
-/** The content of the room's page. */
-export interface RoomView {
-  readonly user: string;
-  /** The newest messages, or the newest ones before `?before=`; oldest first. */
-  readonly messages: readonly Message[];
-  /** Whether older messages are kept. The link to them is `?before=`, with the id of the first message. */
-  readonly more: boolean;
-  /** The cursor after these messages. */
-  readonly cursor: string;
-  /** The names of the present members, in order. */
-  readonly names: readonly string[];
-}
-
-/** The values of a template: `{{name}}` stands for a text, which is escaped, and `{{{name}}}` for HTML that was made here. */
-type Values = Readonly<Record<string, string>>;
-
 export class Pages {
-  readonly #login = template("login.html");
-  readonly #chatroom = template("chatroom.html");
-  readonly #error = template("error.html");
+  constructor(private readonly room: Room) {}
 
   /**
-   * @param title the title of the pages
-   * @param hasHostAuth whether the host has its own log-in and log-out
-   */
-  constructor(
-    private readonly title: string,
-    private readonly hasHostAuth: boolean,
-  ) {}
-
-  /**
-   * Returns the log-in form.
-   * @param key the form's one-time key
+   * Returns the page with the form to log in.
+   * @param key the one-time key of the form
    * @param user the name under which the caller is logged in
-   * @param typed a name that was refused, and the error code
+   * @param name the name that the caller typed before
+   * @param code the code of the error, if that name was refused
    */
-  login(request: Request, key: string, user?: string, typed?: { name: string; code: string }): string {
-    const { lang, page, errors } = stringsOf(request);
-    return this.#login({
-      ...{ ...page, lang, title: this.title, key },
-      inside: user === undefined ? "" : welcome(user, page),
-      name: typed?.name ?? "",
-      reason: typed ? (errors[typed.code] ?? typed.code) : "",
-      invalid: typed ? "true" : "false",
+  login(request: Request, key: string, user = "", name = "", code?: string): string {
+    const { lang, page, errors } = stringsFor(request.req.headers["accept-language"]);
+    const [before = "", after = ""] = page.inside.split("{name}");
+    return fill(LOGIN, {
+      ...{ ...page, lang, title: this.room.options.title, key, name, user, before, after },
+      path: roomPath(user),
+      reason: code === undefined ? "" : (errors[code] ?? code),
+      invalid: `${code !== undefined}`,
     });
   }
 
-  /** Returns the room. A page of older messages (`?before=`) and one that is paused (`?still`) do not refresh themselves. */
-  chatroom(request: Request, { user, messages, more, cursor, names }: RoomView): string {
-    const { lang, page, script, errors } = stringsOf(request);
-    const query = request.query();
-    const [isOld, isStill] = [query.get("before") !== undefined, query.get("still") !== undefined];
+  /**
+   * Returns the room for a member, with the newest messages, or with those before an id. A page of older messages and one
+   * that is paused (`?still`) do not refresh themselves.
+   */
+  chatroom(request: Request, user: string, before: Id | "now"): string {
+    const { feed, members, options } = this.room;
+    const { lang, page, script, errors } = stringsFor(request.req.headers["accept-language"]);
+    const [isOld, isStill] = [before !== "now", request.query().get("still") !== undefined];
+    const { events, more } = feed.readBefore(before, PAGE_MESSAGES);
+    const messages = events.map(({ event }) => event);
     const [first] = messages;
-    return this.#chatroom({
-      ...{ ...page, lang, title: this.title, user, cursor, key: pageKey() },
+    return fill(CHATROOM, {
+      ...{ ...page, lang, title: options.title, user, key: pageKey() },
+      // On a page of older messages, the script continues after the last of them.
+      cursor: isOld ? (messages.at(-1)?.id ?? feed.lastPrunedId) : feed.lastId,
       segment: encodeURIComponent(user),
-      here: script.here.replace("{n}", `${names.length}`),
+      here: script.here.replace("{n}", `${members.names.length}`),
       // In a script element, only "<" can end the element.
       strings: JSON.stringify({ ...script, errors }).replaceAll("<", "\\u003c"),
-      exit: this.hasHostAuth ? "" : exit(page.logOut),
-      refresh: isOld || isStill ? "" : REFRESH,
+      // Its form has a field, because lynx sends a form without fields as a GET.
+      logOut: options.identify ? "" : page.logOut,
+      // In all browsers but Firefox, a refresh deletes the text in the form, so the page has a link that pauses it.
+      refresh: isOld || isStill ? "" : "20",
       note: isOld ? page.past : isStill ? page.still : page.renewing,
       renew: isOld ? page.newest : page.renew,
-      history: first ? above(first, more, script) : "",
-      names: lines(names.slice(0, PAGE_NAMES), (name) => nameItem(name, user, script)),
-      messages: lines(messages, (message) => item(message, user, script)),
+      earlier: more ? script.earlier : "",
+      first: first?.id ?? "",
+      begins: first && !more ? script.begins.replace("{date}", dateOf(first.at)) : "",
+      names: members.names
+        .slice(0, PAGE_NAMES)
+        .map((name) => nameItem(name, user, script))
+        .join("\n"),
+      messages: messages.map((message) => item(message, user, script)).join("\n"),
     });
   }
 
   /** Turns an error into a page, for callers that prefer HTML, or into JSON. */
   errorResponse(request: Request, { status, code, message, headers }: HttpError): HttpResponse {
     if (!request.prefersHtml()) return json(status, { error: { code, message } }, headers);
-    const { lang, page, errors } = stringsOf(request);
-    const reason = errors[this.hasHostAuth && code === "no_session" ? "no_host_session" : code] ?? message;
-    const values = { ...page, lang, title: this.title, status: `${status}`, reason, base: request.base };
-    return html(status, this.#error(values), headers);
+    const { title, identify } = this.room.options;
+    const { lang, page, errors } = stringsFor(request.req.headers["accept-language"]);
+    const reason = errors[identify && code === "no_session" ? "no_host_session" : code] ?? message;
+    return html(
+      status,
+      fill(ERROR, { ...page, lang, title, status: `${status}`, reason, base: request.base }),
+      headers,
+    );
   }
-}
-
-function stringsOf({ req }: Request): Strings {
-  return stringsFor(req.headers["accept-language"]);
-}
-
-function lines<T>(values: readonly T[], toLine: (value: T) => string): string {
-  return values.map(toLine).join("\n");
-}
-
-/** Returns the form to log out. It has a field, because lynx sends a form without fields as a GET. */
-function exit(words: string): string {
-  const field = '<input type="hidden" name="from" value="page">';
-  return `<form method="post" action="../../logout?page">${field}<button class="quiet">${words}</button></form>`;
-}
-
-/** Returns the note on the log-in form that the caller is already logged in. */
-function welcome(name: string, { inside, back }: Strings["page"]): string {
-  const words = inside.replace("{name}", () => `<bdi>${escapeHtml(name)}</bdi>`);
-  return `<p>${words} <a href="${roomPath(name)}">${back}</a></p>`;
-}
-
-/** Returns the line above the first message: a link to earlier ones, or when the kept ones begin. */
-function above({ id, at }: Message, more: boolean, { earlier, begins }: Strings["script"]): string {
-  return more ? `<a href="?before=${id}">${earlier}</a>` : begins.replace("{date}", dateOf(at));
 }
 
 /** Returns a date and time as the pages show it without scripts. */
@@ -170,14 +138,20 @@ function rendered(message: Message): string {
   return html;
 }
 
-function template(file: string): (values: Values) => string {
-  const parts = readFileSync(new URL(file, STATIC), "utf8").split(/\{\{(\{?\w+)\}?\}\}/);
-  const fill = (values: Values, place: string): string => {
-    const value = values[place.replace("{", "")];
-    if (value === undefined) throw new Error(`${file} needs a value for ${place}`);
-    return place.startsWith("{") ? value : escapeHtml(value);
-  };
-  return (values) => parts.map((part, at) => (at % 2 === 0 ? part : fill(values, part))).join("");
+const TAG = /\{\{#(\w+)\}\}(.*?)\{\{\/\1\}\}|\{\{\{(\w+)\}\}\}|\{\{(\w+)\}\}/gs;
+
+/**
+ * Fills a template. `{{name}}` stands for a text, which is escaped, and `{{{name}}}` for HTML that was made here. What is
+ * between `{{#name}}` and `{{/name}}` is left out if the value is empty.
+ */
+function fill(template: string, values: Readonly<Record<string, string>>): string {
+  return template.replace(TAG, (_, section?: string, inner = "", html?: string, text = "") => {
+    const name = section ?? html ?? text;
+    const value = values[name];
+    if (value === undefined) throw new Error(`a template needs a value for ${name}`);
+    if (section !== undefined) return value && fill(inner, values);
+    return html === undefined ? escapeHtml(value) : value;
+  });
 }
 
 function escapeHtml(text: string): string {

@@ -27,24 +27,21 @@ export function pageKey(): string {
 /** Returns the handler of `/put_post/:user`. */
 export function putPost(room: Room, auth: Auth): Handler {
   const rate = new RateLimiter(room.options.postRate);
-  const handler = withMember(
-    auth,
-    async (request, session, form) => {
-      if (room.draining) throw unavailable("draining", "The server is stopping. Try again soon.");
-      const text = parseText(form.get("message") ?? "", (rule) => new HttpError(422, "bad_message", rule));
-      const key = request.req.headers["idempotency-key"] ?? form.get("key");
-      if (Array.isArray(key) || (key !== undefined && isLonger(key, MAX_KEY_LENGTH))) throw BAD_KEY;
-      room.members.hold(session);
-      // An empty field of a form is no key.
-      const scoped = key ? scopedKey(hash(session.id || session.key), key, text) : undefined;
-      const message = await room.post(session.name, text, scoped);
-      if (message.text !== text) throw new HttpError(422, "key_reused", REUSED);
-      return request.prefersHtml()
-        ? redirect(303, `../${roomPath(session.name)}`)
-        : json(200, { id: message.id });
-    },
-    ({ key }) => limitRate(rate, key),
-  );
+  const handler = withMember(auth, async (request, session, form) => {
+    limitRate(rate, session.key);
+    if (room.draining) throw unavailable("draining", "The server is stopping. Try again soon.");
+    const text = parseText(form.get("message") ?? "", (rule) => new HttpError(422, "bad_message", rule));
+    const key = request.req.headers["idempotency-key"] ?? form.get("key");
+    if (Array.isArray(key) || (key !== undefined && isLonger(key, MAX_KEY_LENGTH))) throw BAD_KEY;
+    room.members.hold(session);
+    // An empty field of a form is no key.
+    const scoped = key ? scopedKey(hash(session.id || session.key), key, text) : undefined;
+    const message = await room.post(session.name, text, scoped);
+    if (message.text !== text) throw new HttpError(422, "key_reused", REUSED);
+    return request.prefersHtml()
+      ? redirect(303, `../${roomPath(session.name)}`)
+      : json(200, { id: message.id });
+  });
   return room.metrics.countPosts(handler);
 }
 

@@ -16,8 +16,6 @@ import { Sessions } from "./sessions.js";
 
 /** The compiled browser code, found from `dist/chat/` and from `src/chat/` alike. */
 const CLIENT = new URL("../../dist/client/", import.meta.url);
-/** How many messages are in the HTML of a page. */
-const PAGE_MESSAGES = 100;
 /** How many names `/who` lists. */
 const MAX_LISTED_NAMES = 1000;
 const MAX_HISTORY = 200;
@@ -30,7 +28,7 @@ const BAD_BEFORE = new HttpError(400, "bad_cursor", "`before` is not the id of a
 export function createRouter(room: Room, onError: (error: unknown) => void): Router {
   const { feed, members, metrics, options } = room;
   const { identify, bodyLimit, trustProxy, path: mount } = options;
-  const pages = new Pages(options.title, identify !== undefined);
+  const pages = new Pages(room);
   const router = new Router({
     ...{ bodyLimit, trustProxy, mount, numberFields: ["since", "wait"], toHttpError, onError },
     closing: () => room.draining,
@@ -73,10 +71,8 @@ export function createRouter(room: Room, onError: (error: unknown) => void): Rou
   post("/leave/:user", leave);
   get("/healthz", () => health(room));
   if (options.metrics) get("/metrics", () => metrics.page(feed.waiting, members.names.length));
-  for (const [path, serve] of readStatic(fileURLToPath(STATIC))) {
-    // The pages are templates, which are of no use as they are.
-    if (!path.endsWith(".html")) get(`/${path}`, serve);
-  }
+  // Without the templates of the pages, whose type `readStatic` does not know.
+  for (const [path, serve] of readStatic(fileURLToPath(STATIC))) get(`/${path}`, serve);
   for (const [path, serve] of readStatic(fileURLToPath(CLIENT))) get(`/client/${path}`, serve);
   return router;
 }
@@ -92,20 +88,15 @@ function home(auth: Auth): Handler {
 
 /** Returns the handler of `/chatroom/:user/`. With `?before=<id>` the page has the messages before that id. */
 function roomPage(room: Room, auth: Auth, pages: Pages): Handler {
-  const { feed, members } = room;
   return withPage(auth, "../../", (request, session) => {
     const { key, name } = session;
     if (request.params.user !== name) return redirect(303, `../../${roomPath(name)}`);
     const before = parseBefore(request.query());
     // A link of another site leads here too, but it makes nobody present and moves no cursor.
     if (!request.isHead && !request.isForeign()) {
-      members.touch(before === "now" ? room.enter(session) : members.get(key, name));
+      room.members.touch(before === "now" ? room.enter(session) : room.members.get(key, name));
     }
-    const { events, more } = feed.readBefore(before, PAGE_MESSAGES);
-    const messages = events.map(({ event }) => event);
-    // On a page of older messages, the script continues after the last of them.
-    const cursor = before === "now" ? feed.lastId : (messages.at(-1)?.id ?? feed.lastPrunedId);
-    return html(200, pages.chatroom(request, { user: name, messages, more, cursor, names: members.names }));
+    return html(200, pages.chatroom(request, name, before));
   });
 }
 

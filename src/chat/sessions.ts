@@ -28,7 +28,6 @@ interface SignedSession extends Session {
 }
 
 export class Sessions implements Auth {
-  readonly loginPath = "login";
   // A poll brings the same cookie as the one before it. An HMAC each time was a fifth of a poll's cost.
   readonly #verified = new Map<string, SignedSession>();
 
@@ -54,18 +53,12 @@ export class Sessions implements Auth {
   }
 
   authenticate(request: Request): Awaitable<Session | undefined> {
-    return this.#findValid(this.#read(request));
+    return this.#findOwner(this.#read(request));
   }
 
   /** Returns the first session that is valid. A chat above this one on the same host may have a cookie of the same name. */
-  #findValid(sessions: readonly SignedSession[], at = 0): Awaitable<Session | undefined> {
-    const session = sessions[at];
-    if (!session) return undefined;
-    const isYoung = Date.now() - session.signedAt <= COOKIE_MAX_AGE_S * 1000;
-    const owns = isYoung && this.members.owns(session);
-    return owns === true
-      ? session
-      : chain(owns, (owns) => (owns ? session : this.#findValid(sessions, at + 1)));
+  #findOwner([session, ...others]: readonly Session[]): Awaitable<Session | undefined> {
+    return session && chain(this.members.owns(session), (owns) => (owns ? session : this.#findOwner(others)));
   }
 
   /** Returns the `Set-Cookie` value for a session. */
@@ -81,19 +74,19 @@ export class Sessions implements Auth {
     return { "Set-Cookie": this.cookie(signed, request) };
   }
 
-  /** Returns the sessions of all cookies that the chat signed. */
-  #read(request: Request): readonly SignedSession[] {
-    const sessions: SignedSession[] = [];
-    for (const cookie of request.cookies(SESSION_COOKIE).slice(0, MAX_COOKIES_TRIED)) {
-      const session = this.#verified.get(cookie) ?? this.#verify(cookie);
-      if (session) sessions.push(session);
-    }
-    return sessions;
+  /** Returns the sessions of all cookies that the chat signed in the last thirty days. */
+  #read(request: Request): SignedSession[] {
+    const cookies = request.cookies(SESSION_COOKIE).slice(0, MAX_COOKIES_TRIED);
+    const sessions = cookies.flatMap((cookie) => this.#verified.get(cookie) ?? this.#verify(cookie) ?? []);
+    return sessions.filter(({ signedAt }) => Date.now() - signedAt <= COOKIE_MAX_AGE_S * 1000);
   }
 
   #verify(cookie: string): SignedSession | undefined {
-    const session = parseSession(this.#unsign(cookie));
-    if (!session) return undefined;
+    // The chat also signs the keys of forms, and another version may sign something else.
+    const parts = /^([\w-]+) (\d+) (\d+) (.+)$/.exec(this.#unsign(cookie));
+    const [, id = "", since, signedAt, name] = parts ?? [];
+    if (name === undefined) return undefined;
+    const session = { name, key: nameKey(name), id, since: Number(since), signedAt: Number(signedAt) };
     if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear();
     // A copy: a slice would keep the whole header in memory.
     this.#verified.set(Buffer.from(cookie, "latin1").toString("latin1"), session);
@@ -115,12 +108,4 @@ export class Sessions implements Auth {
 /** Returns `FORM_ID_LENGTH` random characters: 96 bits in base64url. */
 export function randomId(): string {
   return randomBytes((FORM_ID_LENGTH / 4) * 3).toString("base64url");
-}
-
-/** Parses the text of a cookie. The chat also signs the keys of forms, and another version may sign something else. */
-function parseSession(text: string): SignedSession | undefined {
-  const [, id = "", since, signedAt, name] = /^([\w-]+) (\d+) (\d+) (.+)$/.exec(text) ?? [];
-  return name === undefined
-    ? undefined
-    : { name, key: nameKey(name), id, since: Number(since), signedAt: Number(signedAt) };
 }
