@@ -1,7 +1,8 @@
 /** Errors, paths and hashes that several handlers share. */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import type { RateLimiter } from "../http/rate-limit.js";
 import { HttpError } from "../http/response.js";
+import { FORM_ID_LENGTH } from "../store/cluster.js";
 import { StoreUnavailable } from "../store/store.js";
 
 /** Returns a 503: nothing was kept, and the caller may try again after `retryAfterS` seconds. */
@@ -32,4 +33,9 @@ export function roomPath(name: string): string {
 /** Returns a hash of 132 bits. It stands for a session or a text where others may read it. */
 export function hash(text: string): string {
   return createHash("sha256").update(text).digest("base64url").slice(0, 22);
+}
+
+/** Returns `FORM_ID_LENGTH` random characters: 96 bits in base64url. */
+export function randomId(): string {
+  return randomBytes((FORM_ID_LENGTH / 4) * 3).toString("base64url");
 }

@@ -36,7 +36,7 @@ export class LegacyReader {
       this.#repeated = start;
       this.#repeats = 0;
     }
-    return start === this.#repeated && this.#repeats >= MAX_REPEATS ? this.cursor : start;
+    return this.#repeats < MAX_REPEATS ? start : this.cursor;
   }
 
   /** Remembers that a text was sent. @param start where its poll started @param id the id of its message */
@@ -49,7 +49,7 @@ export class LegacyReader {
 /**
  * Reads the cookie of a plain poll: `<session>.<cursor>`, without `Max-Age`. It is not signed, because a caller may read
  * from any cursor. It has no path, so it belongs to the chat's root, or to `get_post/`.
- * - `cursor`: the cursor that the caller brings for this session, if there is one that is not in the future.
+ * - `brought`: the cursor that the caller brings for this session, if there is one that is not in the future.
  * - `set`: returns the `Set-Cookie` value for a cursor.
  */
 export function legacyCookie(request: Request, { id, key }: Session, lastId: Id) {
@@ -57,14 +57,14 @@ export function legacyCookie(request: Request, { id, key }: Session, lastId: Id)
   const prefix = `${hash(`${id} ${key}`)}.`;
   const setter = cookieSetter(request, LEGACY_COOKIE);
   // The cookie of the last poll comes before that of the log-in, because its path is longer (RFC 6265, section 5.4).
-  const cursor = request
+  const brought = request
     .cookies(LEGACY_COOKIE)
     .filter((value) => value.startsWith(prefix))
     // A copy: a slice would keep the whole header in memory.
     .map((value) => Buffer.from(value, "latin1").toString("latin1", prefix.length))
     .filter(isId)
     .find((cursor) => compareIds(cursor, lastId) <= 0);
-  return { cursor, set: (cursor: Id) => setter(prefix + cursor) };
+  return { brought, set: (cursor: Id) => setter(prefix + cursor) };
 }
 
 /** Returns the later one of two ids. */

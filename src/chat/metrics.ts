@@ -23,8 +23,6 @@ export class Metrics {
   readonly appends = new Histogram([
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
   ]);
-  /** Posts that the store could not keep. */
-  failedAppends = 0;
   readonly #loopDelay = new Histogram([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]);
 
   /** Starts to measure the delay of the event loop. Ends with `clearInterval`. */
@@ -60,7 +58,6 @@ export class Metrics {
       metric("counter", "holdline_posts_total", "Posts over HTTP by their result.", posts),
       metric("counter", "holdline_sent_bytes_total", "Bytes of reply bodies.", this.bytes),
       metric("histogram", "holdline_store_append_seconds", "Time to keep a post in the store.", appends),
-      metric("counter", "holdline_store_failures_total", "Posts the store did not keep.", this.failedAppends),
       metric("histogram", "holdline_event_loop_delay_seconds", "Delay of the event loop.", delays),
     ];
     return text(200, metrics.join(""), { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });

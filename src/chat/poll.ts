@@ -3,22 +3,11 @@
  * cursor is a cookie and whose answer is one text. When the connection closes, the poll ends and no cursor moves.
  */
 import type { ServerResponse } from "node:http";
-import {
-  type Batch,
-  type FinishReason,
-  type Id,
-  type PollQuery,
-  parsePoll,
-  sendJson,
-  Waiter,
-} from "../feed/index.js";
-import type { Fields } from "../http/form.js";
+import { type Batch, type FinishReason, type Id, type PollQuery, sendJson, Waiter } from "../feed/index.js";
 import type { Request } from "../http/request.js";
-import { badRequest, DEFERRED, HttpError, json, type Result } from "../http/response.js";
-import type { Handler } from "../http/router.js";
+import { DEFERRED, type Result } from "../http/response.js";
 import type { Session } from "../store/cluster.js";
 import type { Message } from "../store/store.js";
-import { type Auth, withMember } from "./auth.js";
 import { type LegacyReader, legacyCookie } from "./legacy.js";
 import { clientOf, type Member } from "./member.js";
 import type { Room } from "./room.js";
@@ -26,37 +15,6 @@ import { nameKey } from "./text.js";
 
 /** How long a plain poll waits, in milliseconds. */
 const PLAIN_WAIT_MS = 10_000;
-const BAD_CLIENT = badRequest("`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -.");
-
-/** Returns the handler of `/get_post/:user`. */
-export function longPoll(room: Room, auth: Auth): Handler {
-  return withMember(auth, (request, session, form) => {
-    // `query()` throws a 400 if the percent-encoding of any field is malformed.
-    const query = request.search.includes("%") ? new URLSearchParams([...request.query()]) : request.search;
-    // Of two fields with one name, that of the query counts, because it is the first.
-    const fields = form.size === 0 ? `${query}` : `${query}&${new URLSearchParams([...form])}`;
-    if (!/(?:^|&)since(?=[=&]|$)/.test(fields))
-      return request.isHead ? json(200, "") : plainPoll(room, request, session);
-    const poll = parsePoll(fields);
-    if ("0" in poll) throw new HttpError(400, ...poll);
-    // HEAD changes nothing: no presence, and no poll of the same page is superseded.
-    if (request.isHead) return { ...json(200, ""), body: room.peek(poll.cursor) };
-    return new Poll(room, request, session, poll).start();
-  });
-}
-
-/** Returns the id of a page, which the protocol calls `client`. Throws a 400 if it is malformed. */
-export function parsePage(fields: Fields): string | undefined {
-  const page = fields.get("client");
-  if (page !== undefined && !/^[\w-]{1,64}$/.test(page)) throw BAD_CLIENT;
-  return page;
-}
-
-function plainPoll(room: Room, request: Request, session: Session): Result {
-  const { cursor, set } = legacyCookie(request, session, room.feed.lastId);
-  const reader = room.legacyReader(session, cursor);
-  return new PlainPoll(room, request, session, reader, reader.start(cursor), set).start();
-}
 
 /** A poll with `since`: it is answered with a batch. */
 export class Poll extends Waiter<Message> {
@@ -114,16 +72,16 @@ export class Poll extends Waiter<Message> {
 
   /** Returns whether a batch answers the poll. A member's own join notice does not. */
   protected hasNews({ events, gap }: Batch<Message>): boolean {
-    const [first] = events;
-    if (gap || events.length > 1 || first?.kind !== "join") return true;
-    return nameKey(first.user) !== this.member.key;
-  }
-
-  protected send(_batch: Batch<Message>, body: string | Buffer): void {
-    this.write(body);
+    return (
+      gap === true || events.some(({ kind, user }) => kind !== "join" || nameKey(user) !== this.member.key)
+    );
   }
 
   /** Sends the reply. Returns whether the connection was open. */
+  protected send(_batch: Batch<Message>, body: string | Buffer): boolean {
+    return this.write(body);
+  }
+
   protected write(body: string | Buffer, headers = {}): boolean {
     const { room, res } = this;
     if (room.draining) res.shouldKeepAlive = false;
@@ -134,16 +92,19 @@ export class Poll extends Waiter<Message> {
 }
 
 /** A poll without `since`: it is answered with one text, or with `""` at the end of the wait. */
-class PlainPoll extends Poll {
-  constructor(
-    room: Room,
-    request: Request,
-    session: Session,
-    readonly reader: LegacyReader,
-    readonly first: Id,
-    readonly setCookie: (cursor: Id) => string,
-  ) {
-    super(room, request, session, { cursor: first, wait: PLAIN_WAIT_MS, client: undefined });
+export class PlainPoll extends Poll {
+  readonly #reader: LegacyReader;
+  readonly #start: Id;
+  readonly #setCookie: (cursor: Id) => string;
+
+  constructor(room: Room, request: Request, session: Session) {
+    const { brought, set } = legacyCookie(request, session, room.feed.lastId);
+    const reader = room.legacyReader(session, brought);
+    const start = reader.start(brought);
+    super(room, request, session, { cursor: start, wait: PLAIN_WAIT_MS, client: undefined });
+    this.#reader = reader;
+    this.#start = start;
+    this.#setCookie = set;
   }
 
   /** Returns whether a batch has a text. Notices do not answer a plain poll. */
@@ -151,10 +112,11 @@ class PlainPoll extends Poll {
     return events.some(({ kind }) => kind === undefined);
   }
 
-  protected override send({ events, cursor }: Batch<Message>): void {
+  protected override send({ events, cursor }: Batch<Message>): boolean {
     const message = events.find(({ kind }) => kind === undefined);
     const text = `${JSON.stringify(message?.text ?? "")}\n`;
-    const isSent = this.write(text, { "Set-Cookie": this.setCookie(message?.id ?? cursor) });
-    if (isSent && message) this.reader.sent(this.first, message.id);
+    const isSent = this.write(text, { "Set-Cookie": this.#setCookie(message?.id ?? cursor) });
+    if (isSent && message) this.#reader.sent(this.#start, message.id);
+    return isSent;
   }
 }

@@ -4,9 +4,8 @@ import { badRequest, HttpError, json, redirect } from "../http/response.js";
 import type { Handler } from "../http/router.js";
 import type { Message } from "../store/store.js";
 import { type Auth, withMember } from "./auth.js";
-import { hash, limitRate, roomPath, unavailable } from "./errors.js";
+import { hash, limitRate, randomId, roomPath, unavailable } from "./errors.js";
 import type { Room } from "./room.js";
-import { randomId } from "./sessions.js";
 import { isLonger, parseName, parseText } from "./text.js";
 
 /** The longest idempotency key, in code points. */

@@ -75,10 +75,14 @@ export class Presence {
     return member;
   }
 
-  /** Starts the sweep. A member with a kept join notice has left, unless the member returns within the grace time. */
-  start(messages: readonly Message[]): void {
+  /** Remembers the kept notices. A member with a join notice has left, unless the member is here after the grace time. */
+  reset(messages: readonly Message[]): void {
     const due = performance.now() + this.options.grace;
     for (const message of messages) if (message.kind) this.#leaving.set(this.noticed(message), due);
+  }
+
+  /** Starts the sweep. */
+  start(): void {
     const sweepMs = Math.max(SWEEP_MIN_MS, Math.min(SWEEP_MAX_MS, this.options.grace / 10));
     this.#sweepTimer = setInterval(() => this.#sweep(), sweepMs).unref();
   }

@@ -2,7 +2,7 @@
  * The room: a feed of messages behind a store. A message goes to the store, and when it is kept it returns and is pushed
  * to the feed. Polls are held in the feed, and their members are present meanwhile.
  */
-import { type Batch, type Cursor, Feed, type Id } from "../feed/index.js";
+import { type Batch, Feed, type Id } from "../feed/index.js";
 import type { Session } from "../store/cluster.js";
 import type { Message, Snapshot } from "../store/store.js";
 import { unavailable } from "./errors.js";
@@ -41,22 +41,21 @@ export class Room {
 
   /** Opens the store, once. Rejects if it cannot be opened. */
   async open(): Promise<void> {
-    const apply = (change: () => void) => {
-      try {
-        change();
-      } catch (error) {
-        // The store continues, whatever happens to a message.
-        this.onError(error);
-      }
-    };
     const { store, backlog } = this.options;
-    const snapshot = await store.open(
-      (message) => apply(() => this.#receive(message)),
-      (snapshot) => apply(() => this.#reset(snapshot)),
-      backlog,
-    );
-    this.#reset(snapshot);
-    this.members.start(snapshot.messages);
+    // The store continues, whatever happens to a message.
+    const guarded = <T>(apply: (value: T) => void) => {
+      return (value: T) => {
+        try {
+          apply(value);
+        } catch (error) {
+          this.onError(error);
+        }
+      };
+    };
+    const receive = guarded((message: Message) => this.#receive(message));
+    const reset = guarded((snapshot: Snapshot) => this.#reset(snapshot));
+    this.#reset(await store.open(receive, reset, backlog));
+    this.members.start();
     store.cluster?.join(this.members);
   }
 
@@ -66,14 +65,9 @@ export class Room {
    */
   async post(user: string, text: string, key?: string): Promise<Message> {
     const start = performance.now();
-    try {
-      const message = await this.options.store.append({ user, text, ...(key !== undefined && { key }) });
-      this.metrics.appends.add((performance.now() - start) / 1000);
-      return message;
-    } catch (error) {
-      this.metrics.failedAppends++;
-      throw error;
-    }
+    const message = await this.options.store.append({ user, text, ...(key !== undefined && { key }) });
+    this.metrics.appends.add((performance.now() - start) / 1000);
+    return message;
   }
 
   /** Takes a poll. Throws a 503 if there is no room for it; then it is never answered. */
@@ -88,12 +82,6 @@ export class Room {
     }
     this.metrics.polls.full++;
     throw FULL;
-  }
-
-  /** Returns the JSON that answers a poll that does not wait, and changes nothing. */
-  peek(since: Cursor | "now"): string {
-    const batch = this.feed.read(since);
-    return this.#encode(batch, JSON.stringify(batch.events));
   }
 
   /** Opens the room for a session: its plain polls start after the newest message. */
@@ -140,7 +128,7 @@ export class Room {
 
   #reset({ lastPrunedId, messages }: Snapshot): void {
     this.feed.reset({ lastPrunedId, events: messages.map((event) => ({ id: event.id, event })) });
-    for (const message of messages) if (message.kind !== undefined) this.members.noticed(message);
+    this.members.reset(messages);
   }
 
   #encode({ cursor, gap, superseded, retry }: Batch<Message>, events: string): string {

@@ -1,18 +1,17 @@
 /** The routes of the protocol. */
 import { fileURLToPath } from "node:url";
-import { type Id, isId } from "../feed/index.js";
+import { type Id, isId, parsePoll } from "../feed/index.js";
 import type { Fields } from "../http/form.js";
 import { HttpError, type HttpResponse, html, json, noContent, redirect, text } from "../http/response.js";
 import { type Handler, Router } from "../http/router.js";
 import { readStatic } from "../http/static.js";
 import { type Auth, hostAuth, sameSite, withMember, withPage, withSession } from "./auth.js";
 import { roomPath, toHttpError, unavailable } from "./errors.js";
-import { loginHandlers } from "./login.js";
+import { Login } from "./login.js";
 import { Pages, STATIC } from "./pages.js";
-import { longPoll, parsePage } from "./poll.js";
+import { PlainPoll, Poll } from "./poll.js";
 import { putPost } from "./post.js";
 import type { Room } from "./room.js";
-import { Sessions } from "./sessions.js";
 
 /** The compiled browser code, found from `dist/chat/` and from `src/chat/` alike. */
 const CLIENT = new URL("../../dist/client/", import.meta.url);
@@ -43,12 +42,11 @@ export function createRouter(room: Room, onError: (error: unknown) => void): Rou
   if (identify) {
     auth = hostAuth(identify);
   } else {
-    const sessions = new Sessions(members, options.secrets);
-    const { form, login, logout } = loginHandlers(room, sessions, pages);
-    get("/login", form);
-    post("/login", login);
-    post("/logout", logout);
-    auth = sessions;
+    const login = new Login(room, pages);
+    get("/login", (request) => login.showForm(request));
+    post("/login", (request) => login.logIn(request));
+    post("/logout", (request) => login.logOut(request));
+    auth = login;
   }
   const poll = longPoll(room, auth);
   const who = withSession(auth, (request, session) => {
@@ -56,7 +54,10 @@ export function createRouter(room: Room, onError: (error: unknown) => void): Rou
     return json(200, names, session && auth.renew(request, session));
   });
   const leave = withMember(auth, async (request, session) => {
-    await members.unload(session, parsePage(request.query()));
+    // The rules of a poll, which begins with these two fields.
+    const query = parsePoll(`since=0&wait=0&${request.search}`);
+    if ("0" in query) throw new HttpError(400, ...query);
+    await members.unload(session, query.client);
     return noContent();
   });
   get("/", home(auth));
@@ -97,6 +98,25 @@ function roomPage(room: Room, auth: Auth, pages: Pages): Handler {
       room.members.touch(before === "now" ? room.enter(session) : room.members.get(key, name));
     }
     return html(200, pages.chatroom(request, name, before));
+  });
+}
+
+/** Returns the handler of `/get_post/:user`. */
+function longPoll(room: Room, auth: Auth): Handler {
+  return withMember(auth, (request, session, form) => {
+    // As texts, because that is faster. `query()` throws a 400 if the percent-encoding of any field is malformed.
+    const isPlain = form.size === 0 && !request.search.includes("%");
+    // Of two fields with one name, that of the query counts, because it is the first.
+    const fields = isPlain ? request.search : `${new URLSearchParams([...request.query(), ...form])}`;
+    if (!/(?:^|&)since(?=[=&]|$)/.test(fields)) {
+      return request.isHead ? json(200, "") : new PlainPoll(room, request, session).start();
+    }
+    const query = parsePoll(fields);
+    if ("0" in query) throw new HttpError(400, ...query);
+    if (!request.isHead) return new Poll(room, request, session, query).start();
+    // HEAD changes nothing: no presence, and no poll of the same page is superseded.
+    const { events: messages, ...batch } = room.feed.read(query.cursor);
+    return json(200, { ...batch, present: room.members.names.length, messages });
   });
 }
 

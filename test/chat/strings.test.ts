@@ -40,7 +40,7 @@ describe("each language", () => {
 
   test("has a text for every error code of the server", () => {
     const sources = [
-      ...["auth", "errors", "login", "poll", "post", "room", "routes", "sessions"],
+      ...["auth", "errors", "login", "post", "room", "routes"],
       ...["../http/router", "../http/body"],
     ];
     const codes = sources.flatMap((file) => {
