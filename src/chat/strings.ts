@@ -17,17 +17,12 @@ const PAGE = {
   log: ["Conversation", "聊天记录"],
   message: ["Message", "消息"],
   send: ["Send", "发送"],
-  renewing: [
-    "Without scripts, this page refreshes every 20 seconds. Times are UTC.",
-    "脚本未启用，页面每 20 秒自动刷新一次。时间为协调世界时。",
-  ],
-  still: [
-    "Refresh is paused until you send a message. Times are UTC.",
-    "自动刷新已暂停，发送消息后恢复。时间为协调世界时。",
-  ],
+  renewing: ["This page refreshes every 20 seconds.", "页面每 20 秒自动刷新。"],
+  still: ["Refresh is paused until you send a message.", "自动刷新已暂停，发送消息后恢复。"],
   renew: ["Refresh now", "立即刷新"],
   stop: ["Pause refresh", "暂停刷新"],
-  past: ["These are earlier messages. Times are UTC.", "这些是较早的消息。时间为协调世界时。"],
+  past: ["These are earlier messages.", "这些是较早的消息。"],
+  utc: ["Times are UTC.", "时间为协调世界时。"],
   newest: ["Newest messages", "最新消息"],
   back: ["Back to the room", "返回聊天室"],
 } as const;
@@ -36,10 +31,7 @@ const PAGE = {
 const SCRIPT = {
   joined: ["{name} joined", "{name} 来了"],
   left: ["{name} left", "{name} 离开了"],
-  gap: [
-    "Some messages are missing here: you were away for longer than they are kept.",
-    "这里缺了一些消息：你离开得太久，它们已不再保留。",
-  ],
+  gap: ["Some messages are missing here: you were away for too long.", "你离开太久，这里缺了一些消息。"],
   earlier: ["Earlier messages", "更早的消息"],
   begins: ["History begins here: {date}", "聊天记录从这里开始：{date}"],
   loading: ["Loading…", "正在加载…"],
@@ -67,14 +59,8 @@ const SCRIPT = {
   again: ["Send again", "重新发送"],
   drop: ["Delete", "删除"],
   hint: ["Enter sends, Shift+Enter makes a new line", "回车发送，Shift+回车换行"],
-  tooLong: [
-    "A message has at most 2,000 characters; this one has {n}.",
-    "一条消息最多 2,000 个字符，这条有 {n} 个。",
-  ],
-  invite: [
-    "No messages yet. Share this address to invite people:",
-    "还没有消息。分享这个地址，邀请大家加入：",
-  ],
+  tooLong: ["A message has at most 2,000 characters; this one has {n}.", "最多 2,000 字，这条有 {n} 字。"],
+  invite: ["No messages yet. Share this address to invite people:", "还没有消息。分享这个地址邀请大家："],
   copy: ["Copy", "复制"],
   copied: ["Copied", "已复制"],
 } as const;
@@ -83,22 +69,10 @@ const SCRIPT = {
 const ERRORS = {
   bad_request: ["The server did not understand this request.", "服务器无法理解这个请求。"],
   bad_cursor: ["This place in the conversation was not found.", "聊天记录里没有这个位置。"],
-  bad_name: [
-    "Use 1–32 characters, no slashes or invisible characters.",
-    "请使用 1–32 个字符，不能含斜杠或不可见字符。",
-  ],
-  bad_message: [
-    "A message has 1 to 2,000 characters and no control characters.",
-    "消息需为 1 到 2,000 个字符，且不含控制字符。",
-  ],
-  key_reused: [
-    "This form was already used for another message. Nothing was sent.",
-    "这个表单已用于另一条消息，内容没有发送。",
-  ],
-  name_taken: [
-    "That name is taken. Choose another, or try again in 30 seconds.",
-    "这个名字已有人使用。请换一个，或 30 秒后再试。",
-  ],
+  bad_name: ["Use 1–32 characters, no slashes or invisible characters.", "1–32 个字，不含斜杠和隐形字符。"],
+  bad_message: ["Use 1–2,000 characters, no control characters.", "请使用 1–2,000 个字，不含控制字符。"],
+  key_reused: ["This form was already used. Nothing was sent.", "这个表单已经用过，内容没有发送。"],
+  name_taken: ["That name is taken. Try another, or wait 30 seconds.", "名字有人用了。请换名，或等 30 秒。"],
   cookies_blocked: [
     "Your browser blocks cookies. Allow them for this site, then open this page again.",
     "浏览器阻止了 Cookie。请允许本网站使用 Cookie，然后重新打开此页面。",
@@ -106,20 +80,14 @@ const ERRORS = {
   no_session: ["You are not logged in.", "你还没有登录。"],
   no_host_session: ["Log in to this site first, then come back.", "请先在本网站登录，然后再回来。"],
   not_you: ["You are logged in under another name.", "你登录的是另一个名字。"],
-  foreign_origin: [
-    "This request came from another site and was ignored.",
-    "这个请求来自其他网站，已被忽略。",
-  ],
+  foreign_origin: ["This request came from another site and was ignored.", "此请求来自其他网站，已被忽略。"],
   not_found: ["Page not found.", "找不到页面。"],
   method_not_allowed: ["This address does not support that action.", "此地址不支持该操作。"],
   too_large: ["That is too long to send.", "内容太长，无法发送。"],
   unsupported_type: ["The server does not accept this type of content.", "服务器不接受这种类型的内容。"],
   slow_down: ["Too many requests. Wait a few seconds, then try again.", "操作太频繁，请等几秒再试。"],
   too_many_waiters: ["The room is full. Try again soon.", "聊天室满了，请稍后再试。"],
-  store_unavailable: [
-    "Messages cannot be saved right now. Nothing was sent. Try again soon.",
-    "消息暂时无法保存，内容没有发送，请稍后再试。",
-  ],
+  store_unavailable: ["Messages cannot be saved now. Try again soon.", "消息暂时无法保存，请稍后再试。"],
   draining: ["The server is restarting. Try again in a moment.", "服务器正在重启，请稍等再试。"],
   not_sent: ["Not sent.", "未发送。"],
   unreachable: ["Not sent. The server cannot be reached.", "未发送：无法连接服务器。"],

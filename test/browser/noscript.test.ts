@@ -25,7 +25,7 @@ test("a person logs in, reads, writes, refreshes the page and logs out", async (
   expect(await page.locator("#people li").allTextContents()).toEqual(["Ann (you)"]);
   await page.fill("#message", "x".repeat(2001));
   await page.click("text=Send");
-  await page.getByText("A message has 1 to 2,000 characters").waitFor();
+  await page.getByText("Use 1–2,000 characters").waitFor();
   await page.click("text=Back to the room");
   await page.waitForURL("**/chatroom/Ann/");
   await page.click("text=Log out");

@@ -19,7 +19,7 @@ const buttons = (ann: Page) => ann.locator("#outbox button:visible").allTextCont
 
 describe("a message that was refused for its content", () => {
   test.for([
-    [422, "bad_message", "A message has 1 to 2,000 characters and no control characters."],
+    [422, "bad_message", "Use 1–2,000 characters, no control characters."],
     [413, "too_large", "That is too long to send."],
   ] as const)(
     "with %d %s says why, cannot be sent again, and a reload does not resend it",
