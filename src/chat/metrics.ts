@@ -1,11 +1,11 @@
 /** The metrics of a chat. Everything is counted as it happens, so `/metrics` costs the same for any number of people. */
 import { watchLoop } from "../http/loop-delay.js";
 import { Histogram, labels, metric } from "../http/metrics.js";
-import { HttpError, type HttpResponse, text } from "../http/response.js";
-import type { Handler } from "../http/router.js";
-import { toHttpError } from "./errors.js";
+import { type HttpResponse, text } from "../http/response.js";
 
 const LOOP_CHECK_MS = 100;
+/** The upper bounds of the buckets of both histograms. */
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
 export class Metrics {
   /** Polls by how they ended. `immediate`: the wait was 0; `full`: there was no room. */
@@ -20,30 +20,17 @@ export class Metrics {
   /** Messages that were kept, including notices. */
   messages = 0;
   /** How long the store took to keep a post. */
-  readonly appends = new Histogram([
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
-  ]);
-  readonly #loopDelay = new Histogram([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]);
+  readonly appends = new Histogram(SECONDS);
+  readonly #loopDelay = new Histogram(SECONDS);
 
   /** Starts to measure the delay of the event loop. Ends with `clearInterval`. */
   watchLoop(): NodeJS.Timeout {
     return watchLoop(LOOP_CHECK_MS, (delayMs) => this.#loopDelay.add(delayMs / 1000));
   }
 
-  /** Returns a handler of posts that counts their results. */
-  countPosts(handler: Handler): Handler {
-    return async (request) => {
-      let outcome = "kept";
-      try {
-        return await handler(request);
-      } catch (failure) {
-        const error = toHttpError(failure);
-        outcome = error instanceof HttpError ? error.code : "internal";
-        throw error;
-      } finally {
-        this.posts[outcome] = (this.posts[outcome] ?? 0) + 1;
-      }
-    };
+  /** Counts a post over HTTP. @param outcome `kept`, or the code of the error */
+  countPost(outcome: string): void {
+    this.posts[outcome] = (this.posts[outcome] ?? 0) + 1;
   }
 
   /** Returns the page. @param waiting how many polls are held @param present how many members are present */

@@ -26,7 +26,7 @@ export function pageKey(): string {
 /** Returns the handler of `/put_post/:user`. */
 export function putPost(room: Room, auth: Auth): Handler {
   const rate = new RateLimiter(room.options.postRate);
-  const handler = withMember(auth, async (request, session, form) => {
+  return withMember(auth, async (request, session, form) => {
     limitRate(rate, session.key);
     if (room.draining) throw unavailable("draining", "The server is stopping. Try again soon.");
     const text = parseText(form.get("message") ?? "", (rule) => new HttpError(422, "bad_message", rule));
@@ -37,11 +37,11 @@ export function putPost(room: Room, auth: Auth): Handler {
     const scoped = key ? scopedKey(hash(session.id || session.key), key, text) : undefined;
     const message = await room.post(session.name, text, scoped);
     if (message.text !== text) throw new HttpError(422, "key_reused", REUSED);
+    room.metrics.countPost("kept");
     return request.prefersHtml()
       ? redirect(303, `../${roomPath(session.name)}`)
       : json(200, { id: message.id });
   });
-  return room.metrics.countPosts(handler);
 }
 
 /** A message that the host's own code posts. */

@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { type Id, isId, parsePoll } from "../feed/index.js";
 import type { Fields } from "../http/form.js";
-import { HttpError, type HttpResponse, html, json, noContent, redirect, text } from "../http/response.js";
+import { HttpError, html, json, noContent, redirect, text } from "../http/response.js";
 import { type Handler, Router } from "../http/router.js";
 import { readStatic } from "../http/static.js";
 import { type Auth, hostAuth, sameSite, withMember, withPage, withSession } from "./auth.js";
@@ -18,7 +18,7 @@ const CLIENT = new URL("../../dist/client/", import.meta.url);
 /** How many names `/who` lists. */
 const MAX_LISTED_NAMES = 1000;
 const MAX_HISTORY = 200;
-const DEFAULT_HISTORY = 50;
+const DEFAULT_HISTORY = "50";
 
 const BAD_LIMIT = new HttpError(400, "bad_request", `\`limit\` is a whole number from 1 to ${MAX_HISTORY}.`);
 const BAD_BEFORE = new HttpError(400, "bad_cursor", "`before` is not the id of a message.");
@@ -31,7 +31,10 @@ export function createRouter(room: Room, onError: (error: unknown) => void): Rou
   const router = new Router({
     ...{ bodyLimit, trustProxy, mount, numberFields: ["since", "wait"], toHttpError, onError },
     closing: () => room.draining,
-    toResponse: (request, error) => pages.errorResponse(request, error),
+    toResponse: (request, error) => {
+      if (request.path.startsWith("/put_post/")) metrics.countPost(error.code);
+      return pages.errorResponse(request, error);
+    },
     onSent: (bytes) => {
       metrics.bytes += bytes;
     },
@@ -48,63 +51,28 @@ export function createRouter(room: Room, onError: (error: unknown) => void): Rou
     post("/logout", (request) => login.logOut(request));
     auth = login;
   }
-  const poll = longPoll(room, auth);
-  const who = withSession(auth, (request, session) => {
-    const names = { count: members.names.length, users: members.names.slice(0, MAX_LISTED_NAMES) };
-    return json(200, names, session && auth.renew(request, session));
-  });
-  const leave = withMember(auth, async (request, session) => {
-    // The rules of a poll, which begins with these two fields.
-    const query = parsePoll(`since=0&wait=0&${request.search}`);
-    if ("0" in query) throw new HttpError(400, ...query);
-    await members.unload(session, query.client);
-    return noContent();
-  });
-  get("/", home(auth));
-  // Without the last slash, relative links would lead elsewhere.
-  get("/chatroom/:user", ({ params }) => redirect(308, `./${encodeURIComponent(params.user ?? "")}/`));
-  get("/chatroom/:user/", roomPage(room, auth, pages));
-  post("/put_post/:user", putPost(room, auth));
-  get("/get_post/:user", sameSite(poll));
-  post("/get_post/:user", poll);
-  get("/who", who);
-  get("/history/:user", history(room, auth));
-  post("/leave/:user", leave);
-  get("/healthz", () => health(room));
-  if (options.metrics) get("/metrics", () => metrics.page(feed.waiting, members.names.length));
-  // Without the templates of the pages, whose type `readStatic` does not know.
-  for (const [path, serve] of readStatic(fileURLToPath(STATIC))) get(`/${path}`, serve);
-  for (const [path, serve] of readStatic(fileURLToPath(CLIENT))) get(`/client/${path}`, serve);
-  return router;
-}
 
-/** Returns the handler of `/`. */
-function home(auth: Auth): Handler {
   const toRoom = withPage(auth, "", (request, session) =>
     redirect(303, roomPath(session.name), auth.renew(request, session)),
   );
   // Mounted at `/chat` and requested without the last slash: relative links would lead elsewhere.
-  return (request) => (request.base === "./" ? toRoom(request) : redirect(308, request.base));
-}
-
-/** Returns the handler of `/chatroom/:user/`. With `?before=<id>` the page has the messages before that id. */
-function roomPage(room: Room, auth: Auth, pages: Pages): Handler {
-  return withPage(auth, "../../", (request, session) => {
+  get("/", (request) => (request.base === "./" ? toRoom(request) : redirect(308, request.base)));
+  get("/chatroom/:user", ({ params }) => redirect(308, `./${encodeURIComponent(params.user ?? "")}/`));
+  const roomPage = withPage(auth, "../../", (request, session) => {
     const { key, name } = session;
     if (request.params.user !== name) return redirect(303, `../../${roomPath(name)}`);
     const before = parseBefore(request.query());
     // A link of another site leads here too, but it makes nobody present and moves no cursor.
     if (!request.isHead && !request.isForeign()) {
-      room.members.touch(before === "now" ? room.enter(session) : room.members.get(key, name));
+      members.touch(before === "now" ? room.enter(session) : members.get(key, name));
     }
     return html(200, pages.chatroom(request, name, before));
   });
-}
+  get("/chatroom/:user/", roomPage);
 
-/** Returns the handler of `/get_post/:user`. */
-function longPoll(room: Room, auth: Auth): Handler {
-  return withMember(auth, (request, session, form) => {
-    // As texts, because that is faster. `query()` throws a 400 if the percent-encoding of any field is malformed.
+  post("/put_post/:user", putPost(room, auth));
+  const poll = withMember(auth, (request, session, form) => {
+    // Texts are faster than maps. `query()` throws a 400 if the percent-encoding of any field is malformed.
     const isPlain = form.size === 0 && !request.search.includes("%");
     // Of two fields with one name, that of the query counts, because it is the first.
     const fields = isPlain ? request.search : `${new URLSearchParams([...request.query(), ...form])}`;
@@ -115,20 +83,43 @@ function longPoll(room: Room, auth: Auth): Handler {
     if ("0" in query) throw new HttpError(400, ...query);
     if (!request.isHead) return new Poll(room, request, session, query).start();
     // HEAD changes nothing: no presence, and no poll of the same page is superseded.
-    const { events: messages, ...batch } = room.feed.read(query.cursor);
-    return json(200, { ...batch, present: room.members.names.length, messages });
+    const { events: messages, ...batch } = feed.read(query.cursor);
+    return json(200, { ...batch, present: members.names.length, messages });
   });
-}
-
-/** Returns the handler of `/history/:user`: kept messages before an id, oldest first. */
-function history({ feed }: Room, auth: Auth): Handler {
-  return withMember(auth, (request) => {
+  get("/get_post/:user", sameSite(poll));
+  post("/get_post/:user", poll);
+  const leave = withMember(auth, async (request, session) => {
+    // The rules of a poll, which begins with these two fields.
+    const query = parsePoll(`since=0&wait=0&${request.search}`);
+    if ("0" in query) throw new HttpError(400, ...query);
+    await members.unload(session, query.client);
+    return noContent();
+  });
+  post("/leave/:user", leave);
+  const history = withMember(auth, (request) => {
     const query = request.query();
-    const limit = Number(/^\d{1,3}$/.exec(query.get("limit") ?? `${DEFAULT_HISTORY}`)?.[0]);
+    const limit = Number(/^\d{1,3}$/.exec(query.get("limit") ?? DEFAULT_HISTORY)?.[0]);
     if (!(limit >= 1 && limit <= MAX_HISTORY)) throw BAD_LIMIT;
     const { events, more } = feed.readBefore(parseBefore(query), limit);
     return json(200, { messages: events.map(({ event }) => event), more });
   });
+  get("/history/:user", history);
+  const who = withSession(auth, (request, session) => {
+    const names = { count: members.names.length, users: members.names.slice(0, MAX_LISTED_NAMES) };
+    return json(200, names, session && auth.renew(request, session));
+  });
+  get("/who", who);
+
+  get("/healthz", () => {
+    if (room.draining) throw unavailable("draining", "The server is stopping.");
+    if (!options.store.writable) throw unavailable("store_unavailable", "Messages cannot be kept now.");
+    return text(200, "ok");
+  });
+  if (options.metrics) get("/metrics", () => metrics.page(feed.waiting, members.names.length));
+  // Without the templates of the pages, whose type `readStatic` does not know.
+  for (const [path, serve] of readStatic(fileURLToPath(STATIC))) get(`/${path}`, serve);
+  for (const [path, serve] of readStatic(fileURLToPath(CLIENT))) get(`/client/${path}`, serve);
+  return router;
 }
 
 /** Returns the id in the field `before`, or `"now"`. */
@@ -136,11 +127,4 @@ function parseBefore(query: Fields): Id | "now" {
   const before = query.get("before") ?? "now";
   if (before !== "now" && !isId(before)) throw BAD_BEFORE;
   return before;
-}
-
-/** Answers `GET /healthz`. */
-function health(room: Room): HttpResponse {
-  if (room.draining) throw unavailable("draining", "The server is stopping.");
-  if (!room.options.store.writable) throw unavailable("store_unavailable", "Messages cannot be kept now.");
-  return text(200, "ok");
 }
