@@ -122,16 +122,21 @@ export class Login implements Auth {
   }
 
   /** Returns the first session that is valid. A chat above this one on the same host may have a cookie of the same name. */
-  #findOwner([session, ...others]: readonly Session[]): Awaitable<Session | undefined> {
+  #findOwner(sessions: readonly Session[], at = 0): Awaitable<Session | undefined> {
+    const session = sessions[at];
     if (!session) return undefined;
-    return chain(this.room.members.owns(session), (owns) => (owns ? session : this.#findOwner(others)));
+    const owns = this.room.members.owns(session);
+    return chain(owns, (owns) => (owns ? session : this.#findOwner(sessions, at + 1)));
   }
 
   /** Returns the sessions of all cookies that the chat signed in the last thirty days. */
   #read(request: Request): SignedSession[] {
-    const cookies = request.cookies(SESSION_COOKIE).slice(0, MAX_COOKIES_TRIED);
-    const sessions = cookies.flatMap((cookie) => this.#verified.get(cookie) ?? this.#verify(cookie) ?? []);
-    return sessions.filter(({ signedAt }) => Date.now() - signedAt <= COOKIE_MAX_AGE_MS);
+    const sessions: SignedSession[] = [];
+    for (const cookie of request.cookies(SESSION_COOKIE).slice(0, MAX_COOKIES_TRIED)) {
+      const session = this.#verified.get(cookie) ?? this.#verify(cookie);
+      if (session && Date.now() - session.signedAt <= COOKIE_MAX_AGE_MS) sessions.push(session);
+    }
+    return sessions;
   }
 
   #verify(cookie: string): SignedSession | undefined {
