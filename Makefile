@@ -14,7 +14,7 @@ cluster: build ## run Redis, three processes and nginx in front of them, on free
 test: programs build tools lint check suite ## install what the tests need, build, lint, type-check, test
 
 conformance: build ## check holdline against the protocol, or another server with URL=http://host:port
-	npm run --silent conformance -- $(or $(URL),--start "node dist/server.js --port {port} --data {data} --post-rate 0 --login-rate 0")
+	npm run --silent conformance -- $(or $(URL),--start "node dist/server.js --port 0 --data {data} --post-rate 0 --login-rate 0")
 
 nodes: build tools ## run the tests on Node 20, 22, 24 and 26, which npm downloads (NODES="22 24" for some of them)
 	bash test/nodes.sh

@@ -12,5 +12,5 @@ for version in ${NODES:-20 22 24 26}; do
   PATH=$bin:$PATH node test/node_modules/vitest/vitest.mjs run --project all \
     ${TESTS:-test/chat test/client test/embed test/feed test/http test/store test/wire test/package.test.ts}
   PATH=$bin:$PATH npm run --silent conformance -- --start \
-    "node dist/server.js --port {port} --data {data} --post-rate 0 --login-rate 0"
+    "node dist/server.js --port 0 --data {data} --post-rate 0 --login-rate 0"
 done

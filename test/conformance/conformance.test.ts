@@ -17,10 +17,10 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const TSC = here("../../node_modules/typescript/bin/tsc");
 const node = (path: string, flags: string) => ["--start", `"${process.execPath}" "${here(path)}" ${flags}`];
 const ours = (flags: string) =>
-  node("../../dist/server.js", `--port {port} --post-rate 0 --login-rate 0 ${flags}`);
-const wrong = (fault: string) => node("wrong.mjs", `${fault} --port {port}`);
+  node("../../dist/server.js", `--port 0 --post-rate 0 --login-rate 0 ${flags}`);
+const wrong = (fault: string) => node("wrong.mjs", fault);
 /** A host with the chat at /chat. */
-const inside = (host: string) => ["http://127.0.0.1:{port}/chat/", ...node("hosts.mjs", `${host} {port}`)];
+const inside = (host: string) => node("hosts.mjs", host);
 // A backstop only. A busy machine needs much more than the kit does alone.
 const TIME = ["--time", "300"];
 vi.setConfig({ testTimeout: 400_000, maxConcurrency: 4 });
@@ -85,7 +85,7 @@ describe.concurrent("holdline passes", () => {
       if (line.startsWith("open ")) break;
     }
     const urls = printed.flatMap((line) => /^(?:open|process \d+ on) (\S+)/.exec(line)?.[1] ?? []);
-    const notTried = await passes(160, urls.pop() ?? "", "--proxy", "--several");
+    const notTried = await passes(112, urls.pop() ?? "", "--proxy", "--several");
     // A process knows only its own polls.
     expect(notTried.filter((line) => line.endsWith("not expected of several processes"))).toHaveLength(5);
     expect(urls).toHaveLength(3);
@@ -100,17 +100,17 @@ describe.concurrent("holdline passes", () => {
   });
 
   test("all cases with files, started by the kit", async () => {
-    expect(await passes(150, ...ours("--data {data} --metrics"))).toEqual([NO_RATES]);
+    expect(await passes(130, ...ours("--data {data} --metrics"))).toEqual([NO_RATES]);
   });
 
   test("the cases with Redis that the cluster cannot try, started by the kit", async () => {
     // A prefix separates rooms, as a folder does with files.
     const server = ours(`--redis ${redis.url}?prefix={data}`);
-    expect(await passes(35, ...server, "--only", "restarts,polls")).toEqual([]);
+    expect(await passes(25, ...server, "--only", "restarts,polls")).toEqual([]);
   });
 
   test.each(["bare", "express", "fastify", "koa"])("all cases in memory, in %s", async (host) => {
-    const notTried = await passes(150, ...inside(host));
+    const notTried = await passes(127, ...inside(host));
     expect(notTried.filter((line) => line.endsWith("needs {data} in --start"))).toHaveLength(3);
     expect(notTried).toHaveLength(4);
   });
@@ -122,7 +122,7 @@ describe.concurrent("holdline passes", () => {
       "Proto $scheme",
     );
     const nginx = await startNginx(server.port, `location /a/chat/ { ${location} }`);
-    const notTried = await passes(140, `${nginx.url}/a/chat`, "--proxy");
+    const notTried = await passes(117, `${nginx.url}/a/chat`, "--proxy");
     expect(notTried.filter((line) => line.endsWith("cannot be seen through a proxy"))).toHaveLength(3);
     expect(notTried.filter((line) => line.endsWith("needs --start"))).toHaveLength(5);
     expect(notTried).toContain("/metrics is Prometheus text: this server has no /metrics");
@@ -215,7 +215,6 @@ describe.concurrent("the program", () => {
     ["a URL that is not HTTP", ["ftp://127.0.0.1/"]],
     ["an unknown flag", ["http://127.0.0.1:1", "--colour"]],
     ["words that match no case", ["http://127.0.0.1:1", "--only", "unicorn"]],
-    ["a command without a port", ["--start", "node server.js"]],
     ["a time that is not a number", ["http://127.0.0.1:1", "--time", "soon"]],
   ])("ends with 2 for %s, and shows the flags", async (_, args) => {
     const { status, stdout, stderr } = await kit(...args);
@@ -225,8 +224,8 @@ describe.concurrent("the program", () => {
 
   test.each([
     ["is missing", ["http://127.0.0.1:1"], /: GET \/healthz: expected a reply, .*: ECONNREFUSED\n$/],
-    ["does not start", node("nowhere.js", "{port}"), /: the command of --start: .*nowhere\.js/],
-    ["is no program", ["--start", "/nowhere/server {port}"], /: the command of --start: .*ENOENT/],
+    ["does not start", node("nowhere.js", ""), /: the command of --start: .*nowhere\.js/],
+    ["is no program", ["--start", "/nowhere/server"], /: the command of --start: .*ENOENT/],
   ])("ends with 1 and one line when the server %s", async (_, args, line) => {
     const { status, stderr } = await kit(...args);
     expect([status, stderr.split("\n").length]).toEqual([1, 2]);

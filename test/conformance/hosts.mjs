@@ -1,58 +1,39 @@
 /**
- * Hosts with the chat at /chat, in memory and without rates: `node hosts.mjs bare|express|fastify|koa PORT`. They follow
- * the examples in ../embed. The chat gets no `next`, so it answers every path below /chat itself.
+ * Hosts with the chat at /chat, in memory and without rates: `node hosts.mjs bare|express|fastify|koa`. They follow the
+ * examples in ../embed. The chat gets no `next`, so it answers every path below /chat itself.
  */
+import { once } from "node:events";
 import { createServer } from "node:http";
 import express from "express";
 import Fastify from "fastify";
 import Koa from "koa";
 import { createChat } from "../../dist/index.js";
 
-const [, , host, port] = process.argv;
 const PAGE = "the host's own page";
 // A target may be an absolute URL (RFC 9112, section 3.2.2).
 const isChat = (target) => /^(https?:\/\/[^/]*)?\/chat/.test(target);
-const OPTIONS = { postRate: 0, loginRate: 0, metrics: true };
-const below = () => createChat({ ...OPTIONS, path: "/chat" });
 
-// Longer than the kit's pauses, so that no post meets a closing connection.
-const keepAliveTimeout = 75_000;
-
-/** Each function listens and returns a function that stops the host. */
+/** Each function returns a server that listens on a free port. */
 const HOSTS = {
-  async bare() {
-    const chat = await below();
-    const server = createServer({ keepAliveTimeout }, (req, res) => chat.handler(req, res)).listen(
-      port,
-      "127.0.0.1",
-    );
-    return () => [server.close(), chat.close()];
-  },
-  async express() {
-    const chat = await createChat(OPTIONS);
+  bare: (chat) => createServer((req, res) => chat.handler(req, res)).listen(0, "127.0.0.1"),
+  express(chat) {
     const app = express();
     app.use("/chat", (req, res) => chat.handler(req, res));
     app.get("/", (_req, res) => res.send(PAGE));
-    const server = Object.assign(app.listen(port, "127.0.0.1"), { keepAliveTimeout });
-    return () => [server.close(), chat.close()];
+    return app.listen(0, "127.0.0.1");
   },
-  async fastify() {
-    const chat = await below();
+  async fastify(chat) {
     // Fastify answers a path with broken percent-encoding before any hook.
-    const app = Fastify({
-      keepAliveTimeout,
-      frameworkErrors: (_, request, reply) => chat.handler(request.raw, reply.raw),
-    });
+    const app = Fastify({ frameworkErrors: (_, request, reply) => chat.handler(request.raw, reply.raw) });
     app.addHook("onRequest", (request, reply, done) =>
       isChat(request.url) ? chat.handler(request.raw, reply.raw) : done(),
     );
-    app.addHook("preClose", () => chat.close());
     app.get("/", () => PAGE);
-    await app.listen({ port, host: "127.0.0.1" });
-    return () => app.close();
+    process.once("SIGTERM", () => app.close());
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    return app.server;
   },
-  async koa() {
-    const chat = await below();
+  koa(chat) {
     const app = new Koa();
     app.use((ctx) => {
       if (!isChat(ctx.path)) {
@@ -62,9 +43,20 @@ const HOSTS = {
       ctx.respond = false;
       chat.handler(ctx.req, ctx.res);
     });
-    const server = Object.assign(app.listen(port, "127.0.0.1"), { keepAliveTimeout });
-    return () => [server.close(), chat.close()];
+    return app.listen(0, "127.0.0.1");
   },
 };
 
-process.once("SIGTERM", await HOSTS[host]());
+const [, , host] = process.argv;
+// Express removes the mount path from `req.url`.
+const path = host === "express" ? {} : { path: "/chat" };
+const chat = await createChat({ postRate: 0, loginRate: 0, metrics: true, ...path });
+const server = await HOSTS[host](chat);
+// Longer than the kit's pauses, so that no post meets a closing connection.
+server.keepAliveTimeout = 75_000;
+if (!server.listening) await once(server, "listening");
+console.log(`http://127.0.0.1:${server.address().port}/chat/`);
+process.once("SIGTERM", () => {
+  void chat.close();
+  server.close();
+});

@@ -11,7 +11,7 @@ import { type Started, Starter } from "./start.js";
 const USAGE = `Checks a server against the contract (docs/protocol.md), from outside, over HTTP.
 
   npm run conformance -- http://HOST:PORT[/PATH/] [--only WORDS] [--json] [--proxy] [--several] [--backlog 1000]
-                         [--time 90] [--start "COMMAND --port {port} --data {data}"]
+                         [--time 90] [--start "COMMAND --port 0 --data {data}"]
 
   --only WORDS   only cases whose topic and sentence have all of these words; a comma separates alternatives
   --json         the results as JSON
@@ -19,8 +19,8 @@ const USAGE = `Checks a server against the contract (docs/protocol.md), from out
   --several      several processes answer in turn: do not expect them to supersede each other's polls
   --backlog N    how many messages the server keeps (1000)
   --time S       no case begins after so many seconds (90)
-  --start CMD    how to start the server, on {port}, keeping messages in {data}: for restarts, drains and kills;
-                 without a URL all cases run on servers that are so started, at the same time. No shell reads it
+  --start CMD    how to start the server, for restarts, drains and kills. It takes a free port, prints its address and
+                 keeps messages in {data}. Without a URL all cases run on such servers, at the same time
 
 The kit writes into the room: use a server for tests, with rates off (holdline: --post-rate 0 --login-rate 0).
 With rates on it waits as 429 says, which takes longer. Exit status: 0 all passed, 1 something failed, 2 wrong usage.`;
@@ -51,15 +51,13 @@ function readFlags() {
     }
     if (positionals.length > 1) throw new RangeError(`one URL, not ${positionals.length}`);
     const { start, backlog, time } = values;
-    const url = positionals[0] ?? (start === undefined ? undefined : "http://127.0.0.1:{port}/");
-    if (url === undefined) throw new RangeError("which server? Give its URL, or --start");
-    if (start !== undefined && !start.includes("{port}")) throw new RangeError("--start has no {port} in it");
-    if (start === undefined && url.includes("{port}")) throw new RangeError("{port} needs --start");
-    const { protocol, pathname, search, hash } = new URL(url.replaceAll("{port}", "1"));
-    if (!/^https?:$/.test(protocol) || search !== "" || hash !== "")
+    const [url] = positionals;
+    if (url === undefined && start === undefined)
+      throw new RangeError("which server? Give its URL, or --start");
+    if (url !== undefined && !/^https?:$/.test(new URL(url).protocol))
       throw new RangeError(`"${url}" is no http URL`);
     const numbers = { backlog: whole("--backlog", backlog), time: whole("--time", time) };
-    return { ...values, ...numbers, url, pathname };
+    return { ...values, ...numbers, url };
   } catch (error) {
     return wrong(error instanceof Error ? error.message : String(error));
   }
@@ -86,15 +84,14 @@ if (cases.length === 0) wrong(`no case has the words "${flags.only}"`);
 const { url, start, proxy, several, backlog } = flags;
 /** With --start and no URL, each kind of case has servers of its own, so that all run at the same time. */
 const SERVERS = 3;
-const starter =
-  start === undefined ? undefined : new Starter(start, `http://127.0.0.1:{port}${flags.pathname}`);
+const starter = start === undefined ? undefined : new Starter(start);
 const own: Started[] = [];
 let status = 1;
 try {
   // Few cases do not need many servers.
-  const count = starter && url.includes("{port}") ? (cases.length > 20 ? SERVERS : 1) : 0;
-  for (let n = 0; starter && n < count; n++) own.push(await starter.start());
-  const sites = count > 0 ? own.map(({ site }) => site) : [new Site(url)];
+  const count = cases.length > 20 ? SERVERS : 1;
+  for (let n = 0; starter && url === undefined && n < count; n++) own.push(await starter.start());
+  const sites = url === undefined ? own.map(({ site }) => site) : [new Site(url)];
   const [site] = sites as [Site];
   // One request first, so that a missing server is reported once.
   await site.ask("healthz", { signal: AbortSignal.timeout(60_000) });
@@ -103,11 +100,7 @@ try {
   const results = await runCases(
     cases,
     sites,
-    {
-      start: starter && ((data) => starter.start(data)),
-      folder: starter?.keeps ? () => starter.folder() : undefined,
-      ...{ proxy, several, backlog },
-    },
+    { starter, proxy, several, backlog },
     flags.time * 1000,
     (done, all) => {
       if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${all}${done === all ? "\r\x1b[K" : ""}`);
@@ -122,11 +115,8 @@ try {
     const sum = `${passed} passed, ${failed} failed, ${notTried} not tried, in ${seconds} s`;
     process.stdout.write(`${table(results)}\n\n${sum}\n`);
     const slowed = sites.reduce((all, one) => all + one.slowed.length, 0);
-    if (slowed > 0) {
-      process.stdout.write(
-        `The server said 429 ${slowed} times; without rates this is faster (holdline: --post-rate 0 --login-rate 0).\n`,
-      );
-    }
+    const advice = "without rates this is faster (holdline: --post-rate 0 --login-rate 0)";
+    if (slowed > 0) process.stdout.write(`The server said 429 ${slowed} times; ${advice}.\n`);
   }
   status = failed > 0 ? 1 : 0;
   site.close();

@@ -4,9 +4,9 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "./fault.js";
-import { freePort } from "./port.js";
 import { Site } from "./site.js";
 
 export interface Started {
@@ -17,23 +17,24 @@ export interface Started {
   end(): Promise<void>;
 }
 
-/** The limit until a server answers its first request, in milliseconds. */
+/** The limit until a server prints its address, in milliseconds. */
 const START = 60_000;
 /** The limit until a server ends, in milliseconds. The contract says five seconds. */
 const STOP = 8_000;
+/** The address in a line that a server prints. */
+const ADDRESS = /https?:\/\/[^\s/]+:\d+(\/\S*)?/;
 
 export class Starter {
   readonly #command: readonly string[];
-  readonly #url: string;
   readonly #folders: string[] = [];
+  readonly #running = new Set<ChildProcess>();
 
-  /**
-   * @param command the command line with {port} and optionally {data}; it runs without a shell
-   * @param url the URL of the server, with {port}
-   */
-  constructor(command: string, url: string) {
-    this.#command = words(command);
-    this.#url = url;
+  /** @param command the command line, optionally with {data}; it runs without a shell, and quotes keep spaces */
+  constructor(command: string) {
+    const words = command.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g);
+    this.#command = Array.from(words, ([, a, b, c]) => a ?? b ?? c ?? "");
+    // No server may outlive the kit.
+    process.once("exit", () => this.#kill());
   }
 
   get keeps(): boolean {
@@ -47,81 +48,55 @@ export class Starter {
     return join(folder, "data");
   }
 
-  /** Starts a server, with a new folder unless one is given, and waits for its first reply. */
+  /** Starts a server, with a new folder unless one is given, and waits for the address that it prints. */
   async start(folder?: string): Promise<Started> {
-    const [port, data] = [await freePort(), folder ?? (await this.folder())];
-    const [program = "", ...args] = this.#command.map((word) =>
-      word.replaceAll("{port}", `${port}`).replaceAll("{data}", data),
+    const data = folder ?? (await this.folder());
+    const [program = "", ...args] = this.#command.map((word) => word.replaceAll("{data}", data));
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.#running.add(child);
+    let printed = "";
+    const address = new Promise<string>((resolve) => {
+      for (const input of [child.stdout, child.stderr])
+        createInterface({ input }).on("line", (line) => {
+          printed = `${printed}${line}\n`.slice(-2000);
+          const url = ADDRESS.exec(line)?.[0];
+          if (url) resolve(url);
+        });
+    });
+    const exited: Promise<number | string> = once(child, "close").then(
+      ([status, signal]) => status ?? signal,
+      (error) => error.message,
     );
-    const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
-    return started(child, new Site(this.#url.replaceAll("{port}", `${port}`)));
+    const failed = exited.then((status) => {
+      this.#running.delete(child);
+      throw new Fault("the command of --start", "a server", `it ended with ${status}: ${printed}`);
+    });
+    const late = sleep(START, undefined, { ref: false }).then(() => {
+      throw new Fault("the command of --start", "a line with its address, http://HOST:PORT", printed);
+    });
+    const site = new Site(await Promise.race([address, failed, late]));
+    return {
+      site,
+      stop(signal = "SIGTERM") {
+        child.kill(signal);
+        const running = `nothing: after ${STOP / 1000} s it still runs`;
+        return Promise.race([exited, sleep(STOP, running, { ref: false })]);
+      },
+      async end() {
+        site.close();
+        child.kill("SIGKILL");
+        await exited;
+      },
+    };
   }
 
   /** Ends all servers, also those of cases that ended before their server had started, and removes the folders. */
   async close(): Promise<void> {
-    for (const child of running) child.kill("SIGKILL");
+    this.#kill();
     for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
   }
-}
 
-// No server may outlive the kit.
-const running = new Set<ChildProcess>();
-process.once("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
-
-async function started(child: ChildProcess, site: Site): Promise<Started> {
-  let said = "";
-  let over: string | undefined;
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    said = (said + text).slice(-2000);
-  });
-  running.add(child);
-  const exited = once(child, "exit").then(
-    ([status, signal]) => {
-      running.delete(child);
-      over = `it ended with ${status ?? signal}: ${said}`;
-      return (status ?? signal) as number | string;
-    },
-    (error) => {
-      over = String(error);
-      return over;
-    },
-  );
-  const server: Started = {
-    site,
-    stop(signal = "SIGTERM") {
-      child.kill(signal);
-      const late = `nothing: after ${STOP / 1000} s it still runs`;
-      return Promise.race([exited, sleep(STOP, late, { ref: false })]);
-    },
-    async end() {
-      site.close();
-      child.kill("SIGKILL");
-      await exited;
-    },
-  };
-  const began = performance.now();
-  while (!(await answers(site))) {
-    if (over === undefined && performance.now() - began < START) {
-      await sleep(20);
-      continue;
-    }
-    const came = over ?? `nothing for ${START / 1000} s: ${said}`;
-    await server.end();
-    throw new Fault("the command of --start", "a server that answers", came);
+  #kill(): void {
+    for (const child of this.#running) child.kill("SIGKILL");
   }
-  return server;
-}
-
-function answers(site: Site): Promise<boolean> {
-  return site.ask("healthz").then(
-    () => true,
-    () => false,
-  );
-}
-
-/** Splits a command line into words. Quotes keep spaces. */
-function words(command: string): string[] {
-  return [...command.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, a, b, c]) => a ?? b ?? c ?? "");
 }

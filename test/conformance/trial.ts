@@ -7,17 +7,15 @@ import { setMaxListeners } from "node:events";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Checks, summary } from "./checks.js";
-import { Fault, NotTried } from "./fault.js";
+import { Fault } from "./fault.js";
 import { type Batch, type Message, Person } from "./person.js";
 import { type Ask, cookieOf, FORM, type Reply, type Site } from "./site.js";
-import type { Started } from "./start.js";
+import type { Started, Starter } from "./start.js";
 
 /** The settings of a run. */
 export interface Circumstances {
-  /** Starts a server for one case. Undefined without `--start`. */
-  readonly start: ((data?: string) => Promise<Started>) | undefined;
-  /** Creates a data folder. Undefined when the command has no {data}. */
-  readonly folder: (() => Promise<string>) | undefined;
+  /** Starts servers for cases. Undefined without `--start`. */
+  readonly starter: Starter | undefined;
   /** Whether a proxy is in front of the server, which hides its connections. */
   readonly proxy: boolean;
   /** Whether several processes answer alternately. */
@@ -57,8 +55,6 @@ export class Trial extends Checks {
   /** The total wait after 429, in milliseconds. */
   slowed = 0;
   #last = "nothing";
-  /** The paths that were asked for since the last post. */
-  readonly #asked = new Set<string>();
   #inner: Trial | undefined;
   readonly #over = new AbortController();
   readonly #people: Person[] = [];
@@ -85,26 +81,14 @@ export class Trial extends Checks {
       const seconds = Number(reply.headers["retry-after"]);
       if (reply.status === 429) this.site.slowed.push(reply);
       if (reply.status !== 429 || tries === TRIES || !(seconds >= 0 && seconds <= LONGEST_REST)) {
-        if (this.here.several && this.#isNews(path, options.method, reply.status))
-          await sleep(TO_BE_TOLD, undefined, { signal: this.#over.signal });
+        // A poll with an id as its cursor changes nothing that other processes must know.
+        if (this.here.several && reply.status < 400 && !/[?&]since=\d+-/.test(path))
+          await this.#pause(TO_BE_TOLD);
         return reply;
       }
       this.slowed += seconds * 1000 + 50;
-      await sleep(seconds * 1000 + 50, undefined, { signal: this.#over.signal });
+      await this.#pause(seconds * 1000 + 50);
     }
-  }
-
-  /**
-   * Returns whether a request can change what other processes must know: a post, and the first request for a path, which
-   * can make a user present.
-   */
-  #isNews(target: string, method: string | undefined, status: number): boolean {
-    const [path = ""] = target.split("?");
-    const isPost = method === "POST" && !path.startsWith("get_post/");
-    const isNews = status < 400 && (isPost || !this.#asked.has(path));
-    if (isPost) this.#asked.clear();
-    this.#asked.add(path);
-    return isNews;
   }
 
   /** Returns a unique name that begins with a word. */
@@ -220,16 +204,19 @@ export class Trial extends Checks {
   }
 
   /** Waits for polls to arrive and be held. */
-  async settle(): Promise<void> {
-    await sleep(TO_BE_HELD, undefined, { signal: this.#over.signal });
+  settle(): Promise<void> {
+    return this.#pause(TO_BE_HELD);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return sleep(ms, undefined, { signal: this.#over.signal });
   }
 
   /** Starts a server for this case. Returns it and a trial on it. */
   async start(data?: string): Promise<[Started, Trial]> {
-    if (!this.here.start) throw new NotTried("needs --start");
     // A case that has run out of time goes on until its next request.
     this.#over.signal.throwIfAborted();
-    const started = await this.here.start(data);
+    const started = await this.#starter.start(data);
     const trial = new Trial(started.site, this.here);
     this.#inner = trial;
     this.#ends.push(
@@ -241,19 +228,22 @@ export class Trial extends Checks {
 
   /** Creates a folder that outlives a started server. */
   folder(): Promise<string> {
-    if (!this.here.start) throw new NotTried("needs --start");
-    if (!this.here.folder) throw new NotTried("needs {data} in --start");
-    return this.here.folder();
+    if (!this.#starter.keeps) this.notTried("needs {data} in --start");
+    return this.#starter.folder();
+  }
+
+  get #starter(): Starter {
+    return this.here.starter ?? this.notTried("needs --start");
   }
 
   /** Ends the case as not tried behind a proxy. */
   direct(): void {
-    if (this.here.proxy) throw new NotTried("cannot be seen through a proxy");
+    if (this.here.proxy) this.notTried("cannot be seen through a proxy");
   }
 
   /** Ends the case as not tried with several processes. */
   single(): void {
-    if (this.here.several) throw new NotTried("not expected of several processes");
+    if (this.here.several) this.notTried("not expected of several processes");
   }
 
   /** Logs all users out and closes everything that is open. */

@@ -1,9 +1,6 @@
-/** Wrong servers: `node wrong.mjs no-client|queue|waiter-map --port N`. Each is holdline with one fault in front. */
+/** Wrong servers: `node wrong.mjs no-client|queue|waiter-map`. Each is holdline with one fault in front. */
 import { createServer } from "node:http";
-import { parseArgs } from "node:util";
 import { createChat, MemoryStore } from "../../dist/index.js";
-
-const { values, positionals } = parseArgs({ options: { port: { type: "string" } }, allowPositionals: true });
 
 /**
  * Splits the target of a poll into the part before `since`, the cursor, and the rest. Undefined for other targets.
@@ -59,13 +56,16 @@ const FAULTS = {
   },
 };
 
-const fault = FAULTS[positionals[0] ?? ""];
+const fault = FAULTS[process.argv[2] ?? ""];
 const chat = await createChat({ postRate: 0, loginRate: 0, store: new MemoryStore() });
 // Longer than the kit's pauses, so that no request meets a closing connection.
 const server = createServer({ keepAliveTimeout: 75_000 }, (req, res) => {
   fault?.(req, res);
   chat.handler(req, res);
-}).listen(Number(values.port), "127.0.0.1");
+});
+server.listen(0, "127.0.0.1", () =>
+  console.log(`http://127.0.0.1:${/** @type {any} */ (server.address()).port}`),
+);
 process.on("SIGTERM", () => {
   void chat.close();
   server.close();

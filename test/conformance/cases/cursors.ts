@@ -4,28 +4,13 @@ import { about } from "../runner.js";
 const { cases, together } = about("cursors", "The long poll");
 export const cursors = cases;
 
-for (const [what, since] of [
-  ["an empty one", ""],
-  ["one number", "12"],
-  ["a number and a dash", "12-"],
-  ["a dash and a number", "-12"],
-  ["a dash", "-"],
-  ["three numbers", "1-2-3"],
-  ["a negative one", "-1-2"],
-  ["words", "__proto__"],
-  ["null", "null"],
-  ["a fraction", "1.5-0"],
-  ["an exponent", "1e3-0"],
-  ["a hexadecimal one", "0x1-0"],
-  ["one with a space", "%201-2"],
-  ["one with a line end", "1-2%0A"],
-  ["one with a NUL", "1-2%00"],
-  ["one in Arabic digits", "%D9%A1-%D9%A2"],
-]) {
-  together(`a broken cursor is refused: ${what}`, async (t) => {
-    t.refused(await (await t.person()).poll(`since=${since}&wait=0`), 400, "bad_cursor");
-  });
-}
+together("a broken cursor is refused", async (t) => {
+  const ann = await t.person();
+  const broken =
+    "12 12- -12 - 1-2-3 -1-2 __proto__ null 1.5-0 1e3-0 0x1-0 %201-2 1-2%0A 1-2%00 %D9%A1-%D9%A2";
+  for (const since of ["", ...broken.split(" ")])
+    t.refused(await ann.poll(`since=${since}&wait=0`), 400, "bad_cursor");
+});
 
 together("a cursor may be percent-encoded", async (t) => {
   const ann = await t.person();
