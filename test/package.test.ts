@@ -120,7 +120,7 @@ express().use("/a", longPollHandler(feed)).get("/b", longPollHandler(feed, { aut
 const since: string = feed.push({ progress: 1 });
 if (isCursor(since)) for await (const batch of feed.follow({ since })) console.log(batch.events[0]?.progress);
 const { events: [first], more } = feed.readBefore("now", 1);
-console.log(feed.read("0", { limit: 5 }).cursor, first?.event.progress, more, feed.lastId, feed.lastPrunedId);
+console.log(feed.read("0").cursor, first?.event.progress, more, feed.lastId, feed.lastPrunedId);
 feed.reset({ lastPrunedId: "0-0", events: [{ id: "1-0", event: { progress: 0 } }] });
 // @ts-expect-error not this feed's events
 feed.push({ progress: "half" });

@@ -80,7 +80,7 @@ export function createRouter(room: Room, onError: (error: unknown) => void): Rou
       return request.isHead ? json(200, "") : new PlainPoll(room, request, session).start();
     }
     const query = parsePoll(fields);
-    if ("0" in query) throw new HttpError(400, ...query);
+    if ("error" in query) throw new HttpError(400, ...query.error);
     if (!request.isHead) return new Poll(room, request, session, query).start();
     // HEAD changes nothing: no presence, and no poll of the same page is superseded.
     const { events: messages, ...batch } = feed.read(query.cursor);
@@ -91,7 +91,7 @@ export function createRouter(room: Room, onError: (error: unknown) => void): Rou
   const leave = withMember(auth, async (request, session) => {
     // The rules of a poll, which begins with these two fields.
     const query = parsePoll(`since=0&wait=0&${request.search}`);
-    if ("0" in query) throw new HttpError(400, ...query);
+    if ("error" in query) throw new HttpError(400, ...query.error);
     await members.unload(session, query.client);
     return noContent();
   });

@@ -1,11 +1,11 @@
 /** The backlog: the newest events in order. It keeps each event once for all readers; a reader is only a cursor. */
 import type { Batch, FollowOptions, Snapshot, StoredEvent } from "./batch.js";
-import { type Cursor, compareIds, type Id, isId, nextId, parseId } from "./id.js";
+import { type Cursor, compareIds, type Id, isExactId, nextId, parseId } from "./id.js";
 
-/** The most events in one batch. The reader gets the rest with its next poll or read. */
-export const MAX_BATCH_EVENTS = 1000;
-/** The most bytes of JSON in one batch, unless its only event is larger. */
-export const MAX_BATCH_BYTES = 1024 * 1024;
+/** A batch has at most this many events. The reader gets the following ones with its next poll or read. */
+const MAX_BATCH_EVENTS = 1000;
+/** A batch has at most this many bytes of JSON, or one event that is larger. */
+const MAX_BATCH_BYTES = 1024 * 1024;
 
 type Entry<E> = StoredEvent<E> & { readonly json: string };
 
@@ -44,8 +44,8 @@ export class Backlog<E> {
     // The type says `string`, but JSON has no undefined, functions or symbols.
     const json: string | undefined = JSON.stringify(event);
     if (json === undefined) throw new TypeError(`JSON cannot carry an event of type ${typeof event}.`);
-    const isNext = isId(id) && compareIds(id, this.#lastId) > 0 && parseId(id).every(Number.isSafeInteger);
-    if (!isNext) throw new RangeError(`The id ${id} does not come after ${this.#lastId}.`);
+    const isValid = isExactId(id) && compareIds(id, this.#lastId) > 0;
+    if (!isValid) throw new RangeError(`The id ${id} does not come after ${this.#lastId}.`);
     this.#entries.push({ id, event, json });
     this.#lastId = id;
     if (this.#entries.length > this.limit) this.#lastPrunedId = this.#entries.shift()?.id ?? id;
@@ -56,9 +56,11 @@ export class Backlog<E> {
   /**
    * Replaces all events, after a store was restored or unreachable. Readers whose cursor is in the snapshot continue from
    * there. All other readers get a gap and everything in the snapshot. Later ids follow those of the snapshot.
-   * @throws RangeError or TypeError as `push` does; then the events before the wrong one are kept
+   * @throws RangeError if `lastPrunedId` is malformed; then nothing changes. RangeError or TypeError as `push` does, for
+   * an event; then the events before it are kept
    */
   reset({ lastPrunedId, events }: Snapshot<E>): void {
+    if (!isExactId(lastPrunedId)) throw new RangeError(`The id ${lastPrunedId} is malformed.`);
     this.#entries = [];
     this.#lastPrunedId = lastPrunedId;
     this.#lastId = lastPrunedId;
@@ -67,15 +69,15 @@ export class Backlog<E> {
     for (const { event, id } of events) this.push(event, id);
   }
 
-  /** Returns the events after a cursor: at most `limit` (at least 1, default 1,000) and at most 1 MiB of JSON. */
-  read(cursor: Cursor | "now", { limit = MAX_BATCH_EVENTS }: { readonly limit?: number } = {}): Batch<E> {
-    return this.readJson(this.idAt(cursor), limit >= 1 ? limit : 1)[0];
+  /** Returns the events after a cursor, oldest first: at most 1,000, and at most 1 MiB of JSON or one larger event. */
+  read(cursor: Cursor | "now"): Batch<E> {
+    return this.readJson(this.idAt(cursor))[0];
   }
 
   /**
-   * Returns the newest events before an id, oldest first, and whether older ones are kept.
-   * @param before an id, or `"now"` for the newest events of all
-   * @param limit how many events, at most; none if it is 0 or less, or not a number
+   * Returns the last `limit` events before an id, oldest first. `more` says whether events before those are kept.
+   * @param before an id, whose own event is not included, or `"now"` for the newest events
+   * @param limit the most events; none if it is below 1 or NaN
    */
   readBefore(before: Id | "now", limit: number): { events: StoredEvent<E>[]; more: boolean } {
     const end = before === "now" ? this.#entries.length : this.#indexFrom(before);
@@ -86,41 +88,39 @@ export class Backlog<E> {
 
   /**
    * Reads in the same process. Each batch has events or a gap, and a slow reader gets larger batches. Use the iterator in
-   * one loop only. It ends when `signal` is aborted, when `return` is called, or after `close` when everything was read.
+   * one loop only. It ends when its loop is left, when `signal` is aborted, or after `close` when everything was read.
    */
   follow({ since = "now", signal }: FollowOptions = {}): AsyncIterableIterator<Batch<E>, undefined> {
-    const over = { done: true, value: undefined } as const;
-    const wake = () => this.wakeReaders();
-    let cursor = this.idAt(since);
-    let returned = false;
-    return {
-      next: async () => {
-        while (!returned && !signal?.aborted) {
-          const batch = this.read(cursor);
-          cursor = batch.cursor;
-          if (batch.events.length > 0 || batch.gap) return { done: false, value: batch };
-          if (this.closed) break;
-          signal?.addEventListener("abort", wake);
-          await new Promise<void>((resolve) => this.#waitingFollowers.add(resolve));
-          signal?.removeEventListener("abort", wake);
-        }
-        return over;
-      },
-      return: async () => {
-        returned = true;
-        wake();
-        return over;
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+    // A generator starts with its first `next`, but "now" means the time of this call.
+    return this.#follow(this.idAt(since), signal);
   }
 
-  /** Wakes all followers: each reads again, or ends. Called when the events have changed. */
+  async *#follow(cursor: Id, signal: AbortSignal | undefined): AsyncGenerator<Batch<E>, undefined> {
+    while (!signal?.aborted) {
+      const batch = this.read(cursor);
+      cursor = batch.cursor;
+      if (batch.events.length > 0 || batch.gap) yield batch;
+      else if (this.closed) return;
+      else await this.#nextChange(signal);
+    }
+  }
+
+  /** Resolves when the events have changed, when the feed is closed, or when the signal is aborted. */
+  #nextChange(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#waitingFollowers.delete(wake);
+        signal?.removeEventListener("abort", wake);
+        resolve();
+      };
+      this.#waitingFollowers.add(wake);
+      signal?.addEventListener("abort", wake);
+    });
+  }
+
+  /** Wakes all followers, so that each reads again. Called when the events have changed. */
   protected wakeReaders(): void {
     for (const wake of this.#waitingFollowers) wake();
-    this.#waitingFollowers.clear();
   }
 
   /** Returns whether a reader has something to read: newer events, or a gap. */
@@ -129,8 +129,8 @@ export class Backlog<E> {
     return id !== this.#lastId && !this.#isFuture(id);
   }
 
-  /** Returns the events after an id, at most one batch of them, and the same events as a JSON array. */
-  protected readJson(id: Id, limit = MAX_BATCH_EVENTS): [batch: Batch<E>, json: string] {
+  /** Returns the batch after an id, and its events as a JSON array. */
+  protected readJson(id: Id): [batch: Batch<E>, json: string] {
     if (this.#isFuture(id)) return [{ cursor: id, events: [] }, "[]"];
     const at = this.#indexFrom(id);
     // An id between two kept events is a gap too. Its event may be lost after a reset.
@@ -138,7 +138,7 @@ export class Backlog<E> {
     const from = isKept ? at + 1 : 0;
     const entries: Entry<E>[] = [];
     let bytes = 0;
-    for (const entry of this.#entries.slice(from, from + limit)) {
+    for (const entry of this.#entries.slice(from, from + MAX_BATCH_EVENTS)) {
       bytes += Buffer.byteLength(entry.json) + 1;
       // A batch has at least one event. Otherwise a large event would never be read.
       if (bytes > MAX_BATCH_BYTES && entries.length > 0) break;

@@ -13,7 +13,7 @@ import { type FinishReason, type Waiter, Waiters } from "./waiters.js";
 export interface FeedOptions<E> {
   /** How many events are kept, at least 1. Beyond that, the oldest event is pruned. Default 1,000. */
   readonly backlog?: number;
-  /** How many polls may be held, at least 1. A further poll returns `"full"`. Default 10,000. */
+  /** How many polls may be held, at least 1. Default 10,000. `Feed.poll` describes what happens to one more. */
   readonly maxWaiters?: number;
   /**
    * How far the clocks of processes with a common store may differ, in milliseconds. A poll with a cursor after `lastId`
@@ -83,7 +83,7 @@ export class Feed<E> extends Backlog<E> {
    * Takes a poll. It supersedes an older poll of the same client, which is answered at once, without events.
    * @returns `"answered"` if the wait is 0 or less, or the feed is draining. `"held"` if the feed answers later: when a
    * flush finds news, when the wait ends, or when the poll is superseded, canceled or drained. `"full"` if `maxWaiters`
-   * polls are held already: the feed never answers this one
+   * polls are held, and this one has a wait and supersedes none of them: the feed does not hold or answer it
    * @throws Error if the waiter is held already
    */
   poll(waiter: Waiter<E>): "answered" | "held" | "full" {
@@ -139,9 +139,9 @@ export class Feed<E> extends Backlog<E> {
   }
 
   #reply(cursor: Id, reason: FinishReason): Reply<E> {
-    const retry = Math.round(Math.random() * MAX_RETRY_MS);
     // These two replies have no events and return the cursor of the poll, so its next poll gets the events.
-    if (reason === "drained") return this.#encoded({ cursor, events: [], retry });
+    if (reason === "drained")
+      return this.#encoded({ cursor, events: [], retry: Math.round(Math.random() * MAX_RETRY_MS) });
     if (reason === "superseded") return this.#encoded({ cursor, events: [], superseded: true });
     const cached = this.#replies.get(cursor);
     if (cached) return cached;

@@ -30,7 +30,7 @@ export function longPollHandler<E, Req extends IncomingMessage = IncomingMessage
     if (!req.headers["content-length"] && !req.headers["transfer-encoding"]) req.read();
     const poll = new HttpPoll(feed, res);
     try {
-      if (res.socket === null) await untilFirst(req, res);
+      if (res.socket === null) await earlierReplies(req, res);
       if (!authorize || (await authorize(req)) === true) poll.start(req);
       else poll.refuse(401, "unauthorized", "Not allowed.");
     } catch (error) {
@@ -45,11 +45,11 @@ const MAX_QUEUED = 16;
 const queued = new WeakMap<object, number>();
 
 /**
- * Resolves when the earlier requests of a connection are answered (pipelining, RFC 9112, section 9.3.2). Until then the
- * response has no socket. Node does not report when such a connection closes, and a write to it would end the process. If
- * the connection closes first, the promise stays pending, and nothing refers to it any more.
+ * Resolves when the earlier requests of the same connection are answered (pipelining, RFC 9112, section 9.3.2). Until
+ * then the response has no socket. Node does not report when such a connection closes, and a write to it would end the
+ * process. If the connection closes first, the promise stays pending, and nothing refers to it any more.
  */
-async function untilFirst({ socket }: IncomingMessage, res: ServerResponse): Promise<void> {
+async function earlierReplies({ socket }: IncomingMessage, res: ServerResponse): Promise<void> {
   const count = queued.get(socket) ?? 0;
   if (count >= MAX_QUEUED) socket.destroy();
   queued.set(socket, count + 1);
@@ -60,22 +60,22 @@ async function untilFirst({ socket }: IncomingMessage, res: ServerResponse): Pro
 /** The fields of a `Waiter` that a query sets. */
 export type PollQuery = Pick<Waiter<unknown>, "cursor" | "wait" | "client">;
 
-const BAD_CURSOR = ["bad_cursor", "`since` is 0, now, or the cursor of a reply."] as const;
-const BAD_WAIT = ["bad_request", "`wait` is a number of seconds, 0 to 60."] as const;
-const BAD_CLIENT = ["bad_request", "`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -."] as const;
 // For three short fields these are faster than `URLSearchParams`.
 const FIELDS = ["since", "wait", "client"].map((name) => new RegExp(`(?:^|&)${name}(?=[=&]|$)=?([^&]*)`));
 
 /**
  * Parses the query of a poll, without its question mark. Of several fields with one name, the first counts.
- * @returns the fields, or the code and the message of an error, which is a 400
+ * @returns the fields, or the code and the message of a reply with status 400
  */
-export function parsePoll(query: string): PollQuery | readonly [code: string, message: string] {
+export function parsePoll(query: string): PollQuery | { readonly error: [code: string, message: string] } {
   const fields = query.includes("%") ? `${new URLSearchParams(query)}` : query;
   const [cursor = "", wait = "10", client] = FIELDS.map((field) => field.exec(fields)?.[1]);
-  if (cursor !== "now" && !isCursor(cursor)) return BAD_CURSOR;
-  if (!/^\d+(\.\d+)?$/.test(wait) || +wait > 60) return BAD_WAIT;
-  if (!/^[\w-]{1,64}$/.test(client ?? "-")) return BAD_CLIENT;
+  if (cursor !== "now" && !isCursor(cursor))
+    return { error: ["bad_cursor", "`since` is 0, now, or the cursor of a reply."] };
+  if (!/^\d+(\.\d+)?$/.test(wait) || +wait > 60)
+    return { error: ["bad_request", "`wait` is a number of seconds, 0 to 60."] };
+  if (!/^[\w-]{1,64}$/.test(client ?? "-"))
+    return { error: ["bad_request", "`client` is 1 to 64 of A-Z, a-z, 0-9, _ and -."] };
   return { cursor, wait: +wait * 1000, client };
 }
 
@@ -123,7 +123,7 @@ class HttpPoll<E> extends Waiter<E> {
     if (method !== "GET" && method !== "HEAD")
       return this.refuse(405, "method_not_allowed", "Use GET.", { Allow: "GET, HEAD" });
     const query = parsePoll(url.slice(url.indexOf("?") + 1 || url.length));
-    if ("0" in query) return this.refuse(400, ...query);
+    if ("error" in query) return this.refuse(400, ...query.error);
     Object.assign(this, query, method === "HEAD" && { wait: 0, client: undefined });
     const result = this.feed.poll(this);
     if (result === "held") this.res.on("close", () => this.feed.cancel(this, "disconnected"));

@@ -20,7 +20,12 @@ export function isCursor(text: string): text is Cursor {
   return text === "0" || isId(text);
 }
 
-/** Returns the two integers of an id. They are exact up to 2^53 - 1, and `Feed.push` accepts no larger ones. */
+/** Returns whether a text is an id that is compared exactly: each of its integers is at most 2^53 - 1. */
+export function isExactId(text: string): text is Id {
+  return isId(text) && parseId(text).every(Number.isSafeInteger);
+}
+
+/** Returns the two integers of an id. They are exact up to 2^53 - 1, and a feed keeps no larger ones. */
 export function parseId(id: Id): [ms: number, n: number] {
   const dash = id.indexOf("-");
   return [Number(id.slice(0, dash)), Number(id.slice(dash + 1))];

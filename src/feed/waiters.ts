@@ -1,6 +1,6 @@
 /**
- * The waiter map. A waiter is one poll that is held open. `hold` puts it into a slot, and only `finish` removes it.
- * `finish` first clears `waiter.slot`. A second call finds no slot and returns, so no waiter is answered twice.
+ * The waiter map. A waiter is one poll that is held open: `hold` sets its `slot`, and only `finish` clears it, before it
+ * does anything else. A second `finish` finds no slot and returns, so no waiter is answered twice.
  */
 import type { Batch } from "./batch.js";
 import type { Cursor } from "./id.js";
@@ -23,7 +23,7 @@ export abstract class Waiter<E> {
    * held waiter forward, past events that its reader need not see.
    */
   cursor: Cursor | "now" = "now";
-  /** How long the poll may be held, in milliseconds, below 2^31 - 1. If it is 0, negative or NaN, it is answered at once. */
+  /** How long the poll may be held, in milliseconds, at most 2^31 - 1. If it is 0, negative or NaN, it is answered at once. */
   wait = 0;
   /** Identifies the client. A newer poll of the same client supersedes this one. If it is undefined, no other poll does. */
   client: string | undefined = undefined;
