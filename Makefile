@@ -37,7 +37,7 @@ lint: tools ## lint the source and check its format with Biome
 check: build tools ## type-check the source and the tests
 	$(call timed,npm run --silent check)
 
-suite: ## run the tests without a build (ARGS=test/feed/flush.test.ts for one file)
+suite: ## run the tests without a build (ARGS=test/feed/feed.test.ts for one file)
 	$(call timed,npm test --silent -- $(ARGS))
 
 format: tools ## format the source with Biome

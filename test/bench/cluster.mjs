@@ -3,7 +3,8 @@
  * `redis-server --port 6400 --appendonly yes & npm run build && node test/bench/cluster.mjs redis://127.0.0.1:6400`
  */
 import http from "node:http";
-import { ask, login, post, quantile, sleep, start, stop } from "../faults/people.mjs";
+import { ask, login, post, sleep, start, stop } from "../faults/people.mjs";
+import { Lines, median } from "./report.mjs";
 
 const ROUNDS = 7;
 const POSTS = 100;
@@ -30,27 +31,22 @@ async function latency(poster, reader, round) {
     await post(poster.port, ann, annsCookie, `${round} ${n}`, agent);
     times.push((await answered) - from);
   }
-  return quantile(times, 0.5);
+  return median(times);
 }
 
 const url = `${process.argv[2] ?? "redis://127.0.0.1:6379"}?prefix=bench-${process.pid}`;
 const memory = await start();
 const [one, two] = [await start("--redis", url), await start("--redis", url)];
-const rounds = [];
+const results = new Lines();
 for (let round = 0; round <= ROUNDS; round++) {
   const alone = await latency(memory, memory, round);
   const across = await latency(one, two, round);
   // The first round warms up.
-  if (round > 0) rounds.push({ alone, across, more: across - alone });
+  if (round === 0) continue;
+  results.add("in one process, ms", alone);
+  results.add("from one process to another, ms", across);
+  results.add("more, ms", across - alone);
 }
-for (const what of ["alone", "across", "more"]) {
-  const [low, median, high] = [0, 0.5, 1].map((q) =>
-    quantile(
-      rounds.map((round) => round[what]),
-      q,
-    ),
-  );
-  console.log(`${what.padEnd(6)} ${median} ms (${low} to ${high})`);
-}
+results.print();
 agent.destroy();
 for (const server of [memory, one, two]) await stop(server);

@@ -4,6 +4,7 @@
  * processor time than the server.
  */
 import { connect } from "node:net";
+import { createHistogram } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** One HTTP connection. It hands over whole replies: `{ status, head, body }` with {@link readReply}. */
@@ -76,33 +77,6 @@ function readReply(bytes) {
   return { status: Number(head.slice(9, 12)), head, body: bytes.toString("utf8", end + 4) };
 }
 
-/** Latencies in tenths of a millisecond, up to a minute. */
-class Histogram {
-  #counts = new Uint32Array(600_000);
-  #total = 0;
-
-  add(ms) {
-    this.#counts[Math.min(this.#counts.length - 1, Math.max(0, Math.floor(ms * 10)))]++;
-    this.#total++;
-  }
-
-  clear() {
-    this.#counts.fill(0);
-    this.#total = 0;
-  }
-
-  /** @param share 0 to 1 */
-  percentile(share) {
-    let left = this.#total * share;
-    return (
-      this.#counts.findIndex((count) => {
-        left -= count;
-        return left <= 0;
-      }) / 10
-    );
-  }
-}
-
 /** How many clients log in at the same time. */
 const LOGINS = 32;
 
@@ -114,7 +88,8 @@ export class Room {
   clients = [];
   /** Bad replies, lost connections, repeated and reordered messages. */
   faults = [];
-  latency = new Histogram();
+  /** In microseconds. */
+  latency = createHistogram();
   deliveries = 0;
   /** How many messages were posted. */
   posted = 0;
@@ -267,7 +242,7 @@ class Client {
       if (isRun && numbers[0] === last + 1) this.last += numbers.length;
       else for (const number of numbers) this.#count(number);
       const now = performance.now();
-      for (const time of due) room.latency.add(now - time);
+      for (const time of due) room.latency.record(Math.max(1, Math.round((now - time) * 1000)));
       room.deliveries += numbers.length;
       room.advance(last, this.last);
     }

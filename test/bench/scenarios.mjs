@@ -76,7 +76,7 @@ async function rates(room) {
 async function offer(room, rate) {
   const { server, latency, deliveries } = room;
   const total = Math.max(10, Math.round(rate * RATE_SECONDS));
-  latency.clear();
+  latency.reset();
   const [cpu, start, utilization] = [server.cpu, performance.now(), performance.eventLoopUtilization()];
   for (let posted = 0; posted < total; ) {
     const due = Math.min(total, Math.floor(((performance.now() - start) / 1000) * rate) + 1);
@@ -89,8 +89,8 @@ async function offer(room, rate) {
     label: `${rate} messages/s`,
     "deliveries/s": (room.deliveries - deliveries) / elapsed,
     missing: room.missing,
-    "p50 ms": latency.percentile(0.5),
-    "p99 ms": latency.percentile(0.99),
+    "p50 ms": latency.percentile(50) / 1000,
+    "p99 ms": latency.percentile(99) / 1000,
     "% of a core": ((server.cpu - cpu) / elapsed) * 100,
     // Above 90, the load may be what was measured.
     "load busy %": performance.eventLoopUtilization(utilization).utilization * 100,

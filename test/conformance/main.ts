@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /** The kit: flags, the run, the report, the exit status. */
 import { parseArgs } from "node:util";
-import { CASES } from "./cases/all.js";
+import "./cases/all.js";
 import { Fault } from "./fault.js";
 import { counts, table } from "./report.js";
-import { runCases } from "./runner.js";
+import { CASES, runCases } from "./runner.js";
 import { Site } from "./site.js";
 import { type Started, Starter } from "./start.js";
 

@@ -33,18 +33,16 @@ export interface Result {
   readonly came?: string;
 }
 
-/** Adds a case: a sentence that states the required behaviour, and what it does. */
-type Add = (name: string, run: Case["run"]) => void;
+/** All cases that were added. */
+export const CASES: Case[] = [];
 
-/** Returns a list for the cases of a topic, and for each way to run a function that adds one. */
+/** Returns, for each way to run, a function that adds a case to a topic: a sentence that states the required behaviour. */
 export function about(topic: string, section: string) {
-  const cases: Case[] = [];
-  const adder =
-    (when: When): Add =>
-    (name, run) =>
-      cases.push({ topic, name, section, when, run });
+  const adder = (when: When) => (name: string, run: Case["run"]) => {
+    CASES.push({ topic, name, section, when, run });
+  };
   const [together, quiet, alone] = [adder("together"), adder("quiet"), adder("alone")];
-  return { cases, together, quiet, alone, started: adder("started"), last: adder("last") };
+  return { together, quiet, alone, started: adder("started"), last: adder("last") };
 }
 
 /** The limit of one case in milliseconds, without its waits after 429. */

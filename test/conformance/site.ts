@@ -1,7 +1,9 @@
 /** The server under test: requests over node:http, and over bare sockets where a client library would refuse. */
+import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
 import { connect, type Socket } from "node:net";
+import { buffer } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { Fault, show } from "./fault.js";
@@ -111,37 +113,25 @@ export class Site {
 }
 
 /** Sends a request and returns its reply. Redirects are not followed. `target` is sent unchanged. */
-export function exchange({ protocol, hostname, port }: URL, target: string, ask: Ask): Promise<Reply> {
+export async function exchange({ protocol, hostname, port }: URL, target: string, ask: Ask): Promise<Reply> {
   const { body, method = "GET", headers = {}, ...options } = ask;
   const sent = line(method, target, headers, body);
   const began = performance.now();
-  return new Promise((resolve, reject) => {
-    const request = (protocol === "https:" ? https : http).request({
-      ...options,
-      host: hostname.replace(/^\[|\]$/g, ""),
-      port: port || (protocol === "https:" ? 443 : 80),
-      path: target,
-      method,
-      headers,
-    });
-    const fail = (error: NodeJS.ErrnoException) =>
-      reject(new Fault(sent, "a reply", `no reply: ${error.code ?? error.message}`));
-    request.on("error", fail);
-    request.on("response", (res) => {
-      const chunks: Buffer[] = [];
-      res.on("data", (chunk: Buffer) => chunks.push(chunk)).on("error", fail);
-      res.on("end", () =>
-        resolve({
-          sent,
-          status: res.statusCode ?? 0,
-          headers: res.headers,
-          body: Buffer.concat(chunks).toString(),
-          took: performance.now() - began,
-        }),
-      );
-    });
-    request.end(body);
-  });
+  const [library, usual] = protocol === "https:" ? [https, 443] : [http, 80];
+  const server = { host: hostname.replace(/^\[|\]$/g, ""), port: port || usual };
+  try {
+    const request = library.request({ ...options, ...server, path: target, method, headers });
+    // After the response has begun, its own error says the same.
+    request.on("error", () => {}).end(body);
+    const [res]: http.IncomingMessage[] = await once(request, "response");
+    if (!res) throw new Error("no response");
+    const whole = await buffer(res);
+    const took = performance.now() - began;
+    return { sent, status: res.statusCode ?? 0, headers: res.headers, body: whole.toString(), took };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Fault(sent, "a reply", `no reply: ${code ?? message}`);
+  }
 }
 
 /** Parses the replies in the bytes of a socket. A body has a length, or chunks, or ends with the connection. */

@@ -5,13 +5,30 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Batch, type Cursor, Feed, type Id } from "../../src/feed/index.js";
-import { Model } from "./model.js";
 import { Poll } from "./poll.js";
 
 const CASES = 600;
 /** Two of the readers have no client id. */
 const CLIENTS = ["a", "b", undefined, undefined];
 const WAIT = 1000;
+/** What can happen, and how often in 20 steps. */
+const ACTIONS = { push: 5, poll: 6, disconnect: 2, cancel: 1, "lose reply": 2, pass: 4, "lose events": 0 };
+type Action = keyof typeof ACTIONS;
+
+const step = fc.record({
+  action: fc.oneof(
+    ...Object.entries(ACTIONS).map(([name, weight]) => ({
+      arbitrary: fc.constant(name as Action),
+      weight,
+    })),
+  ),
+  who: fc.nat(CLIENTS.length - 1),
+  wait: fc.constantFrom(0, 5, WAIT),
+  ms: fc.constantFrom(0, 0, 1, 3, 20, WAIT),
+  count: fc.nat(3),
+});
+type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
+const steps = fc.array(step, { maxLength: 60 });
 
 interface Reader {
   readonly client: string | undefined;
@@ -39,29 +56,40 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const reader = fc.nat(CLIENTS.length - 1);
-const steps = fc.array(
-  fc.oneof(
-    { weight: 5, arbitrary: fc.record({ do: fc.constant("push" as const) }) },
-    {
-      weight: 6,
-      arbitrary: fc.record({
-        do: fc.constant("poll" as const),
-        who: reader,
-        wait: fc.constantFrom(0, 5, WAIT),
-      }),
-    },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant("disconnect" as const), who: reader }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant("cancel" as const), who: reader }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant("lose reply" as const), who: reader }) },
-    {
-      weight: 4,
-      arbitrary: fc.record({ do: fc.constant("pass" as const), ms: fc.constantFrom(0, 0, 1, 3, 20, WAIT) }),
-    },
-  ),
-  { maxLength: 60 },
-);
-type Step = typeof steps extends fc.Arbitrary<(infer S)[]> ? S | { do: "lose events"; count: number } : never;
+/** The model: all ids from the start on. The newest `limit` of the events are kept. */
+class Model {
+  readonly ids: Id[];
+  /** The place of the newest pruned event in `ids`. */
+  pruned = 0;
+
+  constructor(
+    readonly limit: number,
+    start: Id,
+  ) {
+    this.ids = [start];
+  }
+
+  push(id: Id): void {
+    this.ids.push(id);
+    this.pruned = Math.max(this.pruned, this.ids.length - 1 - this.limit);
+  }
+
+  /** The store lost its newest events: the history ends earlier, and continues with other ids. */
+  lose(count: number): void {
+    this.ids.length = Math.max(this.pruned + 1, this.ids.length - count);
+  }
+
+  get kept(): Id[] {
+    return this.ids.slice(this.pruned + 1);
+  }
+
+  /** Returns what a reader gets: the events after its cursor, or a gap and everything that is kept. */
+  after(cursor: Cursor): { events: Id[]; gap: boolean } {
+    const seen = cursor === "0" ? this.pruned : this.ids.indexOf(cursor);
+    const gap = seen < this.pruned;
+    return { events: gap ? this.kept : this.ids.slice(seen + 1), gap };
+  }
+}
 
 class World {
   readonly feed: Feed<Id>;
@@ -72,17 +100,10 @@ class World {
   constructor(limit: number) {
     work = 0;
     this.feed = new Feed({ backlog: limit });
-    this.model = new Model(limit, this.feed.lastId);
     const cursor = this.feed.lastId;
-    this.readers = CLIENTS.map((client) => ({
-      client,
-      cursor,
-      read: [],
-      gaps: 0,
-      held: undefined,
-      open: 0,
-      losesReply: false,
-    }));
+    this.model = new Model(limit, cursor);
+    const none = { held: undefined, gaps: 0, open: 0, losesReply: false };
+    this.readers = CLIENTS.map((client) => ({ client, cursor, read: [], ...none }));
   }
 
   push(): void {
@@ -99,9 +120,7 @@ class World {
     const waiter = new Poll<Id>(asked, wait, reader.client);
     waiter.onAnswer = (batch) => this.answered(reader, waiter, asked, batch);
     reader.open++;
-    const result = this.feed.poll(waiter);
-    if (result === "full") throw new Error("the feed is not that small");
-    if (result === "held") reader.held = waiter;
+    if (this.feed.poll(waiter) === "held") reader.held = waiter;
   }
 
   answered(reader: Reader, waiter: Poll<Id>, asked: Cursor, batch: Batch<Id>): void {
@@ -116,31 +135,32 @@ class World {
     const { events, gap } = this.model.after(asked);
     expect([batch.events, batch.gap ?? false, batch.cursor]).toEqual([events, gap, this.model.ids.at(-1)]);
     reader.held = undefined;
-    if (reader.losesReply) {
-      reader.losesReply = false;
-      return;
-    }
+    const isLost = reader.losesReply;
+    reader.losesReply = false;
+    if (isLost) return;
     reader.read.push(...batch.events);
     reader.gaps += gap ? 1 : 0;
     reader.cursor = batch.cursor;
   }
 
-  async run(step: Step): Promise<void> {
-    const reader = this.readers["who" in step ? step.who : 0];
+  async run({ action, who, wait, ms, count }: Step): Promise<void> {
+    const reader = this.readers[who];
     if (!reader) throw new Error("there is no such reader");
-    if (step.do === "push") this.push();
-    else if (step.do === "poll") this.poll(reader, step.wait);
-    else if (step.do === "cancel" && reader.held) this.feed.cancel(reader.held);
-    else if (step.do === "disconnect" && reader.held) {
-      this.feed.cancel(reader.held, "disconnected");
+    const { held } = reader;
+    if (action === "push") this.push();
+    else if (action === "poll") this.poll(reader, wait);
+    else if (action === "cancel" && held) this.feed.cancel(held);
+    else if (action === "disconnect" && held) {
+      this.feed.cancel(held, "disconnected");
       reader.held = undefined;
       reader.open--;
-    } else if (step.do === "lose reply") reader.losesReply = true;
-    else if (step.do === "lose events") {
-      this.model.lose(step.count);
+    } else if (action === "lose reply") reader.losesReply = true;
+    else if (action === "pass") await vi.advanceTimersByTimeAsync(ms);
+    else if (action === "lose events") {
+      this.model.lose(count);
       const events = this.model.kept.map((id) => ({ id, event: id }));
-      this.feed.reset({ lastPrunedId: this.model.lastPrunedId, events });
-    } else if (step.do === "pass") await vi.advanceTimersByTimeAsync(step.ms);
+      this.feed.reset({ lastPrunedId: this.model.ids[this.model.pruned] ?? "0-0", events });
+    }
     expect(this.readers.every(({ open }) => open <= 1)).toBe(true);
     expect(this.feed.waiting).toBe(this.readers.filter(({ held }) => held).length);
   }
@@ -166,53 +186,42 @@ class World {
   }
 }
 
-async function play(limit: number, steps: readonly Step[], check: (world: World) => void): Promise<void> {
-  vi.clearAllTimers();
-  const world = new World(limit);
-  for (const step of steps) await world.run(step);
-  await world.settle();
-  check(world);
-  await world.close();
+/** Checks a property of the world after random steps. */
+function holds(limits: fc.Arbitrary<number>, all: fc.Arbitrary<Step[]>, check: (world: World) => void) {
+  const property = fc.asyncProperty(limits, all, async (limit, steps) => {
+    vi.clearAllTimers();
+    const world = new World(limit);
+    for (const step of steps) await world.run(step);
+    await world.settle();
+    check(world);
+    await world.close();
+  });
+  return fc.assert(property, { numRuns: CASES });
 }
 
 test("every reader gets every event once and in order", async () => {
-  await fc.assert(
-    fc.asyncProperty(steps, (steps) =>
-      play(1000, steps, ({ model, readers }) => {
-        for (const { read, gaps } of readers) expect([read, gaps]).toEqual([model.ids.slice(1), 0]);
-      }),
-    ),
-    { numRuns: CASES },
-  );
+  await holds(fc.constant(1000), steps, ({ model, readers }) => {
+    for (const { read, gaps } of readers) expect([read, gaps]).toEqual([model.ids.slice(1), 0]);
+  });
 });
 
 test("a reader of a small backlog gets a gap if and only if it has missed events", async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 1, max: 4 }), steps, (limit, steps) =>
-      play(limit, steps, ({ model, readers }) => {
-        const all = model.ids.slice(1);
-        for (const { read, gaps } of readers) {
-          expect(read).toEqual(all.filter((id) => read.includes(id)));
-          expect(gaps > 0).toBe(read.length < all.length);
-        }
-      }),
-    ),
-    { numRuns: CASES },
-  );
+  await holds(fc.integer({ min: 1, max: 4 }), steps, ({ model, readers }) => {
+    const all = model.ids.slice(1);
+    for (const { read, gaps } of readers) {
+      expect(read).toEqual(all.filter((id) => read.includes(id)));
+      expect(gaps > 0).toBe(read.length < all.length);
+    }
+  });
 });
 
 test("every reader gets everything that is kept after the store has lost its newest events", async () => {
-  const loss = fc.record({ do: fc.constant("lose events" as const), count: fc.integer({ min: 0, max: 3 }) });
+  const loss = step.map((one): Step => ({ ...one, action: "lose events" }));
   const withLoss = fc
     .tuple(steps, loss, steps, loss, steps)
     .map(([a, b, c, d, e]) => [...a, b, ...c, d, ...e]);
-  await fc.assert(
-    fc.asyncProperty(fc.constantFrom(2, 1000), withLoss, (limit, steps) =>
-      play(limit, steps, ({ model, readers }) => {
-        // A reader with a gap gets the events that are not pruned; the others have read them.
-        for (const { read } of readers) expect(model.kept.every((id) => read.includes(id))).toBe(true);
-      }),
-    ),
-    { numRuns: CASES },
-  );
+  await holds(fc.constantFrom(2, 1000), withLoss, ({ model, readers }) => {
+    // A reader with a gap gets the events that are not pruned; the others have read them.
+    for (const { read } of readers) expect(model.kept.every((id) => read.includes(id))).toBe(true);
+  });
 });

@@ -12,9 +12,7 @@ export class Poll<E> extends Waiter<E> {
 
   constructor(cursor: Cursor | "now" = "now", wait = 10_000, client?: string) {
     super();
-    this.cursor = cursor;
-    this.wait = wait;
-    this.client = client;
+    Object.assign(this, { cursor, wait, client });
   }
 
   override finished(reason: FinishReason): void {
@@ -40,9 +38,4 @@ export function poll<E>(feed: Feed<E>, ...args: ConstructorParameters<typeof Pol
   const waiter = new Poll<E>(...args);
   feed.poll(waiter);
   return waiter;
-}
-
-/** Resolves when something is true, which is looked at in every turn of the event loop. */
-export async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,18 +1,12 @@
-/** A bare `node:http` server on a free port for a handler, and clients that send given bytes. */
+/** A bare `node:http` server on a free port for a handler. */
 import { once } from "node:events";
 import http from "node:http";
-import net from "node:net";
-import { buffer } from "node:stream/consumers";
+import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
-import { Request } from "../../src/http/request.js";
-import { type HttpError, type HttpResponse, send } from "../../src/http/response.js";
+import type { Request } from "../../src/http/request.js";
+import type { HttpError, HttpResponse } from "../../src/http/response.js";
 import { type Handler, Router } from "../../src/http/router.js";
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: http.IncomingHttpHeaders;
-  readonly body: Buffer;
-}
+import { type Ask, exchange } from "../conformance/site.js";
 
 /** A promise that is resolved from outside: something that a test waits for. */
 export function awaited<T = void>() {
@@ -31,7 +25,7 @@ export async function listen(listener: http.RequestListener, options: http.Serve
     server.closeAllConnections();
     server.close();
   });
-  const { port } = server.address() as net.AddressInfo;
+  const { port } = server.address() as AddressInfo;
   return { server, port, url: `http://127.0.0.1:${port}/` };
 }
 
@@ -59,43 +53,6 @@ export async function listenRouter(
   return { ...(await listen((req, res) => router.handle(req, res))), failures };
 }
 
-/** Listens with a handler of all requests, without a router. Returns the port. */
-export async function listenRequest(handler: Handler): Promise<number> {
-  const { port } = await listen(async (req, res) => {
-    const result = await handler(new Request(req, res, { bodyLimit: 1000, trustProxy: false }));
-    if (typeof result !== "symbol") send(res, result);
-  });
-  return port;
-}
-
-/** One request on a connection of its own. Rejects if the connection is closed without a reply. */
-export async function ask(
-  port: number,
-  path: string,
-  { body, ...options }: http.RequestOptions & { body?: string | Buffer } = {},
-): Promise<Answer> {
-  const req = http.request({ host: "127.0.0.1", port, path, agent: false, ...options });
-  const [res]: http.IncomingMessage[] = await once(req.end(body), "response");
-  if (!res) throw new Error("no response");
-  return { status: res.statusCode ?? 0, headers: res.headers, body: await buffer(res) };
-}
-
-/** Opens a connection and sends bytes on it. */
-export async function dial(port: number, bytes: string | Buffer): Promise<net.Socket> {
-  const socket = net.connect(port, "127.0.0.1").on("error", () => {});
-  await once(socket, "connect");
-  socket.write(bytes);
-  return socket;
-}
-
-/** Returns everything that comes on a connection until it is closed, or reset. */
-export function rest(socket: net.Socket): Promise<string> {
-  let text = "";
-  socket.setEncoding("latin1").on("data", (piece: string) => {
-    text += piece;
-  });
-  return new Promise((resolve) => socket.on("close", () => resolve(text)).resume());
-}
-
-/** Sends bytes and gives everything that comes back until the server closes the connection. */
-export const raw = async (port: number, bytes: string | Buffer) => rest(await dial(port, bytes));
+/** Sends one request and returns its reply. The target is sent unchanged. */
+export const ask = (port: number, target: string, options: Ask = {}) =>
+  exchange(new URL(`http://127.0.0.1:${port}`), target, options);

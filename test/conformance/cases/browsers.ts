@@ -2,8 +2,7 @@
 import { about } from "../runner.js";
 import { HTML } from "../site.js";
 
-const { cases, together, alone } = about("browsers", "Errors");
-export const browsers = cases;
+const { together, alone } = about("browsers", "Errors");
 
 /** The headers of a request from another site. HOST is the server's own host. */
 const FOREIGN: readonly Readonly<Record<string, string>>[] = [

@@ -3,8 +3,7 @@ import { about } from "../runner.js";
 import { type RawReply, repliesIn } from "../site.js";
 import type { Trial } from "../trial.js";
 
-const { cases, together } = about("connections", "RFC 9112");
-export const connections = cases;
+const { together } = about("connections", "RFC 9112");
 
 /** Sends requests in one packet and reads their replies. The last one closes the connection. */
 async function pipeline(t: Trial, ...requests: readonly string[]): Promise<RawReply[]> {

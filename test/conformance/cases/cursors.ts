@@ -1,8 +1,7 @@
 /** Cursors: valid, malformed, too old, too new, and of another history. */
 import { about } from "../runner.js";
 
-const { cases, together } = about("cursors", "The long poll");
-export const cursors = cases;
+const { together } = about("cursors", "The long poll");
 
 together("a broken cursor is refused", async (t) => {
   const ann = await t.person();

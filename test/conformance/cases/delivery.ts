@@ -2,8 +2,7 @@
 import { compare } from "../person.js";
 import { about } from "../runner.js";
 
-const { cases, together, alone } = about("delivery", "The long poll");
-export const delivery = cases;
+const { together, alone } = about("delivery", "The long poll");
 
 together("a later poll gets a message that was posted before anybody polled", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];

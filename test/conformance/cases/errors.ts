@@ -2,8 +2,7 @@
 import { about } from "../runner.js";
 import { FORM, HTML, JSON_TYPE } from "../site.js";
 
-const { cases, together, last } = about("errors", "Errors");
-export const errors = cases;
+const { together, last } = about("errors", "Errors");
 
 together("an unknown path is 404, as JSON or as a page, as the caller prefers", async (t) => {
   for (const path of ["nothing", "login/more", "get_post/", "chatroom/", "__proto__", "constructor"]) {

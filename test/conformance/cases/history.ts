@@ -3,8 +3,7 @@ import { readHistory } from "../person.js";
 import { about } from "../runner.js";
 import { HTML } from "../site.js";
 
-const { cases, together, alone } = about("history", "Routes");
-export const history = cases;
+const { together, alone } = about("history", "Routes");
 
 alone(
   "/history returns the newest messages before an id, oldest first, and whether there are older ones",

@@ -2,8 +2,7 @@
 import { readBatch } from "../person.js";
 import { about } from "../runner.js";
 
-const { cases, together, alone } = about("HTTP", "Routes");
-export const http = cases;
+const { together, alone } = about("HTTP", "Routes");
 
 together("HEAD is wherever there is GET: the same status, no body, at once", async (t) => {
   const ann = await t.person();

@@ -3,8 +3,7 @@ import { readId } from "../person.js";
 import { about } from "../runner.js";
 import { cookieOf, FORM, HTML, JSON_TYPE, repliesIn } from "../site.js";
 
-const { cases, together } = about("messages", "Posting");
-export const messages = cases;
+const { together } = about("messages", "Posting");
 
 const LENGTHS = [1, 2, 255, 256, 257, 1023, 1024, 1025, 1366, 2000];
 

@@ -3,8 +3,7 @@ import type { Message, Person } from "../person.js";
 import { about } from "../runner.js";
 import type { Trial } from "../trial.js";
 
-const { cases, alone } = about("much at once", "The long poll");
-export const much = cases;
+const { alone } = about("much at once", "The long poll");
 
 /** Posts all texts as several people at the same time. Returns the first of them and the cursor from before. */
 async function postAll(t: Trial, texts: readonly string[]): Promise<[Person, string]> {

@@ -1,8 +1,7 @@
 /** Names: valid, invalid and equal ones. */
 import { about } from "../runner.js";
 
-const { cases, together } = about("names", "Posting");
-export const names = cases;
+const { together } = about("names", "Posting");
 
 const WORDS = ["张伟", "a:b", "50%25", "a b?#&=+", "<b>\"'", "آن", "."];
 /** Names that are also properties of objects, or false as values. */

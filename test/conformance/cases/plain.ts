@@ -3,8 +3,7 @@ import type { Socket } from "node:net";
 import { textOf } from "../person.js";
 import { about } from "../runner.js";
 
-const { cases, quiet, alone } = about("plain polls", "The long poll");
-export const plain = cases;
+const { quiet, alone } = about("plain polls", "The long poll");
 
 alone("a plain poll returns the text of the next message as one JSON string", async (t) => {
   const [ann, bob] = [await t.person(), await t.person()];

@@ -3,8 +3,7 @@ import { readBatch } from "../person.js";
 import { about } from "../runner.js";
 import { FORM, JSON_TYPE } from "../site.js";
 
-const { cases, together, quiet, alone } = about("polls", "The long poll");
-export const polls = cases;
+const { together, quiet, alone } = about("polls", "The long poll");
 
 /** The accepted delay of a time-out in milliseconds, for a busy machine. */
 const LATE = 8000;

@@ -2,8 +2,7 @@
 import type { Message } from "../person.js";
 import { about } from "../runner.js";
 
-const { cases, together, alone } = about("presence", "Routes");
-export const presence = cases;
+const { together, alone } = about("presence", "Routes");
 
 alone("/who lists each polling user once, in order, however many pages they have", async (t) => {
   const cat = await t.person(t.name("cat"));

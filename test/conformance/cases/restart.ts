@@ -3,8 +3,7 @@ import { compare, type Person, textOf } from "../person.js";
 import { about } from "../runner.js";
 import type { Trial } from "../trial.js";
 
-const { cases, started } = about("restarts", "The long poll; Posting; The program");
-export const restarts = cases;
+const { started } = about("restarts", "The long poll; Posting; The program");
 
 /** Returns the same user at a server on another port, which can be part of the cookie's name. */
 function moved({ name, cookie }: Person, from: Trial, to: Trial): Person {

@@ -3,8 +3,7 @@ import { about } from "../runner.js";
 import { cookieOf, FORM, JSON_TYPE, type Reply } from "../site.js";
 import type { Trial } from "../trial.js";
 
-const { cases, together } = about("sessions", "Routes");
-export const sessions = cases;
+const { together } = about("sessions", "Routes");
 
 /** Checks for a relative redirect to a path under the chat's root. */
 function redirects(t: Trial, reply: Reply, from: string, status: number, path: string): void {
