@@ -79,13 +79,9 @@ export class Poll extends Waiter<Message> {
 
   /** Sends the reply. Returns whether the connection was open. */
   protected send(_batch: Batch<Message>, body: string | Buffer): boolean {
-    return this.write(body);
-  }
-
-  protected write(body: string | Buffer, headers = {}): boolean {
     const { room, res } = this;
     if (room.draining) res.shouldKeepAlive = false;
-    const bytes = sendJson(res, 200, body, headers);
+    const bytes = sendJson(res, 200, body);
     room.metrics.bytes += bytes;
     return bytes > 0;
   }
@@ -112,10 +108,11 @@ export class PlainPoll extends Poll {
     return events.some(({ kind }) => kind === undefined);
   }
 
-  protected override send({ events, cursor }: Batch<Message>): boolean {
-    const message = events.find(({ kind }) => kind === undefined);
+  protected override send(batch: Batch<Message>): boolean {
+    const message = batch.events.find(({ kind }) => kind === undefined);
     const text = `${JSON.stringify(message?.text ?? "")}\n`;
-    const isSent = this.write(text, { "Set-Cookie": this.#setCookie(message?.id ?? cursor) });
+    if (!this.res.headersSent) this.res.setHeader("Set-Cookie", this.#setCookie(message?.id ?? batch.cursor));
+    const isSent = super.send(batch, text);
     if (isSent && message) this.#reader.sent(this.#start, message.id);
     return isSent;
   }
