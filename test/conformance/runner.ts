@@ -20,18 +20,14 @@ export interface Case {
   readonly run: (trial: Trial) => Promise<void>;
 }
 
-export interface Result {
-  readonly topic: string;
-  readonly name: string;
-  readonly section: string;
-  readonly status: "passed" | "failed" | "not tried";
-  readonly ms: number;
-  /** The reason why it was not tried. */
-  readonly reason?: string;
-  readonly sent?: string;
-  readonly expected?: string;
-  readonly came?: string;
-}
+/** A failed case has what was sent, expected and received. */
+export type Result = Omit<Case, "run"> &
+  Partial<Pick<Fault, "sent" | "expected" | "came">> & {
+    readonly status: "passed" | "failed" | "not tried";
+    readonly ms: number;
+    /** The reason why it was not tried. */
+    readonly reason?: string;
+  };
 
 /** All cases that were added. */
 export const CASES: Case[] = [];
@@ -79,7 +75,7 @@ export async function runCases(
         else await trial.close();
         const refused = when !== "started" && result.came === REFUSED;
         // A server that ended is reported once.
-        results.set(one, refused && gone ? without(result) : result);
+        results.set(one, refused && gone ? { ...result, ...GONE } : result);
         gone ||= refused;
         progress(results.size, cases.length);
       }
@@ -102,25 +98,23 @@ export async function runCases(
 
 const REFUSED = "no reply: ECONNREFUSED";
 
-function without({ topic, name, section, ms }: Result): Result {
-  return { topic, name, section, ms, status: "not tried", reason: "the server is gone" };
-}
+const GONE = { status: "not tried", reason: "the server is gone" } as const;
 
-async function tryCase({ topic, name, section, run }: Case, trial: Trial, end: number): Promise<Result> {
+async function tryCase({ run, ...about }: Case, trial: Trial, end: number): Promise<Result> {
   const began = performance.now();
   const finish = (rest: Pick<Result, "status" | "reason" | "sent" | "expected" | "came">): Result => ({
-    ...{ topic, name, section, ms: Math.round(performance.now() - began) },
+    ...{ ...about, ms: Math.round(performance.now() - began) },
     ...rest,
   });
-  const failed = ({ sent, expected, came }: Fault) => finish({ status: "failed", sent, expected, came });
-  if (began > end) return failed(new Fault("nothing", "its turn", "no time left; see --time"));
   try {
+    if (began > end) throw new Fault("nothing", "its turn", "no time left; see --time");
     await Promise.race([run(trial), deadline(trial, Math.min(CASE, end + CASE - began))]);
     return finish({ status: "passed" });
   } catch (error) {
     if (error instanceof NotTried) return finish({ status: "not tried", reason: error.message });
     if (!(error instanceof Fault)) throw error;
-    return failed(error);
+    const { sent, expected, came } = error;
+    return finish({ status: "failed", sent, expected, came });
   }
 }
 

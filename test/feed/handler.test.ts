@@ -56,17 +56,17 @@ const BAD_CURSORS = [
 const BAD_WAITS = ["60.1", "-1", "", "1e1", "0x1", "Infinity"].map((wait) => `since=0&wait=${wait}`);
 const BAD_CLIENTS = ["", "x".repeat(65), "a+b", "a.b"].map((client) => `since=0&client=${client}`);
 test.each([
-  ...[...BAD_CURSORS, "since&since=0"].map((query) => [query, "bad_cursor"] as const),
-  ...[...BAD_WAITS, "since=0&wait", "since=0&wait&x=%20"].map((query) => [query, "bad_request"] as const),
-  ...[...BAD_CLIENTS, "client&since=0"].map((query) => [query, "bad_request"] as const),
-])("a poll with %j is 400 %s, and its connection stays usable", async (query, expected) => {
-  const { feed, port } = await start();
+  ["cursor", "bad_cursor", [...BAD_CURSORS, "since&since=0"]],
+  ["wait", "bad_request", [...BAD_WAITS, "since=0&wait", "since=0&wait&x=%20"]],
+  ["client", "bad_request", [...BAD_CLIENTS, "client&since=0"]],
+])("a poll with a malformed %s is 400 %s, and its connection stays usable", async (_, expected, queries) => {
+  const { feed, url, port } = await start();
   feed.push(1);
-  const { text } = dial(port, get(`/?${query}`) + get("/?since=0&wait=0"));
+  for (const query of queries) expect(code(await ask(`${url}?${query}`)), query).toEqual([400, expected]);
+  const { text } = dial(port, get(`/?${queries[0]}`) + get("/?since=0&wait=0"));
   await until(() => statuses(text()).length === 2);
   expect(statuses(text())).toEqual([400, 200]);
-  expect(text()).toContain(`{"error":{"code":"${expected}","message":`);
-  expect(text()).toContain("Cache-Control: no-store");
+  expect(text().match(/\r\nCache-Control: no-store\r\n/g)).toHaveLength(2);
 });
 
 test.each([
