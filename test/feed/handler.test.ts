@@ -117,13 +117,12 @@ test("a closed connection leaves no waiter, 500 times", async () => {
     const { signal } = abort;
     setMaxListeners(100, signal);
     const client = (n: number) => (n % 2 ? `&client=page${n}` : "");
-    const polls = Array.from({ length: 100 }, (_, n) =>
-      ask(`${url}?since=now&wait=60${client(n)}`, { signal }),
-    );
+    const poll = (n: number) => ask(`${url}?since=now&wait=60${client(n)}`, { signal });
+    const polls = Promise.allSettled(Array.from({ length: 100 }, (_, n) => poll(n)));
     await until(() => feed.waiting === 100);
     abort.abort();
     await until(() => feed.waiting === 0);
-    for (const { status } of await Promise.allSettled(polls)) expect(status).toBe("rejected");
+    for (const { status } of await polls) expect(status).toBe("rejected");
   }
 });
 
