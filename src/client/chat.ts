@@ -69,7 +69,7 @@ function decoder(): Decode<Omit<Batch, keyof Position>> {
       seen.add(id);
       return true;
     });
-    return { content: { present, messages: fresh.filter(isKnown) }, hasNews: fresh.length > 0 };
+    return { present, messages: fresh.filter(isKnown) };
   };
 }
 

@@ -69,8 +69,5 @@ function format(number: number): string {
 
 /** Returns a text as the server keeps it. Control characters, as in text copied from a terminal, would be refused. */
 function clean(text: string): string {
-  return text
-    .replace(/\r\n?/g, "\n")
-    .replace(/[^\P{Cc}\n\t]/gu, "")
-    .replace(/^\n+|\n+$/g, "");
+  return text.replace(/[^\P{Cc}\n\t]/gu, "").replace(/^\n+|\n+$/g, "");
 }

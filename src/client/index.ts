@@ -19,7 +19,5 @@ export interface FeedBatch extends Position {
  * @throws RangeError if `wait` or `timeoutSlack` is out of range
  */
 export function follow(url: string | URL, options: PollOptions = {}): AsyncGenerator<FeedBatch, void> {
-  return poll(String(url), options, ({ events }) =>
-    Array.isArray(events) ? { content: { events }, hasNews: events.length > 0 } : undefined,
-  );
+  return poll(String(url), options, ({ events }) => (Array.isArray(events) ? { events } : undefined));
 }

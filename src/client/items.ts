@@ -7,25 +7,15 @@ import { nameClass } from "./markup.js";
 const GROUP_MS = 180_000;
 
 // Times are written as in the browser's locale. Dates contain words, which must be in the language of the page.
+// Not `navigator.language`, which may be malformed: `C` on a bare Linux.
+const { locale } = new Intl.DateTimeFormat().resolvedOptions();
 const { lang } = document.documentElement;
-const locale = browserLocale() ?? lang;
 const dateLocale = locale.split("-")[0] === lang.split("-")[0] ? locale : lang;
 const DATE = { weekday: "long", day: "numeric", month: "long" } as const;
 const TIME = { hour: "numeric", minute: "2-digit" } as const;
 const timeFormat = new Intl.DateTimeFormat(locale, TIME);
 const dateFormat = new Intl.DateTimeFormat(dateLocale, DATE);
-const fullFormat = new Intl.DateTimeFormat(dateLocale, {
-  ...DATE,
-  ...TIME,
-  year: "numeric",
-});
-
-/** What `place` must know about the items before the next one. */
-export class Tail {
-  day = new Date().toDateString();
-  /** Author and time of the first message of the last group; undefined after anything else. */
-  group: { readonly author: string; readonly at: number } | undefined;
-}
+const fullFormat = new Intl.DateTimeFormat(dateLocale, { ...DATE, ...TIME, year: "numeric" });
 
 /** Returns the item of a message. */
 export function makeItem({ id, user, text, at, kind }: Message): HTMLLIElement {
@@ -49,36 +39,44 @@ export function adopt(li: HTMLLIElement): void {
   for (const br of li.querySelectorAll("p br")) br.replaceWith("\n");
 }
 
-/** Hides the name and time of an item that continues a group, and inserts a line before the first item of a day. */
-export function place(li: HTMLLIElement, tail: Tail): void {
-  const time = li.querySelector("time");
-  const { group } = tail;
-  tail.group = undefined;
-  if (!time) return; // a message that was not sent
-  const date = new Date(time.dateTime);
-  const day = date.toDateString();
-  const isNewDay = day !== tail.day;
-  tail.day = day;
-  if (isNewDay) li.before(make("li", { className: "day" }, dateFormat.format(date)));
-  if (li.classList.contains("notice")) return;
-  const next = { author: li.querySelector(".user")?.textContent ?? "", at: date.getTime() };
-  const continues = !isNewDay && next.author === group?.author && next.at - group.at < GROUP_MS;
-  tail.group = continues ? group : next;
-  li.classList.toggle("more", continues);
-  li.title = continues ? time.title : ""; // its own time is hidden
+/**
+ * Inserts a line before the first item of a day, and hides the name and time of an item that continues a group. It may
+ * be called again when items were added or removed before these. Returns the last item.
+ * @param last the item before these
+ */
+export function arrange(items: Iterable<HTMLLIElement>, last?: HTMLLIElement): HTMLLIElement | undefined {
+  let before = last;
+  for (const li of items) {
+    if (li.previousElementSibling?.className === "day") li.previousElementSibling.remove();
+    const date = dateOf(li);
+    const isNewDay = date.toDateString() !== dateOf(before).toDateString();
+    if (isNewDay) li.before(make("li", { className: "day" }, dateFormat.format(date)));
+    // Lines contain only text.
+    const isAfterLine = li.previousElementSibling?.childElementCount === 0;
+    const author = authorOf(li);
+    const isSame = !isAfterLine && author !== undefined && author === authorOf(before);
+    const start = Number(before?.dataset.start);
+    const continues = isSame && date.getTime() - start < GROUP_MS;
+    li.dataset.start = String(continues ? start : date.getTime());
+    li.classList.toggle("more", continues);
+    li.title = continues ? (li.querySelector("time")?.title ?? "") : ""; // its own time is hidden
+    before = li;
+  }
+  return before;
+}
+
+/** Returns when a message was kept; now, if there is no message. */
+function dateOf(li: HTMLLIElement | undefined): Date {
+  return new Date(li?.querySelector("time")?.dateTime ?? Date.now());
+}
+
+/** Returns the author of a message; undefined for a notice. */
+function authorOf(li: HTMLLIElement | undefined): string | null | undefined {
+  return li?.querySelector(":scope > .user")?.textContent;
 }
 
 function setTime(time: HTMLTimeElement, at: number): void {
   time.dateTime = new Date(at).toISOString();
   time.textContent = timeFormat.format(at).replace(/^0(?=\d)/, "");
   time.title = fullFormat.format(at);
-}
-
-/** Returns the browser's locale; undefined if it is malformed, such as `C` on a bare Linux or `en-US@posix`. */
-function browserLocale(): string | undefined {
-  try {
-    return Intl.getCanonicalLocales(navigator.language)[0];
-  } catch {
-    return undefined;
-  }
 }

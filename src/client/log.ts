@@ -5,7 +5,7 @@
  */
 import type { Message } from "./chat.js";
 import { byId, make, room, words } from "./dom.js";
-import { adopt, makeItem, place, Tail } from "./items.js";
+import { adopt, arrange, makeItem } from "./items.js";
 
 /** Number of messages on the page; the oldest are removed. */
 const MAX_SHOWN = 5000;
@@ -20,16 +20,13 @@ const earlier = byId("earlier", HTMLOListElement);
 const newer = make("button", { className: "newer", hidden: true });
 /** The line above the messages that arrived while nobody looked at the end. */
 const divider = make("li", { className: "new" }, words.newHere);
-const tail = new Tail();
-const ids = new Set<string>();
 /** Number of messages of others that arrived while nobody looked at the end. */
 let unread = 0;
 
-for (const li of list.querySelectorAll("li")) {
-  ids.add(li.dataset.id ?? "");
-  adopt(li);
-  place(li, tail);
-}
+const inPage = list.querySelectorAll("li");
+for (const li of inPage) adopt(li);
+/** The newest message. */
+let newest = arrange(inPage);
 skipUnseen([...list.children]);
 byId("foot", HTMLElement).prepend(newer);
 newer.addEventListener("click", () => {
@@ -46,7 +43,7 @@ document.addEventListener("visibilitychange", () => {
 
 /** Whether the message with this id is on the page. */
 export function has(id: string): boolean {
-  return ids.has(id);
+  return scroller.querySelector(`[data-id="${id}"]`) !== null;
 }
 
 /** Returns the id of the oldest message on the page: earlier ones are before it. Undefined if there is none. */
@@ -56,23 +53,18 @@ export function oldestId(): string | undefined {
 
 /** Appends the messages that are not on the page and returns them. @param gap whether messages before are missing */
 export function add(messages: readonly Message[], gap: boolean): Message[] {
-  const fresh = messages.filter(({ id }) => !ids.has(id));
+  const fresh = messages.filter(({ id }) => !has(id));
   const others = fresh.filter(({ user, kind }) => user !== room.user && kind === undefined);
   const isUnseen = others.length > 0 && !isSeen();
   const dividedAt = isUnseen && unread === 0 ? others[0] : undefined;
   if (dividedAt) removeDivider();
   const items = document.createDocumentFragment();
-  if (gap) {
-    items.append(make("li", { className: "gap" }, words.gap));
-    tail.group = undefined;
-  }
+  if (gap) items.append(make("li", { className: "gap" }, words.gap));
   for (const message of fresh) {
-    if (message === dividedAt) {
-      items.append(divider);
-      tail.group = undefined;
-    }
-    render(message, tail, items);
+    if (message === dividedAt) items.append(divider);
+    items.append(makeItem(message));
   }
+  newest = arrange(items.querySelectorAll("li[data-id]"), newest);
   skipUnseen([...items.children]);
   steady(() => list.append(items));
   removeSurplus();
@@ -82,28 +74,25 @@ export function add(messages: readonly Message[], gap: boolean): Message[] {
 
 /** Inserts earlier messages above all others. The position counts from the end, so the view does not move. */
 export function prepend(messages: readonly Message[]): void {
-  const items = document.createDocumentFragment();
-  const before = new Tail();
-  for (const message of messages) if (!ids.has(message.id)) render(message, before, items);
+  const items = messages.filter(({ id }) => !has(id)).map(makeItem);
   const first = firstItem();
-  const { previousElementSibling: day } = first ?? {};
+  earlier.prepend(...items);
   // The first item was the first of its day and of its group. It may not be any more.
-  if (day?.className === "day") day.remove();
-  if (first) place(first, before);
-  skipUnseen([...items.children]);
-  earlier.prepend(items);
+  arrange(first ? [...items, first] : items);
+  skipUnseen(items);
 }
 
 /** Returns an item for a message that is not kept yet. */
 export function pendingItem(text: string): HTMLLIElement {
-  return makeItem({ id: "0-0", user: room.user, text, at: Date.now() });
+  const li = makeItem({ id: "0-0", user: room.user, text, at: Date.now() });
+  delete li.dataset.id;
+  return li;
 }
 
 /** Groups the items of a list as if they followed the newest message. */
 export function group(pending: HTMLOListElement): void {
   for (const day of pending.querySelectorAll(".day")) day.remove();
-  const end = Object.assign(new Tail(), tail);
-  for (const li of pending.querySelectorAll("li")) if (!li.hidden) place(li, end);
+  arrange(pending.querySelectorAll("li:not([hidden])"), newest);
 }
 
 /** Makes a change at the end. The view of a reader further up does not move. */
@@ -129,23 +118,12 @@ export function toEnd(): void {
   showUnread(0);
 }
 
-/** Appends the item of a message. */
-function render(message: Message, end: Tail, items: DocumentFragment): void {
-  const li = makeItem(message);
-  ids.add(message.id);
-  items.append(li);
-  place(li, end);
-}
-
 /** Removes the oldest items from a page with too many, unless the user may be reading them. */
 function removeSurplus(): void {
   if (!isAtEnd()) return;
   const all = scroller.querySelectorAll<HTMLLIElement>("#earlier > li, #messages > li");
   if (all.length <= MAX_SHOWN) return;
-  for (const li of [...all].slice(0, -MAX_SHOWN)) {
-    ids.delete(li.dataset.id ?? "");
-    li.remove();
-  }
+  for (const li of [...all].slice(0, -MAX_SHOWN)) li.remove();
   firstItem()?.classList.remove("more");
 }
 

@@ -4,13 +4,15 @@
  * Otherwise a message of the user with the same text hides the entry, until the reply shows whether it is that message.
  */
 import type { Message } from "./chat.js";
-import { byId, fill, make, memory, paragraph, room, words } from "./dom.js";
+import { byId, make, memory, room, words } from "./dom.js";
 import * as log from "./log.js";
-import { isObject, parseJson, randomId } from "./request.js";
+import { randomId } from "./request.js";
 import { SendError, Sender } from "./send.js";
 
 /** Errors after which the same message can be sent once the user has logged in again. */
 const SESSION_ERRORS = ["no_session", "not_you"];
+/** What replaces them after a reload: the user has logged in again. */
+const NOT_SENT = "not_sent";
 /** Delay after which "Sending…" is shown. */
 const SHOW_AFTER_MS = 1000;
 const MEMORY = `outbox ${location.pathname}`;
@@ -23,15 +25,7 @@ interface Entry {
   /** Its id, once it is kept. */
   id?: string;
   /** Why it was not sent. */
-  error?: Pick<SendError, "code" | "retryable"> | undefined;
-}
-
-/** A message as it is stored, so that a reload keeps it. */
-interface Saved {
-  readonly key: string;
-  readonly text: string;
-  /** The code of its final error. */
-  readonly code?: string;
+  error?: SendError | undefined;
 }
 
 const list = byId("outbox", HTMLOListElement);
@@ -46,15 +40,18 @@ list.addEventListener("click", ({ target }) => {
 
 const own = document.querySelectorAll("#messages .own > p");
 // Messages that a reload has cut off are sent again with the same key, so they are kept once.
-const saved = parseJson(memory.get(MEMORY) ?? "");
-for (const { key, text, code } of Array.isArray(saved) ? saved.filter(isSaved) : []) {
-  const entry = makeEntry(text, key);
-  if (code === undefined) {
+const saved = new URLSearchParams(memory.get(MEMORY));
+const [texts, codes] = [saved.getAll("text"), saved.getAll("code")];
+for (const [n, key] of saved.getAll("key").entries()) {
+  const entry = makeEntry(texts[n] ?? "", key);
+  const code = codes[n];
+  if (code) fail(entry, new SendError(SESSION_ERRORS.includes(code) ? NOT_SENT : code, "", false));
+  else {
     void send(entry);
     // The page may have it: its reply may have been lost, or cut off by the reload.
     const shown = entry.li.querySelector("p")?.textContent;
     entry.li.hidden = [...own].some((p) => p.textContent === shown);
-  } else fail(entry, { code, retryable: false }, SESSION_ERRORS.includes(code) ? "not_sent" : code);
+  }
 }
 
 /** Sends a message. */
@@ -70,20 +67,20 @@ export function retry(): void {
 
 /** Removes the entries of messages that the poll has brought. */
 export function remove(messages: readonly Message[]): void {
-  for (const { id, user, text, kind } of messages) {
-    if (user !== room.user || kind !== undefined) continue;
-    const all = [...entries];
-    const entry =
-      all.find((entry) => entry.id === id) ??
-      all.find((entry) => !entry.id && !entry.li.hidden && entry.text === text);
-    if (entry?.id) drop(entry);
-    else if (entry) setHidden(entry, true);
-  }
-  changed();
+  update(() => {
+    for (const { id, user, text } of messages) {
+      const all = user === room.user ? [...entries] : [];
+      const entry =
+        all.find((entry) => entry.id === id) ??
+        all.find((entry) => !entry.id && !entry.li.hidden && entry.text === text);
+      if (entry?.id) drop(entry);
+      else if (entry) entry.li.hidden = true;
+    }
+  });
 }
 
 function makeEntry(text: string, key: string): Entry {
-  const entry: Entry = { key, text, li: make("li", {}) };
+  const entry: Entry = { key, text, li: log.pendingItem(text) };
   entries.add(entry);
   list.append(entry.li);
   return entry;
@@ -92,80 +89,65 @@ function makeEntry(text: string, key: string): Entry {
 async function send(entry: Entry): Promise<void> {
   const { li, text, key } = entry;
   entry.error = undefined;
-  li.className = "own pending";
-  fill(li, ...log.pendingItem(text).childNodes);
-  changed();
-  const timer = setTimeout(() => {
-    li.classList.add("late");
-    changed();
-  }, SHOW_AFTER_MS);
+  update(() => {
+    li.className = "own pending";
+    li.querySelector(".failure")?.remove();
+  });
+  const timer = setTimeout(() => update(() => li.classList.add("late")), SHOW_AFTER_MS);
   try {
-    entry.id = await sender.send(text, { key });
-    if (log.has(entry.id)) return drop(entry);
-    setHidden(entry, false);
-    li.className = "own";
-    changed();
+    const id = await sender.send(text, { key });
+    entry.id = id;
+    update(() => {
+      li.hidden = false;
+      li.className = "own";
+      if (log.has(id)) drop(entry);
+    });
   } catch (error) {
     if (!(error instanceof SendError)) throw error;
-    fail(entry, error, error.code);
+    fail(entry, error);
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** Shows why a message was not sent, and what can be done. @param reason the key of the words */
-function fail(entry: Entry, error: NonNullable<Entry["error"]>, reason: string): void {
-  const { li, text } = entry;
+/** Shows why a message was not sent, and what can be done. */
+function fail(entry: Entry, error: SendError): void {
+  const { code, retryable } = error;
   entry.error = error;
-  const isSessionError = SESSION_ERRORS.includes(error.code);
+  const isSessionError = SESSION_ERRORS.includes(code);
   // The class hides the button until the poll is live.
-  if (SESSION_ERRORS.includes(reason)) document.body.classList.add("stopped");
-  const alert = make(
-    "p",
-    { className: "reason" },
-    words.errors[reason] ?? words.errors.unreachable ?? reason,
-  );
+  if (isSessionError) document.body.classList.add("stopped");
+  const alert = make("p", { className: "reason" }, words.errors[code] ?? words.errors.unreachable ?? code);
   alert.setAttribute("role", "alert"); // Firefox has the property `role` from version 119 on
   const again = make("button", { className: "again", onclick: () => void send(entry) }, words.again);
-  setHidden(entry, false);
-  log.steady(() => {
-    li.className = "own failed";
-    fill(li, paragraph(text), alert);
-    if (error.retryable || isSessionError) li.append(again, " ");
-    li.append(make("button", { className: "quiet", onclick: () => drop(entry) }, words.drop));
-  });
-  changed();
-}
-
-function setHidden({ li }: Entry, hidden: boolean): void {
-  log.steady(() => {
-    li.hidden = hidden;
+  const onclick = () => update(() => drop(entry));
+  const buttons = [make("button", { className: "quiet", onclick }, words.drop)];
+  if (retryable || isSessionError || code === NOT_SENT) buttons.unshift(again);
+  update(() => {
+    entry.li.hidden = false;
+    entry.li.className = "own failed";
+    entry.li.append(make("div", { className: "failure" }, alert, ...buttons));
   });
 }
 
 function drop(entry: Entry): void {
-  log.steady(() => entry.li.remove());
+  entry.li.remove();
   entries.delete(entry);
-  changed();
 }
 
-/** Groups the entries anew, shows whether one of them is late, and stores the unsent ones. */
-function changed(): void {
-  log.group(list);
+/** Changes items. Then groups them anew, shows whether one of them is late, and stores the unsent ones. */
+function update(change: () => void): void {
+  log.steady(() => {
+    change();
+    log.group(list);
+  });
   sending.textContent = list.querySelector(".late:not([hidden])") ? words.sending : "";
   const unsent = [...entries].filter(({ id }) => id === undefined);
-  const saved = unsent.map(({ key, text, error }): Saved => {
-    const code = error && !error.retryable && error.code;
-    return { key, text, ...(code && { code }) };
+  const fields = unsent.flatMap(({ key, text, error }) => {
+    const code = error && !error.retryable ? error.code : "";
+    return Object.entries({ key, text, code });
   });
-  memory.set(MEMORY, unsent.length > 0 ? JSON.stringify(saved) : "");
+  memory.set(MEMORY, new URLSearchParams(fields).toString());
   // Only while it is needed: a page with this handler is not kept in Firefox's back/forward cache.
   window.onbeforeunload = unsent.length > 0 ? () => "unsent" : null;
-}
-
-/** Whether this is a stored message. It is not if the storage is corrupt or of another version of this page. */
-function isSaved(value: unknown): value is Saved {
-  if (!isObject<Saved>(value)) return false;
-  const { key, text, code = "" } = value;
-  return [key, text, code].every((field) => typeof field === "string");
 }

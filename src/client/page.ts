@@ -24,8 +24,6 @@ const poll = new SharedPoll({
   ...room,
   since: document.body.dataset.cursor ?? "0",
   name: `holdline ${new URL(room.base, location.href).pathname} ${room.user}`,
-  locks: navigator.locks,
-  isVisible: () => !document.hidden,
   onBatch: show,
   onState: (state) => {
     status.show(state);
@@ -52,9 +50,6 @@ addEventListener("pageshow", ({ persisted }) => {
   scroller.style.visibility = "hidden";
   poll.start();
 });
-// A tab that the browser suspends must not keep the lock.
-document.addEventListener("freeze", () => poll.stop());
-document.addEventListener("resume", () => poll.start());
 
 poll.start();
 document.body.dataset.started = ""; // see fallback.ts

@@ -3,8 +3,6 @@ import type { Message } from "./chat.js";
 import { byId, fill, getJson, make, room, words } from "./dom.js";
 import { isObject } from "./request.js";
 
-/** Number of names that are listed. The rest is shown as a number. */
-const MAX_LISTED = 200;
 /** Shortest time between two requests while the list is open, however many people join and leave. */
 const INTERVAL_MS = 2000;
 
@@ -56,11 +54,12 @@ async function fetchNames(): Promise<void> {
   const { users, count } = body;
   if (!Array.isArray(users) || typeof count !== "number") return;
   showCount(count);
-  const names = users.filter((name) => typeof name === "string").slice(0, MAX_LISTED);
+  const names = users.filter((name) => typeof name === "string");
   const items = names.map((name) => {
     const mark = key(name) === key(room.user) ? [" ", make("span", { className: "quiet" }, words.you)] : [];
     return make("li", {}, make("bdi", {}, name), ...mark);
   });
+  // The server lists at most 1,000.
   const rest = count - names.length;
   if (rest > 0) items.push(make("li", { className: "quiet" }, words.more.replace("{n}", String(rest))));
   const list = details.querySelector("ul");

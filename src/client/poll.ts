@@ -8,12 +8,12 @@ import type { PollOptions, Position, State, StopReason } from "./options.js";
 import { isObject, type Result, randomId, toDelay } from "./request.js";
 
 /**
- * A poll that takes less than this and brings no events was not held. The next one begins this long after its start, so
+ * A poll that takes less than this and moves no cursor was not held. The next one begins this long after its start, so
  * a server or proxy that holds no polls gets one a second.
  */
 const INTERVAL_MS = 1000;
 /**
- * The first `BURST` polls that bring events follow each other at once, because the timers of a hidden tab are late.
+ * The first `BURST` polls that move the cursor follow each other at once, because the timers of a hidden tab are late.
  * Later ones follow at this interval.
  */
 const BURST = 20;
@@ -29,14 +29,12 @@ export type Decode<T> = (
   body: { readonly [field: string]: unknown },
   since: string,
   gap: boolean,
-) => { readonly content: T; readonly hasNews: boolean } | undefined;
+) => T | undefined;
+
+type Replies<T> = AsyncGenerator<T & Position, void>;
 
 /** Polls a URL and returns the decoded replies. @throws RangeError if an option is out of range */
-export function poll<T>(
-  url: string,
-  options: PollOptions,
-  decode: Decode<T>,
-): AsyncGenerator<T & Position, void> {
+export function poll<T>(url: string, options: PollOptions, decode: Decode<T>): Replies<T> {
   const settings = { since: "now", wait: 25, timeoutSlack: 10, client: randomId(), ...options };
   for (const name of ["wait", "timeoutSlack"] as const)
     if (!(settings[name] >= 1 && settings[name] <= 60))
@@ -46,11 +44,7 @@ export function poll<T>(
 
 type Settings = PollOptions & Required<Pick<PollOptions, "since" | "wait" | "timeoutSlack" | "client">>;
 
-async function* run<T>(
-  url: string,
-  settings: Settings,
-  decode: Decode<T>,
-): AsyncGenerator<T & Position, void> {
+async function* run<T>(url: string, settings: Settings, decode: Decode<T>): Replies<T> {
   const { client, timeoutSlack, onState } = settings;
   const [address = ""] = url.split("#");
   const backoff = new Backoff(settings);
@@ -94,7 +88,7 @@ async function* run<T>(
 
       if (reply?.superseded) return stop("superseded", "a newer poll has taken over");
       if (reply) {
-        const { content, hasNews, gap, retry } = reply;
+        const { content, gap, retry } = reply;
         setState({ name: "live" });
         const isNew = reply.cursor !== cursor;
         // A server may report the same gap again and again. It is passed on once.
@@ -105,7 +99,7 @@ async function* run<T>(
         if (gap) delay = isProbe ? 0 : backoff.failed(0);
         else {
           backoff.succeeded();
-          if (elapsed >= INTERVAL_MS || (hasNews && isNew)) {
+          if (elapsed >= INTERVAL_MS || isNew) {
             const now = performance.now();
             due = Math.max(due, now) + BURST_INTERVAL_MS;
             delay = due - now - BURST * BURST_INTERVAL_MS;
@@ -142,7 +136,7 @@ function parse<T>({ status, body }: Result, since: string, decode: Decode<T>) {
   const { cursor, superseded, retry } = body;
   if (typeof cursor !== "string" || cursor === "") return undefined;
   const gap = body.gap === true;
-  const decoded = decode(body, since, gap);
+  const content = decode(body, since, gap);
   const delay = retry === undefined ? undefined : toDelay(retry);
-  return decoded && { ...decoded, cursor, gap, superseded: superseded === true, retry: delay };
+  return content && { content, cursor, gap, superseded: superseded === true, retry: delay };
 }

@@ -6,7 +6,7 @@ const MAX_DELAY_MS = 300_000;
 
 /** The result of a request. The last three fields describe the failure if it is not the expected reply. */
 export interface Result {
-  /** HTTP status; 0 if there was no complete reply. */
+  /** HTTP status; 0 if there was no reply. */
   readonly status: number;
   /** The body as JSON; undefined if it is not JSON. */
   readonly body?: unknown;
@@ -47,7 +47,8 @@ export async function request(options: RequestOptions, url: string, init: Init):
   try {
     const response = await fetch(url, { ...init, headers, cache: "no-store", credentials: "same-origin" });
     const { status } = response;
-    const body = parseJson(await response.text());
+    // HTML, nothing or half a text is no JSON.
+    const body: unknown = await response.json().catch(() => undefined);
     const minDelay = retryAfter(response.headers);
     const error = isObject<{ error: unknown }>(body) && isObject<Result>(body.error) ? body.error : {};
     const { code, message = `HTTP ${status}` } = error;
@@ -75,15 +76,6 @@ export function toDelay(ms: unknown): number {
 /** Returns the URL of a route of the chat. */
 export function roomUrl(base: string, path: string): string {
   return base.endsWith("/") ? base + path : `${base}/${path}`;
-}
-
-/** Returns the value of a JSON text; undefined for any other text. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // HTML, nothing, or half a text
-  }
 }
 
 /** Returns 128 random bits in hex. Not `randomUUID`, which a page over plain http does not have. */

@@ -23,32 +23,29 @@ export interface SendOptions {
 /** The error of a failed send. After a lost reply, the message may have been kept: see `retryable`. */
 export class SendError extends Error {
   override readonly name = "SendError";
-  /** The protocol's code, or `unreachable` (no reply), or `bad_answer` (a reply that is not the protocol's). */
-  readonly code: string;
-  /** Whether the same message, sent later with the same key, may succeed. It may even have been kept already. */
-  readonly retryable: boolean;
 
   /** @param message the server's message, or what happened to the request */
-  constructor(code: string, message: string, retryable: boolean) {
+  constructor(
+    /** The protocol's code, or `unreachable` (no reply), or `bad_answer` (a reply that is not the protocol's). */
+    readonly code: string,
+    message: string,
+    /** Whether the same message, sent later with the same key, may succeed. It may even have been kept already. */
+    readonly retryable: boolean,
+  ) {
     super(message);
-    this.code = code;
-    this.retryable = retryable;
   }
 }
 
 /** Posts the messages of one room, one after the other, so that they are kept in the order of the calls. */
 export class Sender {
-  readonly #room: RoomOptions;
   #last: Promise<unknown> = Promise.resolve();
   #backoff: Backoff | undefined;
 
-  constructor(room: RoomOptions) {
-    this.#room = room;
-  }
+  constructor(private readonly room: RoomOptions) {}
 
   /** Posts a message and returns its id. Rejects with a `SendError`, or with the reason of the signal. */
   send(message: string, options: SendOptions = {}): Promise<string> {
-    const { key = randomId(), limit = 60, signal = this.#room.signal } = options;
+    const { key = randomId(), limit = 60, signal = this.room.signal } = options;
     const body = new URLSearchParams({ message }).toString();
     const headers = { "content-type": "application/x-www-form-urlencoded", "idempotency-key": key };
     const post = { method: "POST", body, headers, keepalive: body.length < KEEPALIVE_BYTES };
@@ -65,9 +62,9 @@ export class Sender {
   }
 
   async #post(post: Init, endsAt: number, signal: AbortSignal | undefined): Promise<string> {
-    const { base, user } = this.#room;
+    const { base, user } = this.room;
     const url = roomUrl(base, `put_post/${encodeURIComponent(user)}`);
-    const backoff = new Backoff({ ...this.#room, ...(signal && { signal }) });
+    const backoff = new Backoff({ ...this.room, ...(signal && { signal }) });
     this.#backoff = backoff;
     try {
       for (;;) {

@@ -25,10 +25,10 @@ function describe(state: State): (Node | string)[] {
   if (state.name === "waiting") return describeFailure(state.code);
   if (state.name !== "stopped") return [words[state.name]];
   const { reason } = state;
-  if (reason === "aborted") return [];
   if (reason === "no_session") return [words.no_session, " ", make("a", { href: room.base }, words.logIn)];
   if (reason === "not_you") return [otherName(), " ", make("a", { href: room.base }, words.reload)];
-  return [words[reason], " ", make("a", { href: "./" }, words.reload)];
+  // The page does not show `aborted`.
+  return [words[reason === "aborted" ? "refused" : reason], " ", make("a", { href: "./" }, words.reload)];
 }
 
 function describeFailure(code: string): (Node | string)[] {

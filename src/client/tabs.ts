@@ -16,10 +16,6 @@ export interface SharedPollOptions extends LongPollOptions {
   /** Called with each batch, in order, each message once (except after a gap, where a cursor says nothing). */
   readonly onBatch: (batch: Batch) => void;
   readonly onState: (state: State) => void;
-  /** Whether the user sees this tab. */
-  readonly isVisible: () => boolean;
-  /** `navigator.locks`, if the browser has it. */
-  readonly locks: LockManager | undefined;
 }
 
 /** What the leader sends to the other tabs: a batch and the cursor that it follows, or its state. */
@@ -48,12 +44,11 @@ export class SharedPoll {
    * another tab may have logged in.
    */
   start(): void {
-    const { locks, name, isVisible } = this.#options;
     const isStopped = this.#end === undefined;
-    if (locks && typeof BroadcastChannel !== "undefined") {
-      this.#channel ??= new BroadcastChannel(name);
+    if (navigator.locks && typeof BroadcastChannel !== "undefined") {
+      this.#channel ??= new BroadcastChannel(this.#options.name);
       this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => this.#receive(data);
-      if (isStopped || (isVisible() && !this.client)) this.#queue(locks, isVisible());
+      if (isStopped || (!document.hidden && !this.client)) this.#queue(!document.hidden);
     } else if (isStopped) void this.#poll(this.#begin());
   }
 
@@ -74,15 +69,15 @@ export class SharedPoll {
     return this.#end.signal;
   }
 
-  #queue(locks: LockManager, steal: boolean): void {
+  #queue(steal: boolean): void {
     const signal = this.#begin();
-    locks
+    navigator.locks
       .request(this.#options.name, steal ? { steal } : { signal }, () => this.#poll(signal))
       .catch((error: unknown) => {
         if (signal.aborted) return;
         if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
         // Another tab has stolen the lock: queue again.
-        this.#queue(locks, false);
+        this.#queue(false);
       });
   }
 

@@ -1,4 +1,5 @@
 /** A browser with several tabs and the room that they poll, with fake locks, channels and server. */
+import { vi } from "vitest";
 import type { Message } from "../../src/client/index.js";
 import { SharedPoll, type SharedPollOptions } from "../../src/client/tabs.js";
 import { message, reply } from "./fake-room.js";
@@ -50,8 +51,8 @@ export class World {
   };
 
   /** Opens a hidden tab whose page shows everything up to now, or up to `since`. */
-  open(options: Partial<SharedPollOptions> = {}): Tab {
-    const tab = new Tab(this, options);
+  open(options: Partial<SharedPollOptions> = {}, isVisible = false): Tab {
+    const tab = new Tab(this, options, isVisible);
     this.tabs.push(tab);
     return tab;
   }
@@ -64,17 +65,16 @@ export class Tab {
   /** This tab's end of the channel. */
   readonly channel: FakeChannel | undefined;
   gaps = 0;
-  #isVisible = false;
+  isVisible: boolean;
 
-  constructor(world: World, options: Partial<SharedPollOptions>) {
+  constructor(world: World, options: Partial<SharedPollOptions>, isVisible: boolean) {
+    this.isVisible = isVisible;
     this.poll = new SharedPoll({
       base: "http://chat.test/",
       user: "ann",
       name: "the room",
       fetch: world.fetch,
       since: world.end,
-      locks: world.locks,
-      isVisible: () => this.#isVisible,
       onBatch: ({ messages, gap }) => {
         if (gap) this.gaps++;
         this.texts.push(...messages.map(({ text }) => text));
@@ -82,19 +82,20 @@ export class Tab {
       onState: (state) => this.states.push(state.name === "stopped" ? state.reason : state.name),
       ...options,
     });
-    this.poll.start();
+    this.start();
     this.channel = [...world.channels].pop();
+  }
+
+  /** Starts the poll, as the page of this tab. */
+  start(): void {
+    vi.stubGlobal("document", { hidden: !this.isVisible });
+    this.poll.start();
   }
 
   /** Makes the tab visible. */
   show(): void {
-    this.#isVisible = true;
-    this.poll.start();
-  }
-
-  /** Makes the tab hidden. */
-  hide(): void {
-    this.#isVisible = false;
+    this.isVisible = true;
+    this.start();
   }
 
   get leads(): boolean {

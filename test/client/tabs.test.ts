@@ -16,6 +16,7 @@ afterEach(() => {
 function begin(): void {
   world = new World();
   vi.stubGlobal("BroadcastChannel", channelsOf(world));
+  vi.stubGlobal("navigator", { locks: world.locks });
 }
 
 /** Lets everything happen that happens without another message. */
@@ -109,7 +110,7 @@ describe("a tab that becomes visible", () => {
   });
 
   test("leads from the start if it is opened visible, and does not poll anew when it is shown again", async () => {
-    const [first, shown] = [await open(), await open({ isVisible: () => true })];
+    const [first, shown] = [await open(), await open({}, true)];
     expect([first.leads, shown.leads]).toEqual([false, true]);
     const asked = world.asked.length;
     shown.show();
@@ -138,8 +139,8 @@ describe("a tab that becomes visible", () => {
 
 test.each(["locks", "channels"])("in a browser without %s, each tab polls for itself", async (what) => {
   if (what === "channels") vi.stubGlobal("BroadcastChannel", undefined);
-  const options = what === "locks" ? { locks: undefined } : {};
-  const tabs = [await open(options), await open(options)];
+  else vi.stubGlobal("navigator", {});
+  const tabs = [await open(), await open()];
   await say("a");
   expect(tabs.map(({ texts }) => texts)).toEqual([["a"], ["a"]]);
   expect(world.waiting).toBe(2);
@@ -180,11 +181,11 @@ test("after any events, every open tab has received every message once and in or
         else if (event === "open") add(which % 3);
         else if (event === "settle") await settle();
         else if (event === "show") tab?.show();
-        else if (event === "hide") tab?.hide();
+        else if (event === "hide" && tab) tab.isVisible = false;
         else if (event === "deaf" && channel) channel.deaf = !channel.deaf;
         else if (event === "rest") {
           tab?.poll.stop();
-          tab?.poll.start();
+          tab?.start();
         } else if (event === "close" && tab && since.size > 1) {
           tab.poll.stop();
           since.delete(tab);
