@@ -60,9 +60,9 @@ const LISTEN_ERRORS = new Map([
   ["ENOTFOUND", NO_ADDRESS],
 ]);
 
-// The heap may grow by half of the memory in use before it is cleaned. V8's default is up to four times as much, and the
+// The heap may grow by a quarter of the memory in use before it is cleaned. V8's default is up to four times as much, and the
 // closed connections of a hostile client stay in memory until then.
-setFlagsFromString("--heap-growing-percent=50");
+setFlagsFromString("--heap-growing-percent=25");
 
 // The reader of the output may end first. That must not end the chat.
 for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
