@@ -23,9 +23,8 @@ const hasText = isInstalled(
   ["w3m", "lynx", "links2", "elinks", "script"].map((name) => `/usr/bin/${name}`),
 );
 
-/** What depends on how messages and names are kept. The conformance kit runs on each store, too. */
-const FILE_FILES = "test/wire/{keys,presence}.test.ts";
-const REDIS_FILES = "test/wire/{ended,keys,login-key,plain,presence,sessions}.test.ts";
+/** What depends on names and keys that processes share. The conformance kit runs on each store, too. */
+const REDIS_FILES = "test/wire/{ended,keys,login-key,presence,sessions}.test.ts";
 
 // A plain object: the tools are installed in test/, where this file cannot import them from.
 export default {
@@ -62,7 +61,6 @@ export default {
         },
       },
       { test: { ...shared, name: "WebKit", include: hasWebKit ? [WEBKIT_FILES] : [] } },
-      { test: { ...shared, name: "wire on files", include: [FILE_FILES], env: { STORE: "file" } } },
       {
         test: {
           ...shared,

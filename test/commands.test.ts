@@ -12,6 +12,7 @@ import { answers, NGINX, temporaryPaths } from "./faults/nginx.js";
 import { installPacked, type Packed, ROOT, runIn } from "./packed.js";
 import { ask } from "./wire/person.js";
 import { startRedis } from "./wire/redis.js";
+import { launch, printed, type Run } from "./wire/server.js";
 
 const texts = await readDocuments();
 const blocks = [...texts].flatMap(([name, text]) => blocksOf(name, text));
@@ -55,47 +56,30 @@ async function pathWith(programs: Record<string, string>): Promise<string> {
   return `${bin}:${process.env.PATH}`;
 }
 
-interface Running {
-  readonly output: () => string;
-  /** Ends the commands, as Ctrl-C does. */
-  stop(): Promise<void>;
-}
-
-const started = new Set<Running>();
+const started = new Set<Run>();
 // A failed test must not leave its programs running.
 afterEach(async () => {
-  for (const running of started) await running.stop();
+  for (const program of started) await stop(program);
 });
 
-/** Runs commands until their output has a text. They have no terminal, so no program asks on it. */
-async function start(code: string, cwd: string, env: NodeJS.ProcessEnv, until: RegExp): Promise<Running> {
-  const stdio = ["ignore", "pipe", "pipe"] as const;
-  const child = spawn("bash", ["-euc", code], {
-    cwd,
-    env: { ...process.env, ...env },
-    stdio: [...stdio],
-    detached: true,
-  });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream?.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-  const closed = once(child, "close");
-  while (!until.test(output)) {
-    if (child.exitCode !== null) throw new Error(`${code}: ${output}`);
-    await nextTurn();
-  }
-  const running = {
-    output: () => output,
-    async stop() {
-      started.delete(running);
-      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGINT");
-      await closed;
-    },
-  };
-  started.add(running);
-  return running;
+/** Ends commands, as Ctrl-C does. */
+async function stop(program: Run): Promise<void> {
+  const { child, exited } = program;
+  started.delete(program);
+  if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGINT");
+  await exited;
+}
+
+/** Runs commands. Resolves when their output has a text, with its first group. They have no terminal to ask on. */
+async function start(
+  code: string,
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+  text: RegExp,
+): Promise<[Run, string]> {
+  const program = launch("bash", ["-euc", code], { cwd, env: { ...process.env, ...env }, detached: true });
+  started.add(program);
+  return [program, await printed(program, text)];
 }
 
 /** Programs that would install, need root, or run for minutes. Each writes its name and its arguments into a file. */
@@ -155,10 +139,9 @@ test("make start, the example and make cluster run in a fresh clone", async () =
     [blockWith("docs/cluster.md", "make cluster"), /open (http:\S+) /, "healthz"],
   ] as const;
   for (const [code, address, path] of starts) {
-    const { output, stop } = await start(code, at, env, address);
-    const [, url] = address.exec(output()) ?? [];
+    const [program, url] = await start(code, at, env, address);
     expect([code, (await ask(`${url}/${path}`)).status]).toEqual([code, 200]);
-    await stop();
+    await stop(program);
   }
 });
 
@@ -172,8 +155,8 @@ test("npm install of the packed file brings npx holdline, which follows a Redis"
   await symlink(join(ROOT, "node_modules/redis"), join(project, "node_modules/redis"));
   const command = /^npx .*$/m.exec(blockWith("docs/cluster.md", "npx holdline"))?.[0] ?? "";
   const code = command.replace("10.0.0.5:6379", `127.0.0.1:${redis.port}`).replace("5001", "0");
-  const server = await start(code, project, {}, /kept in Redis at .*\n/);
-  await server.stop();
+  const [server] = await start(code, project, {}, /kept in Redis at .*\n/);
+  await stop(server);
   await redis.stop();
 });
 
@@ -209,16 +192,10 @@ test("the steps of docs/deployment.md give a closed room over TLS, and its backu
     /^ExecStart=(.*)$/m.exec(within(unit))?.[1]?.replace("/usr/bin/node", process.execPath) ?? "";
   const [port, tlsPort] = [await freePort(), await freePort()];
   const serve = () => start(`exec ${command} --port ${port}`, root, {}, /kept in .*\n/);
-  let server = await serve();
+  let [server] = await serve();
 
   const password = within(blockWith("docs/deployment.md", "openssl passwd"));
-  const written = await start(
-    `printf "tea\ntea\n" | {\n${password}}\necho written`,
-    root,
-    { PATH },
-    /written/,
-  );
-  await written.stop();
+  await runIn(root, "bash", ["-euc", `printf "tea\ntea\n" | {\n${password}}`], { env });
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem"];
   await runIn(root, "openssl", [
     "req",
@@ -250,7 +227,7 @@ test("the steps of docs/deployment.md give a closed room over TLS, and its backu
   await curl(...withPassword, "-d", "message=hello", `${url}/put_post/ann`);
 
   await run("sudo tar");
-  await server.stop();
+  await stop(server);
   await rm(join(root, "var/lib/holdline"), { recursive: true });
   const list = await runIn(root, "tar", [
     "-C",
@@ -260,9 +237,9 @@ test("the steps of docs/deployment.md give a closed room over TLS, and its backu
   ]);
   expect(list).toMatch(/^holdline\/secret$/m);
   expect(list).not.toContain("lock-");
-  server = await serve();
+  [server] = await serve();
   expect(await curl(...withPassword, `${url}/get_post/ann?since=0&wait=0`)).toContain('"text":"hello"');
-  await server.stop();
+  await stop(server);
   nginx.kill();
   await once(nginx, "exit");
 });

@@ -1,5 +1,4 @@
 /** The documents, as they are packed: every code block runs, and every link has a target. */
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -14,7 +13,7 @@ import { type Block, blocksOf, readDocuments } from "./documents.js";
 import { answers, NGINX, temporaryPaths } from "./faults/nginx.js";
 import { installPacked, type Packed, RESOLUTIONS, ROOT, runIn, typeCheck } from "./packed.js";
 import { type Redis, startRedis } from "./wire/redis.js";
-import { startServer } from "./wire/server.js";
+import { launch, startServer } from "./wire/server.js";
 
 const texts = await readDocuments();
 const DOCUMENTS = [...texts.keys()];
@@ -105,23 +104,15 @@ test.concurrent.each(running(select("ts", "js")))("the program in %s runs", asyn
     .replaceAll("3000", `${port}`);
   const script = join(await mkdtemp(join(folder, "js-")), "block.mjs");
   await writeFile(script, (await transform(source, { loader: lang === "ts" ? "ts" : "js" })).code);
-  const child = spawn(process.execPath, [script], {
-    cwd: dirname(script),
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let output = "";
-  let errors = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
-  const closed = once(child, "close");
+  const { child, exited, out } = launch(process.execPath, [script], { cwd: dirname(script) });
   // A server listens, a client prints what it receives, and everything else ends by itself.
-  while (output === "" && child.exitCode === null && !(await answers(port))) await nextTurn();
+  while (out.stdout === "" && child.exitCode === null && !(await answers(port))) await nextTurn();
   if (child.exitCode === null) child.kill("SIGKILL");
-  await closed;
+  await exited;
   feed.close();
   feedServer.close();
   await chat?.stop();
-  expect([child.exitCode ?? 0, errors]).toEqual([0, ""]);
+  expect([child.exitCode ?? 0, out.stderr]).toEqual([0, ""]);
 });
 
 test.each(select("json"))("the JSON in %s can be parsed", (_, { code }) => {

@@ -1,6 +1,4 @@
 /** The package as others get it: packed, and installed into an empty project. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { readdir, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -9,6 +7,7 @@ import { publint } from "publint";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { installPacked, type Packed, RESOLUTIONS, runIn, typeCheck } from "./packed.js";
 import { ask } from "./wire/person.js";
+import { launch, printed } from "./wire/server.js";
 
 const { resolve } = createRequire(import.meta.url);
 let packed: Packed;
@@ -38,17 +37,14 @@ test("the package contains what it needs and brings no other package", async () 
 
 test("npx holdline serves its pages and scripts and stops at a signal", async () => {
   expect(await run("npx", ["holdline", "--help"])).toContain("Usage: holdline [flags]");
-  const child = spawn(join(project, "node_modules/.bin/holdline"), ["--port", "0", "--data", "none"], {
-    cwd: project,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const [line] = (await once(child.stdout.setEncoding("utf8"), "data")) as [string];
-  const url = /http:\S+/.exec(line)?.[0] ?? "";
+  const flags = ["--port", "0", "--data", "none"];
+  const program = launch(join(project, "node_modules/.bin/holdline"), flags, { cwd: project });
+  const url = await printed(program, /http:\S+/);
   for (const path of ["login", "chat.css", "client/page.js", "healthz"]) {
     expect([path, (await ask(`${url}/${path}`)).status]).toEqual([path, 200]);
   }
-  child.kill();
-  expect(await once(child, "close")).toEqual([0, null]);
+  program.child.kill();
+  expect(await program.exited).toBe(0);
 });
 
 test("every entry can be imported, and the process ends after close", async () => {

@@ -1,17 +1,10 @@
 /** The host's own code posts to the room and follows it. */
 import { expect, test, vi } from "vitest";
-import {
-  type ChatBatch,
-  type HostMessage,
-  MemoryStore,
-  type NewMessage,
-  type Store,
-  StoreUnavailable,
-} from "../../src/index.js";
-import { chatPerTest, until } from "../wire/chat.js";
-import { Person, texts } from "../wire/person.js";
+import { type ChatBatch, type HostMessage, MemoryStore, StoreUnavailable } from "../../src/index.js";
+import { FaultyStore, roomPerTest, until } from "../wire/chat.js";
+import { texts } from "../wire/person.js";
 
-const start = chatPerTest();
+const start = roomPerTest();
 
 /** Reads `count` messages. */
 async function take(batches: AsyncIterable<ChatBatch>, count: number): Promise<string[]> {
@@ -24,22 +17,13 @@ async function take(batches: AsyncIterable<ChatBatch>, count: number): Promise<s
 }
 
 test("a message of the host answers a held poll, and post resolves with it", async () => {
-  const { url, chat } = await start();
-  const ann = await Person.login(url, "ann");
+  const { ann, chat } = await start();
   const poll = ann.batch("since=now&wait=60");
   await until(() => chat.waiting === 1);
   const message = await chat.post({ user: "bot", text: "hello" });
   const [id, at] = [expect.stringMatching(/^\d+-\d+$/), expect.any(Number)];
   expect(message).toEqual({ id, user: "bot", text: "hello", at });
   expect((await poll).messages).toEqual([message]);
-  ann.close();
-});
-
-test("two posts of the host with one key keep one message", async () => {
-  const { chat } = await start();
-  const first = await chat.post({ user: "bot", text: "once", key: "k" });
-  expect(await chat.post({ user: "bot", text: "once", key: "k" })).toEqual(first);
-  expect(await take(chat.follow({ since: "0" }), 1)).toEqual(["once"]);
 });
 
 const tooLong = "x".repeat(2001);
@@ -61,28 +45,21 @@ test.each<[string, object, typeof RangeError | typeof TypeError]>([
 });
 
 test("post rejects with StoreUnavailable if the store fails, and with an Error after close", async () => {
-  class FullStore extends MemoryStore {
-    override async append(_message: NewMessage): ReturnType<Store["append"]> {
-      throw new StoreUnavailable(new Error("full"));
-    }
-  }
-  const { chat } = await start({ store: new FullStore() });
+  const { chat } = await start({ store: new FaultyStore(() => new StoreUnavailable("full")) });
   await expect(chat.post({ user: "bot", text: "x" })).rejects.toBeInstanceOf(StoreUnavailable);
   await chat.close();
   await expect(chat.post({ user: "bot", text: "x" })).rejects.toThrow("closed");
 });
 
 test("a follower gets all messages after the call in order, from members and from the host", async () => {
-  const { url, chat } = await start();
+  const { ann, chat } = await start();
   await chat.post({ user: "bot", text: "0" });
   const batches = chat.follow();
-  const ann = await Person.login(url, "ann");
   await ann.post("1");
   await chat.post({ user: "bot", text: "2" });
   const rest = take(batches, 3);
   await ann.post("3");
   expect(await rest).toEqual(["1", "2", "3"]);
-  ann.close();
 });
 
 test("a follower gets a gap, and ends with its signal", async () => {
@@ -98,7 +75,7 @@ test("a follower gets a gap, and ends with its signal", async () => {
 });
 
 test("a follower is not present, is not counted as waiting, and takes no slot", async () => {
-  const { url, chat } = await start({ maxWaiters: 1 });
+  const { ann, chat } = await start({ maxWaiters: 1 });
   /** Follows until the message "x". */
   const follow = async () => {
     for await (const { messages } of chat.follow()) if (messages.at(-1)?.text === "x") return messages;
@@ -106,14 +83,12 @@ test("a follower is not present, is not counted as waiting, and takes no slot", 
   };
   const waits = [follow(), follow()];
   expect([chat.waiting, chat.present]).toEqual([0, []]);
-  const ann = await Person.login(url, "ann");
   const poll = ann.batch("since=now&wait=60");
   await until(() => chat.waiting === 1);
   expect(chat.present).toEqual(["ann"]);
   await chat.post({ user: "bot", text: "x" });
   expect(texts(await poll)).toEqual(["x"]);
   expect(await Promise.all(waits)).toHaveLength(2);
-  ann.close();
 });
 
 test("close ends the followers after they got everything that was kept", async () => {
@@ -144,22 +119,16 @@ test("two chats in one process are independent", async () => {
   await one.chat.post({ user: "bot", text: "in one" });
   await two.chat.post({ user: "bot", text: "in two" });
   expect(await inTwo).toEqual(["in two"]);
-  const ann = await Person.login(one.url, "ann");
-  await ann.batch("since=now&wait=0");
+  await one.ann.end();
   expect([one.chat.present, two.chat.present]).toEqual([["ann"], []]);
-  ann.close();
 });
 
 test("present is a sorted copy of the names", async () => {
-  const { url, chat } = await start();
-  for (const name of ["ben", "ann", "Zoe"]) {
-    const person = await Person.login(url, name);
-    await person.batch("since=now&wait=0");
-    person.close();
-  }
-  expect(chat.present).toEqual(["Zoe", "ann", "ben"]);
+  const { ann, bob, chat } = await start();
+  for (const person of [bob, ann]) await person.end();
+  expect(chat.present).toEqual(["ann", "bob"]);
   (chat.present as string[]).length = 0;
-  expect(chat.present).toHaveLength(3);
+  expect(chat.present).toHaveLength(2);
 });
 
 test("two calls of close close the store once", async () => {
@@ -167,13 +136,11 @@ test("two calls of close close the store once", async () => {
   const close = vi.spyOn(store, "close");
   const { chat } = await start({ store });
   await Promise.all([chat.close(), chat.close()]);
-  await chat.close();
   expect(close).toHaveBeenCalledTimes(1);
 });
 
 test("a follower that changes its batch changes no other batch", async () => {
-  const { url, chat } = await start();
-  const ann = await Person.login(url, "ann");
+  const { ann, chat } = await start();
   await chat.post({ user: "bot", text: "hello" });
   const { value } = await chat.follow({ since: "0" }).next();
   const messages: unknown = value?.messages;
@@ -181,5 +148,4 @@ test("a follower that changes its batch changes no other batch", async () => {
   messages.length = 0;
   expect(await take(chat.follow({ since: "0" }), 1)).toEqual(["hello"]);
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["hello"]);
-  ann.close();
 });

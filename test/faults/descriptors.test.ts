@@ -1,46 +1,29 @@
 /** Clients take all file descriptors of the process. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { connect, type Socket } from "node:net";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { until } from "../wire/chat.js";
 import { ask, Person } from "../wire/person.js";
-
-const PROGRAM = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
+import { dial } from "../wire/raw.js";
+import { launch, PROGRAM, printed } from "../wire/server.js";
 
 test("a server without file descriptors logs it, serves its open connections, and later accepts new ones", async () => {
   const flags = ["--port", "0", "--data", "none", "--post-rate", "0"];
-  const child = spawn("sh", ["-c", 'ulimit -n 100; exec "$@"', "sh", process.execPath, PROGRAM, ...flags]);
-  let stderr = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  const [line] = await once(child.stdout.setEncoding("utf8"), "data");
-  const [url = ""] = /http:\S+/.exec(`${line}`) ?? [];
+  const limited = ["-c", 'ulimit -n 100; exec "$@"', "sh", process.execPath, PROGRAM, ...flags];
+  const program = launch("sh", limited);
+  const { child, exited, out } = program;
+  const url = await printed(program, /(http:\S+)/);
   const port = Number(new URL(url).port);
   const ann = await Person.login(url, "ann");
   await ann.post("before");
 
-  const strangers = new Set<Socket>();
-  const areClosed = new Promise<void>((resolve) => {
-    for (let n = 0; n < 300; n++) {
-      const socket = connect(port, "127.0.0.1");
-      strangers.add(socket);
-      socket
-        .on("error", () => {})
-        .on("close", () => {
-          strangers.delete(socket);
-          if (strangers.size < 200) resolve();
-        });
-    }
-  });
-  await areClosed;
+  let open = 300;
+  const strangers = Array.from({ length: open }, () => dial(port));
+  for (const { closed } of strangers) void closed.then(() => open--);
+  await until(() => open < 200);
   // Ann's connection is older than the others.
   for (let n = 0; n < 20; n++) await ann.post(`during ${n}`);
   expect((await ann.batch("since=0&wait=0")).messages.length).toBeGreaterThan(20);
-  while (stderr === "") await once(child.stderr, "data");
-
-  for (const socket of strangers) socket.destroy();
+  await until(() => out.stderr !== "");
+  for (const { socket } of strangers) socket.destroy();
   const heals = async (): Promise<string> =>
     (await ask(`${url}/healthz`).catch(() => undefined))?.body ?? heals();
   expect(await heals()).toBe("ok");
@@ -49,7 +32,7 @@ test("a server without file descriptors logs it, serves its open connections, an
   ann.close();
   bob.close();
   child.kill("SIGTERM");
-  expect(await once(child, "exit")).toEqual([0, null]);
+  expect(await exited).toBe(0);
   // One line in a minute, and nothing else.
-  expect(stderr).toMatch(/^holdline: out of file descriptors: .*ulimit -n.*\n$/);
+  expect(out.stderr).toMatch(/^holdline: out of file descriptors: .*ulimit -n.*\n$/);
 });

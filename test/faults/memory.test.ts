@@ -1,107 +1,103 @@
-/**
- * Requests leave nothing in memory. Each server here has a heap of 50 MB and gets more bytes than that. A server
- * that keeps them ends with "heap out of memory".
- */
-import { connect, type Socket } from "node:net";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { ask, Person } from "../wire/person.js";
-import { type Server, startServerWith } from "../wire/server.js";
+/** Requests leave nothing in memory. */
+import { once } from "node:events";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect, test } from "vitest";
+import { roomPerTest, until } from "../wire/chat.js";
+import { ask, FORM, Person } from "../wire/person.js";
+import { dial, get, hear, post } from "../wire/raw.js";
 
-let server: Server;
-beforeEach(async () => {
-  server = await startServerWith({ NODE_OPTIONS: "--max-old-space-size=50" });
-});
-afterEach(async () => {
-  const ann = await Person.login(server.url, "still here");
-  await ann.post("all is well");
-  expect(await server.stop()).toBe(0);
-  expect(server.stderr()).toBe("");
-});
+const start = roomPerTest();
+type Room = Awaited<ReturnType<typeof start>>;
 
-const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
+setFlagsFromString("--expose-gc");
+const gc: () => void = runInNewContext("gc");
 
-/** Opens a connection and writes. Resolves when everything is sent, or when the server has closed the connection. */
-function send(bytes: string): Promise<Socket> {
-  return new Promise((resolve) => {
-    const socket = connect(server.port, "127.0.0.1");
-    const done = () => resolve(socket);
-    socket.on("error", done).on("close", done);
-    socket.write(bytes, done);
-  });
+/** How many requests are sent, the bytes of each that nobody needs later, and the bytes of each that may stay. */
+const [COUNT, PADDING, MAY_STAY] = [400, 7_000, 4_500];
+const padding = "y".repeat(PADDING);
+
+/** Returns the bytes in use on the heap of this process, which has the server and its clients. */
+function used(): number {
+  gc();
+  return process.memoryUsage().heapUsed;
 }
 
-/** Waits until the server has read what was sent. In each turn of its loop, it answers one request and reads 64 KiB of each connection. */
-async function readAll(): Promise<void> {
-  for (let n = 0; n < 20; n++) expect((await ask(`${server.url}/healthz`)).status).toBe(200);
+/** Logs a reader in, and polls without a cursor behind another request, so the reply comes at once and has no text. */
+async function pollEmpty({ url, port }: Room, name: string): Promise<void> {
+  const { cookies } = await Person.login(url, name);
+  const poll = get(`/get_post/${name}`, `Cookie: padding=${padding}; ${cookies}`, "Connection: close");
+  expect((await hear(port, get("/healthz") + poll)).text).toMatch(/\r\n\r\n""\n$/);
 }
+
+async function pollText({ url }: Room, name: string): Promise<void> {
+  const reader = await Person.login(url, name);
+  const poll = reader.poll("", { headers: { Cookie: `padding=${padding}; ${reader.cookies}` } });
+  expect((await poll).body).toBe('"hello"\n');
+  reader.close();
+}
+
+test.each<[string, (room: Room, id: string) => Promise<unknown>]>([
+  [
+    "a log-in keeps no other field of its body",
+    async ({ url }, name) => {
+      const body = `name=${name}&padding=${padding}`;
+      expect((await ask(`${url}/login`, { method: "POST", headers: FORM, body })).status).toBe(303);
+    },
+  ],
+  ["a request keeps no URL", async ({ url }, name) => ask(`${url}/chatroom/${name}?${padding}`)],
+  [
+    "a held poll whose client disconnects keeps nothing",
+    async ({ port, ann, chat }, client) => {
+      const path = `/get_post/ann?since=now&wait=60&client=${client}`;
+      const { socket } = dial(port, get(path, `Cookie: ${ann.cookie}`, `X: ${padding}`));
+      await until(() => chat.waiting > 0);
+      socket.destroy();
+      await until(() => chat.waiting === 0);
+    },
+  ],
+  [
+    "a message keeps no other field of its body",
+    async ({ ann }, id) => {
+      const message = `message=something-or-other-${id}&key=some-key-or-other-${id}`;
+      const fields = [message, `padding=${padding}`];
+      for (const body of [fields, fields.reverse()]) {
+        expect((await ann.send("put_post/ann", body.join("&"))).status).toBe(200);
+      }
+    },
+  ],
+  ["a plain poll without a text keeps neither its request nor a header", pollEmpty],
+  ["a plain poll with a text keeps neither its request nor a header", pollText],
+])("%s in memory", async (_, work) => {
+  const room = await start({ backlog: 2_000, grace: 3_600_000 });
+  const batch = async (from: number) => {
+    const ids = Array.from({ length: 8 }, (_, n) => `somebody-or-other-${from + n}`);
+    const works = ids.map((id) => work(room, id));
+    if (work === pollText) {
+      await until(() => room.chat.waiting === ids.length);
+      await room.ann.post("hello");
+    }
+    await Promise.all(works);
+  };
+  // The first requests compile functions and fill caches.
+  for (let n = 0; n < 80; n += 8) await batch(n);
+  const before = used();
+  for (let n = 80; n < 80 + COUNT; n += 8) await batch(n);
+  expect((used() - before) / COUNT).toBeLessThan(MAY_STAY);
+});
 
 test("unfinished bodies in chunks of one byte use no more memory than their bytes", async () => {
-  const ann = await Person.login(server.url, "ann");
-  const head = `POST /get_post/ann HTTP/1.1\r\nHost: x\r\nCookie: ${ann.cookie}\r\nTransfer-Encoding: chunked\r\n\r\n`;
-  const sockets: Socket[] = [];
-  for (let n = 0; n < 15; n++) sockets.push(await send(head + "1\r\nx\r\n".repeat(65_000)));
-  await readAll();
-  for (const socket of sockets) socket.destroy();
-});
-
-test("hundreds of pipelined polls for the whole backlog do not exhaust the memory", async () => {
-  const ann = await Person.login(server.url, "ann");
-  // One character of four bytes makes each a string of two bytes a character.
-  for (let n = 0; n < 1000; n++) await ann.post(`${"x".repeat(1999)}😀`);
-  const sockets: Socket[] = [];
-  for (let n = 0; n < 4; n++) {
-    const polls = Array.from(
-      { length: 300 },
-      (_, i) =>
-        `GET /get_post/ann?since=${n}-${i}&wait=0 HTTP/1.1\r\nHost: x\r\nCookie: ${ann.cookie}\r\n\r\n`,
-    );
-    const socket = await send(polls.join(""));
-    sockets.push(socket.pause());
-  }
-  await readAll();
-  for (const socket of sockets) socket.destroy();
-});
-
-/** Runs `count` times the same work in each of eight workers. */
-const repeat = (count: number, work: (id: string) => Promise<void>) =>
-  Promise.all(
-    Array.from({ length: 8 }, async (_, worker) => {
-      for (let n = 0; n < count; n++) await work(`somebody-or-other-${worker}-${n}`);
-    }),
+  const { port, ann, server } = await start();
+  const chunks = 60_000;
+  const [head] = post("/get_post/ann", "", `Cookie: ${ann.cookie}`, "Transfer-Encoding: chunked").split(
+    "Content-Length",
   );
-
-test("a name does not keep the body of its request in memory", async () => {
-  const padding = "y".repeat(60_000);
-  await repeat(150, async (name) => {
-    const body = `name=${name}&padding=${padding}`;
-    expect((await ask(`${server.url}/login`, { method: "POST", headers: FORM, body })).status).toBe(303);
-  });
-});
-
-test("a request does not keep its URL in memory", async () => {
-  const padding = "y".repeat(7_000);
-  await repeat(1_000, async (name) => {
-    expect((await ask(`${server.url}/chatroom/${name}?${padding}`)).status).toBe(308);
-  });
-});
-
-test("a held poll whose client disconnects leaves nothing in memory", async () => {
-  const ann = await Person.login(server.url, "ann");
-  const padding = "y".repeat(7_000);
-  await repeat(1_000, async (client) => {
-    const query = `since=now&wait=60&client=${client}`;
-    const head = `GET /get_post/ann?${query} HTTP/1.1\r\nHost: x\r\nCookie: ${ann.cookie}\r\nX: ${padding}\r\n\r\n`;
-    (await send(head)).destroy();
-  });
-  await readAll();
-});
-
-test("a message does not keep the rest of its request in memory", async () => {
-  const ann = await Person.login(server.url, "ann");
-  const padding = `padding=${"y".repeat(63_000)}`;
-  for (let n = 0; n < 1100; n++) {
-    const message = `message=something-or-other-${n}&key=some-key-or-other-${n}`;
-    const body = n % 2 ? `${message}&${padding}` : `${padding}&${message}`;
-    expect((await ann.ask("put_post/ann", { method: "POST", headers: FORM, body })).status).toBe(200);
+  const before = used();
+  for (let n = 0; n < 3; n++) {
+    const { socket } = dial(port, `${head}X: y\r\n\r\n`);
+    const [{ socket: served }] = await once(server, "request");
+    socket.write("1\r\nx\r\n".repeat(chunks));
+    await until(() => served.bytesRead > 6 * chunks);
   }
+  expect((used() - before) / chunks).toBeLessThan(30);
 });

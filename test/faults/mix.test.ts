@@ -1,9 +1,10 @@
 /** Requests that use much memory: the server closes the connections that use most, and serves all others. */
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { until } from "../wire/chat.js";
 import { Person, texts } from "../wire/person.js";
+import { dial, get, post } from "../wire/raw.js";
 import { type Server, startServer } from "../wire/server.js";
 
 let server: Server;
@@ -30,35 +31,28 @@ afterEach(async () => {
 
 /** Opens a connection and writes. A paused one reads nothing. */
 async function send(bytes: string, paused = false): Promise<Socket> {
-  const socket = connect(server.port, "127.0.0.1").on("error", () => {});
-  sockets.push(socket);
-  if (paused) socket.pause();
-  else socket.resume();
-  socket.once("close", () => closed++);
-  await Promise.race([new Promise((resolve) => socket.write(bytes, resolve)), once(socket, "close")]);
-  return socket;
+  const line = dial(server.port);
+  sockets.push(line.socket);
+  if (paused) line.socket.pause();
+  void line.closed.then(() => closed++);
+  await Promise.race([new Promise((resolve) => line.socket.write(bytes, resolve)), line.closed]);
+  return line.socket;
 }
 
-const head = (line: string, ...fields: string[]) =>
-  [`${line} HTTP/1.1`, "Host: x", `Cookie: ${ann.cookie}`, ...fields, "", ""].join("\r\n");
-const FORM = "Content-Type: application/x-www-form-urlencoded";
-/** Sends requests until a condition is true. */
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await ann.batch("since=now&wait=0");
-}
+const by = () => `Cookie: ${ann.cookie}`;
+const poll = (query: string, ...fields: string[]) => get(`/get_post/ann?${query}`, by(), ...fields);
 
 test("clients that read no replies are closed", async () => {
   for (let n = 0; n < 1_000; n++) await ann.post("x".repeat(1_990));
   const batches = (n: number) =>
-    Array.from({ length: 16 }, (_, i) => head(`GET /get_post/ann?since=${n}-${i}&wait=0`)).join("");
+    Array.from({ length: 16 }, (_, i) => poll(`since=${n}-${i}&wait=0`)).join("");
   for (let n = 0; n < 120; n++) await send(batches(n), true);
   await until(() => server.stderr() !== "");
   expect(server.stderr()).toMatch(/^holdline: too many bytes are buffered: \d+ connections are closed\n/);
 });
 
 test("connections with unfinished bodies are closed, the largest body first", async () => {
-  const body = (bytes: number) =>
-    head("POST /put_post/ann", FORM, `Content-Length: ${bytes + 1}`) + "b".repeat(bytes);
+  const body = (bytes: number) => post("/put_post/ann", "b".repeat(bytes + 1), by()).slice(0, -1);
   const small = await send(body(100));
   for (let n = 0; n < 600; n++) await send(body(65_000));
   await until(() => closed > 100);
@@ -66,21 +60,21 @@ test("connections with unfinished bodies are closed, the largest body first", as
 });
 
 test("connections with requests behind a held poll are closed, the most requests first", async () => {
-  const poll = (n: number) => head(`GET /get_post/ann?since=now&wait=60&client=${n}`);
-  const large = head("GET /who", `X-Large: ${"x".repeat(7_000)}`);
-  const modest = await send(poll(0) + large);
-  for (let n = 1; n < 300; n++) await send(poll(n) + large.repeat(16));
+  const held = (n: number) => poll(`since=now&wait=60&client=${n}`);
+  const large = get("/who", by(), `X-Large: ${"x".repeat(7_000)}`);
+  const modest = await send(held(0) + large);
+  for (let n = 1; n < 300; n++) await send(held(n) + large.repeat(16));
   await until(() => closed > 50);
   expect(modest.destroyed).toBe(false);
 });
 
 test("a held poll keeps neither its head nor its body", async () => {
-  const client = (n: number) => `/get_post/ann?since=now&wait=60&client=${n}`;
+  const held = (n: number) => `since=now&wait=60&client=${n}`;
   const body = `a=${"b".repeat(65_000)}`;
   for (let n = 0; n < 1_500; n += 3) {
-    await send(head(`GET ${client(n)}`, `X-Large: ${"x".repeat(7_000)}`));
-    await send(head(`POST ${client(n + 1)}`, FORM, `Content-Length: ${body.length}`) + body);
-    await send(head(`GET ${client(n + 2)}`, `Content-Length: ${body.length}`) + body);
+    await send(poll(held(n), `X-Large: ${"x".repeat(7_000)}`));
+    await send(post(`/get_post/ann?${held(n + 1)}`, body, by()));
+    await send(poll(held(n + 2), `Content-Length: ${body.length}`) + body);
   }
   expect(closed).toBe(0);
   expect(peak()).toBeLessThan(200);

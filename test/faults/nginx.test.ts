@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { longPoll, type State } from "../../src/client/index.js";
 import { awaited } from "../http/listen.js";
 import { until } from "../wire/chat.js";
-import { ask, cookieAt, HOST, Person, texts } from "../wire/person.js";
+import { cookieAt, HOST, login, Person, texts } from "../wire/person.js";
 import { type Server, startServer } from "../wire/server.js";
 import { DEFAULTS, KEEP_ALIVE, type Nginx, startNginx } from "./nginx.js";
 
@@ -22,8 +22,6 @@ afterEach(async () => {
   expect(await server.stop()).toBe(0);
   expect(server.stderr()).toBe("");
 });
-
-const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
 
 describe.each([
   ["its defaults", DEFAULTS],
@@ -72,20 +70,18 @@ describe.each([
     expect(await say({ "Sec-Fetch-Site": "cross-site" })).toBe(403);
     expect(await say({ Origin: "http://evil.example" })).toBe(403);
     expect(await say({ Origin: `http://${HOST}` })).toBe(kind === "its defaults" ? 403 : 200);
-    const login = await ask(`${nginx.url}/login`, { method: "POST", headers: FORM, body: "name=bob" });
-    const secure = /; Secure$/.test(login.headers["set-cookie"]?.[0] ?? "");
-    expect(secure).toBe(kind !== "its defaults");
+    const { headers } = await login(nginx.url, "bob");
+    expect(/; Secure$/.test(headers["set-cookie"]?.[0] ?? "")).toBe(kind !== "its defaults");
   });
 });
 
 test("behind nginx, the address of the caller is the last hop and not a forged one", async () => {
   await start(KEEP_ALIVE, "--trust-proxy", "--login-rate", "0.001");
-  const login = async (name: string, hops: string) => {
-    const headers = { ...FORM, "X-Forwarded-For": hops };
-    return (await ask(`${nginx.url}/login`, { method: "POST", headers, body: `name=${name}` })).status;
-  };
-  expect(await login("a", "198.51.100.1")).toBe(303);
-  expect(await login("b", "198.51.100.2")).toBe(429);
+  for (const [name, hops, status] of [
+    ["a", "198.51.100.1", 303],
+    ["b", "198.51.100.2", 429],
+  ] as const)
+    expect((await login(nginx.url, name, { "X-Forwarded-For": hops })).status).toBe(status);
 });
 
 /** Reads with the client until `count` texts are there. `live` resolves when it polls, and `codes` are its failures. */

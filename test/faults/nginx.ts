@@ -1,12 +1,11 @@
 /** A real nginx in front of a server, with its own configuration, folder and port. NGINX=/path/to/it, if it is not that of Debian. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { freePort } from "../conformance/port.js";
+import { launch } from "../wire/server.js";
 
 export interface Nginx {
   /** The URL, without a slash at the end. */
@@ -49,16 +48,9 @@ export async function startNginx(port: number, location: string): Promise<Nginx>
       server { listen 127.0.0.1:${own} backlog=4096; location / { ${location} } }
     }`;
   await writeFile(join(folder, "nginx.conf"), config);
-  const child = spawn(NGINX, ["-e", "stderr", "-c", join(folder, "nginx.conf")], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  let errors = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    errors += text;
-  });
-  const exited = once(child, "exit");
+  const { child, exited, out } = launch(NGINX, ["-e", "stderr", "-c", join(folder, "nginx.conf")]);
   while (!(await answers(own))) {
-    if (child.exitCode !== null) throw new Error(`nginx ended: ${errors}`);
+    if (child.exitCode !== null) throw new Error(`nginx ended: ${out.stderr}`);
     await nextTurn();
   }
   return {

@@ -5,7 +5,8 @@
 import http from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
-import { ask, type Batch, FORM, login, type Reply } from "../wire/person.js";
+import { Person as KitPerson, readBatch, readId } from "../conformance/person.js";
+import { type Ask, ask, Person } from "../wire/person.js";
 
 export interface Size {
   readonly clients: number;
@@ -28,53 +29,52 @@ export interface Swarm {
 /** Starts them. `urls` are the processes that there are at the moment. */
 export async function startSwarm(urls: readonly string[], { clients, posters, pause }: Size): Promise<Swarm> {
   const agent = new http.Agent({ keepAlive: true });
+  const somewhere = () => urls[Math.floor(Math.random() * urls.length)] ?? "";
+  const logIn = (kind: string) => async (_: unknown, n: number) => {
+    const { cookie } = await Person.login(urls[0] ?? "", `${kind}${n}`);
+    const sender = {
+      ask: (path: string, options: Ask) => ask(`${somewhere()}/${path}`, { agent, ...options }),
+    };
+    return new KitPerson(sender, `${kind}${n}`, cookie);
+  };
+  const readers = await Promise.all(Array.from({ length: clients }, logIn("reader")));
+  const writers = await Promise.all(Array.from({ length: posters }, logIn("writer")));
   const refused = new Map<number | string, number>();
   const kept = new Map<string, string>();
-  const readers = await Promise.all(names("reader", clients).map((name) => logIn(urls, name)));
-  const writers = await Promise.all(names("writer", posters).map((name) => logIn(urls, name)));
-  const seen = readers.map(() => [] as string[]);
   let isFinished = false;
   // Unknown until the last post.
   let total = Number.POSITIVE_INFINITY;
 
-  const somewhere = () => urls[Math.floor(Math.random() * urls.length)] ?? "";
-  const follow = async ({ name, Cookie }: Caller, lines: string[]) => {
+  /** Reads to the end. Returns the ids and texts. */
+  const follow = async (reader: KitPerson): Promise<string[]> => {
+    const lines: string[] = [];
     for (let cursor = "0"; lines.length < total; ) {
       // They are far away, or all of them would ask after each single message.
       await delay(Math.random() * 300);
-      const reply = await ask(`${somewhere()}/get_post/${name}?since=${cursor}&wait=20&client=${name}`, {
-        headers: { Cookie },
-        agent,
-      }).catch(() => undefined);
+      const reply = await reader.poll(`since=${cursor}&wait=20&client=a`).catch(() => undefined);
       if (reply?.status !== 200) {
-        if (reply && reply.status < 500) throw new Error(`${name}: ${reply.status} ${reply.body}`);
+        if (reply && reply.status < 500) throw new Error(`${reader.name}: ${reply.status} ${reply.body}`);
         await backOff();
         continue;
       }
-      const batch = JSON.parse(reply.body) as Batch;
-      if (batch.gap) throw new Error(`${name} was told of a gap`);
+      const batch = readBatch(reply);
+      if (batch.gap) throw new Error(`${reader.name} was told of a gap`);
       cursor = batch.cursor;
       for (const { id, text, kind } of batch.messages) if (kind === undefined) lines.push(`${id} ${text}`);
     }
+    return lines;
   };
-  const post = async ({ name, Cookie }: Caller, text: string) => {
-    for (let reply: Reply | undefined; reply?.status !== 200; ) {
-      reply = await ask(`${somewhere()}/put_post/${name}`, {
-        method: "POST",
-        headers: { ...FORM, Cookie, "Idempotency-Key": text },
-        agent,
-        body: `message=${text}`,
-      }).catch(() => undefined);
-      if (reply?.status === 200) kept.set(text, (JSON.parse(reply.body) as { id: string }).id);
-      else {
-        if (reply?.status === 503) expect(reply.headers["retry-after"]).toMatch(/^\d+$/);
-        const what = reply?.status ?? "cut off";
-        refused.set(what, (refused.get(what) ?? 0) + 1);
-        await backOff();
-      }
+  const post = async (writer: KitPerson, text: string): Promise<void> => {
+    for (;;) {
+      const reply = await writer.say(text, { "Idempotency-Key": text }).catch(() => undefined);
+      if (reply?.status === 200) return void kept.set(text, readId(reply));
+      if (reply?.status === 503) expect(reply.headers["retry-after"]).toMatch(/^\d+$/);
+      const what = reply?.status ?? "cut off";
+      refused.set(what, (refused.get(what) ?? 0) + 1);
+      await backOff();
     }
   };
-  const write = async (writer: Caller, first: number) => {
+  const write = async (writer: KitPerson, first: number): Promise<void> => {
     for (let n = first; !isFinished; n += posters) {
       await post(writer, `${n}`);
       await delay(pause);
@@ -82,23 +82,15 @@ export async function startSwarm(urls: readonly string[], { clients, posters, pa
   };
 
   const done = (async () => {
-    const following = Promise.all(readers.map((reader, n) => follow(reader, seen[n] ?? [])));
-    const writing = (async () => {
-      await Promise.all(writers.map(write));
+    const writing = Promise.all(writers.map(write)).then(() => {
       // The last message wakes those who have seen all others.
-      const [writer] = writers;
-      if (!writer) throw new Error("no posters");
       total = kept.size + 1;
-      await post(writer, "last");
-    })();
-    await Promise.all([following, writing]);
-    const [first = []] = seen;
+      return writers[0] && post(writers[0], "last");
+    });
+    const [seen] = await Promise.all([Promise.all(readers.map(follow)), writing]);
     // Everything once, under the ids that the posters were told, in one order for everybody.
-    expect(first.map((line) => line.split(" ")[1]).toSorted()).toEqual([...kept.keys()].toSorted());
-    for (const line of first) {
-      const [id, text = ""] = line.split(" ");
-      expect(kept.get(text)).toBe(id);
-    }
+    const [first = []] = seen;
+    expect(first.toSorted()).toEqual([...kept].map(([text, id]) => `${id} ${text}`).toSorted());
     const order = first.join();
     for (const lines of seen) expect(lines.join() === order).toBe(true);
     agent.destroy();
@@ -113,19 +105,6 @@ export async function startSwarm(urls: readonly string[], { clients, posters, pa
     },
     done,
   };
-}
-
-interface Caller {
-  readonly name: string;
-  readonly Cookie: string;
-}
-
-const names = (kind: string, count: number) => Array.from({ length: count }, (_, n) => `${kind}${n}`);
-
-async function logIn(urls: readonly string[], name: string): Promise<Caller> {
-  const { status, headers } = await login(urls[0] ?? "", name);
-  if (status !== 303) throw new Error(`log-in: ${status}`);
-  return { name, Cookie: headers["set-cookie"]?.[0]?.split(";")[0] ?? "" };
 }
 
 const backOff = () => delay(20 + Math.random() * 80);

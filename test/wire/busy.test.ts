@@ -1,18 +1,15 @@
-/** Many polls, many messages, and clients that read nothing. */
-import { once } from "node:events";
+/** Many polls, many messages, and bodies without a length. */
 import http from "node:http";
-import type { Socket } from "node:net";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { chatPerTest, until } from "./chat.js";
+import { roomPerTest, until } from "./chat.js";
 import { moveClock, stopClock } from "./clock.js";
-import { type Batch, Person, texts } from "./person.js";
-import { dial, get } from "./raw.js";
+import { type Batch, texts } from "./person.js";
+import { dial } from "./raw.js";
 
-const start = chatPerTest();
+const start = roomPerTest();
 
 test("2,500 kept messages arrive in batches of exactly 1,000 from a cursor before the gap", async () => {
-  const { url, chat } = await start({ backlog: 2_500, grace: 3_600_000 });
-  const ann = await Person.login(url, "ann");
+  const { ann, chat } = await start({ backlog: 2_500, grace: 3_600_000 });
   const { cursor: old } = await ann.batch("since=now&wait=0");
   // Ann's join notice comes before the messages.
   while ((await ann.batch("since=0&wait=0")).messages.length === 0);
@@ -43,8 +40,7 @@ function answersTake(ms: number): void {
 
 test("a busy room answers many messages in few replies, also for late polls", async () => {
   stopClock();
-  const { url, chat } = await start();
-  const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+  const { ann, bob, chat } = await start();
   const { cursor } = await ann.batch("since=now&wait=0");
   answersTake(1);
   const readers = Array.from({ length: 50 }, (_, n) => ({
@@ -78,40 +74,8 @@ test("a busy room answers many messages in few replies, also for late polls", as
   }
 });
 
-/** A client that sends 16 requests at once and reads nothing until `resume`. */
-function silentClient(port: number, path: string, { cookie }: Person): Socket {
-  const { socket, send } = dial(port);
-  socket.pause();
-  send(get(path, `Cookie: ${cookie}`).repeat(16));
-  return socket;
-}
-
-test("clients with more unread bytes than the bound are closed, and others are served", async () => {
-  const { url, port, chat, server, log } = await start({ serve: { maxBufferedBytes: 8 * 1024 * 1024 } });
-  const [ann, eve] = [await Person.login(url, "ann"), await Person.login(url, "eve")];
-  for (let n = 0; n < 600; n++) await chat.post({ user: "bot", text: "x".repeat(2_000) });
-  const modest = silentClient(port, "/healthz", eve);
-  await once(server, "connection");
-  let closed = 0;
-  // The client's socket is paused, so only the server's socket shows the close.
-  server.on("connection", (socket: Socket) => socket.once("close", () => closed++));
-  const silent = Array.from({ length: 40 }, () => silentClient(port, "/get_post/eve?since=0&wait=0", eve));
-  await until(() => closed > 0);
-  expect(log.splice(0).join()).toContain("closed");
-  await ann.post("still here");
-  expect((await ann.batch("since=now&wait=0")).messages).toEqual([]);
-  modest.resume();
-  const [reply] = await once(modest, "data");
-  expect(`${reply}`).toMatch(/^HTTP\/1\.1 200 /);
-  for (const socket of [...silent, modest]) socket.destroy();
-  log.splice(0);
-});
-
 test("requests with a body without a length count with the longest body", async () => {
-  const { port, log } = await start({
-    ...{ bodyLimit: 1_000_000, loginRate: 0 },
-    serve: { maxBufferedBytes: 4 * 1024 * 1024 },
-  });
+  const { port, log } = await start({ bodyLimit: 1_000_000, serve: { maxBufferedBytes: 4 * 1024 * 1024 } });
   const form = "Content-Type: application/x-www-form-urlencoded";
   const head = `POST /login HTTP/1.1\r\nHost: x\r\n${form}\r\nTransfer-Encoding: chunked\r\n\r\n`;
   const clients = Array.from({ length: 6 }, () => dial(port));

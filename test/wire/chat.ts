@@ -1,26 +1,23 @@
-/**
- * A chat in this process, behind a real server on a free port. STORE=file keeps its messages in files, STORE=redis in a
- * Redis that runs during all these tests.
- */
+/** A chat in this process, behind a real server on a free port. STORE=redis keeps its messages in a common Redis. */
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, inject } from "vitest";
 import {
   type Chat,
   type ChatOptions,
   createChat,
-  FileStore,
   MemoryStore,
+  type Message,
+  type NewMessage,
   RedisStore,
   type ServeOptions,
   type Store,
   serve,
 } from "../../src/index.js";
+import { Person } from "./person.js";
 
 export interface Running {
   readonly url: string;
@@ -49,9 +46,7 @@ export async function startChat({
 }: StartOptions = {}): Promise<Running> {
   const lines: string[] = [];
   const log = (line: string) => lines.push(line);
-  const folder = await mkdtemp(join(tmpdir(), "holdline-"));
-  const store = options.store ?? storeOf(folder, log);
-  const chat = await createChat({ log, postRate: 0, loginRate: 0, ...options, store });
+  const chat = await createChat({ log, postRate: 0, loginRate: 0, store: newStore(log), ...options });
   const handler = wrap(chat.handler);
   const { server, stop } = served ? serve(handler, { log, ...served }) : ownServer(handler);
   await once(server.listen(0, "127.0.0.1"), "listening");
@@ -63,7 +58,6 @@ export async function startChat({
       const stopped = stop();
       server.closeAllConnections();
       await stopped;
-      await rm(folder, { recursive: true, force: true });
     },
   };
 }
@@ -75,10 +69,22 @@ function ownServer(handler: RequestListener): Pick<Running, "server" | "stop"> {
 }
 
 /** Returns an empty store for one chat. */
-function storeOf(folder: string, warn: (line: string) => void): Store {
-  if (process.env.STORE === "file") return new FileStore({ folder, warn });
+function newStore(warn: (line: string) => void): Store {
   if (process.env.STORE !== "redis") return new MemoryStore();
-  return new RedisStore({ url: `${inject("redis")}?prefix=${basename(folder)}`, warn });
+  return new RedisStore({ url: `${inject("redis")}?prefix=${randomUUID()}`, warn });
+}
+
+/** A store in memory that fails: it rejects a message with what `fault` returns for it, unless that is undefined. */
+export class FaultyStore extends MemoryStore {
+  constructor(private readonly fault: (message: NewMessage) => unknown) {
+    super();
+  }
+
+  override async append(message: NewMessage): Promise<Message> {
+    const fault = this.fault(message);
+    if (fault !== undefined) throw fault;
+    return super.append(message);
+  }
 }
 
 /** Returns a function that starts chats. They end with their test. None may have logged what is still in its `log`. */
@@ -94,6 +100,16 @@ export function chatPerTest(): (options?: StartOptions) => Promise<Running> {
     const running = await startChat(options);
     chats.push(running);
     return running;
+  };
+}
+
+/** Returns a function that starts chats like `chatPerTest`, in which Ann and Bob are logged in. They are not present yet. */
+export function roomPerTest() {
+  const start = chatPerTest();
+  return async (options?: StartOptions) => {
+    const running = await start(options);
+    const [ann, bob] = [await Person.login(running.url, "ann"), await Person.login(running.url, "bob")];
+    return { ...running, ann, bob };
   };
 }
 

@@ -4,12 +4,12 @@ import http from "node:http";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
-import { chatPerTest, type Running, until } from "./chat.js";
+import { type Running, roomPerTest, until } from "./chat.js";
 import { ask, type Batch, code, Person, type Reply } from "./person.js";
 import { dial, get } from "./raw.js";
 import { startServer } from "./server.js";
 
-const start = chatPerTest();
+const start = roomPerTest();
 const HEALTH = get("/healthz");
 const DRAINING = /^HTTP\/1\.1 503 (.*\r\n)*Connection: close\r\n/;
 
@@ -84,7 +84,6 @@ test("requests on connections that were not accepted before the stop are answere
 
 test.each<[string, (running: Running) => Promise<unknown>]>([
   ["the server and then the chat", ({ chat, stop }) => Promise.all([stop(), chat.close()])],
-  ["the chat and then the server", ({ chat, stop }) => Promise.all([chat.close(), stop()])],
   ["the chat, and when it is closed the server", ({ chat, stop }) => chat.close().then(stop)],
   ["the server, and when it has stopped the chat", ({ chat, stop }) => stop().then(() => chat.close())],
   ["both twice", ({ chat, stop }) => Promise.all([stop(), stop(), chat.close(), chat.close(), stop()])],
@@ -101,8 +100,7 @@ test.each<[string, (running: Running) => Promise<unknown>]>([
 });
 
 test("a draining server answers /healthz and posts with 503, and a poll with a retry time", async () => {
-  const { url, chat } = await start();
-  const ann = await Person.login(url, "ann");
+  const { url, chat, ann } = await start();
   const id = await ann.post("before");
   await chat.close();
   for (const reply of [await ask(`${url}/healthz`), await ann.say("too late")]) {
@@ -132,8 +130,7 @@ test("a request on an idle connection during the stop is answered, and then the 
 });
 
 test("a large reply to a slow reader is sent whole during the stop", async () => {
-  const { chat, stop, url, port, server } = await start({ serve: {} });
-  const ann = await Person.login(url, "ann");
+  const { chat, stop, ann, bob, port, server } = await start({ serve: {} });
   for (let n = 0; n < 600; n++) await chat.post({ user: "bot", text: "x".repeat(2000) });
   const asked = once(server, "request");
   const { socket, send, closed } = dial(port);
@@ -141,7 +138,7 @@ test("a large reply to a slow reader is sent whole during the stop", async () =>
   send(get("/get_post/ann?since=0&wait=0", `Cookie: ${ann.cookie}`));
   await asked;
   const stopped = Promise.all([stop(), chat.close()]);
-  ann.close();
+  for (const person of [ann, bob]) person.close();
   // All other connections close first.
   const connections = () =>
     new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)));

@@ -1,9 +1,9 @@
 /** Cross-site requests behind proxies and under other hosts. Rules for every server are in the kit. */
 import { expect, test } from "vitest";
-import { chatPerTest } from "./chat.js";
-import { code, HOST, Person } from "./person.js";
+import { roomPerTest } from "./chat.js";
+import { code, HOST } from "./person.js";
 
-const start = chatPerTest();
+const start = roomPerTest();
 
 test.each<[string, Record<string, string>]>([
   ["another default port", { Origin: "https://a", Host: "a:80" }],
@@ -11,14 +11,12 @@ test.each<[string, Record<string, string>]>([
   ["a host that is none", { Origin: "http://a", Host: "a:b" }],
   ["its own host in a header that only a proxy may set", { Origin: "http://a", "X-Forwarded-Host": "a" }],
 ])("a post from %s is refused", async (_, headers) => {
-  const { url } = await start();
-  const ann = await Person.login(url, "ann");
+  const { ann } = await start();
   expect(code(await ann.say("forged", headers))).toEqual([403, "foreign_origin"]);
 });
 
 test("a post from our own page behind a trusted proxy is accepted", async () => {
-  const { url } = await start({ trustProxy: true });
-  const ann = await Person.login(url, "ann");
+  const { ann } = await start({ trustProxy: true });
   for (const headers of [
     {},
     { Origin: `http://${HOST}` },

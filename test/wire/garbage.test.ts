@@ -3,8 +3,8 @@ import { once } from "node:events";
 import type { RequestListener } from "node:http";
 import { describe, expect, test } from "vitest";
 import type { ServeOptions } from "../../src/index.js";
-import { chatPerTest, until } from "./chat.js";
-import { ask, Person } from "./person.js";
+import { roomPerTest, until } from "./chat.js";
+import { ask } from "./person.js";
 import { dial, get, hear, post, statuses } from "./raw.js";
 
 const LARGE = 8 * 1024 * 1024;
@@ -15,7 +15,7 @@ const wrap =
   (req, res) =>
     req.url === "/large" ? res.end("x".repeat(LARGE)) : handler(req, res);
 
-const startChat = chatPerTest();
+const startChat = roomPerTest();
 const start = (serve: ServeOptions = { headersTimeout: 100 }) => startChat({ serve, wrap });
 
 const kinds = {
@@ -28,8 +28,7 @@ const kinds = {
 
 describe.each(Object.entries(kinds))("%s", (_what, bytes) => {
   test("behind a held poll closes its connection without a reply", async () => {
-    const { chat, port, url } = await start();
-    const ann = await Person.login(url, "ann");
+    const { chat, port, ann } = await start();
     await ann.end();
     const poll = get("/get_post/ann?since=now&wait=60", `Cookie: ${ann.cookie}`);
     const atOnce = hear(port, poll + bytes);
@@ -71,8 +70,7 @@ test("a reply in progress is sent whole when garbage follows its request", async
 });
 
 test("a malformed chunked body is 400, also while its request is read", async () => {
-  const { port, url } = await start();
-  const ann = await Person.login(url, "ann");
+  const { port, ann } = await start();
   const chunked = post("/put_post/ann", "message=a", `Cookie: ${ann.cookie}`)
     .replace("Content-Length: 9", "Transfer-Encoding: chunked")
     .replace("message", "9\r\nmessage");

@@ -1,9 +1,9 @@
 /** HEAD changes nothing: no name and no cookie. Presence, notices, cursors and polls are in the kit. */
 import { afterEach, expect, test, vi } from "vitest";
-import { chatPerTest } from "./chat.js";
-import { ask, login, Person } from "./person.js";
+import { chatPerTest, roomPerTest } from "./chat.js";
+import { ask, login } from "./person.js";
 
-const start = chatPerTest();
+const [start, startEmpty] = [roomPerTest(), chatPerTest()];
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -14,8 +14,7 @@ const PATHS = [
 ];
 
 test("a HEAD renews no cookie", async () => {
-  const { url } = await start();
-  const ann = await Person.login(url, "ann");
+  const { ann } = await start();
   vi.useFakeTimers({ toFake: ["Date"] });
   vi.setSystemTime(Date.now() + 2 * 24 * 3600 * 1000);
   for (const path of [...PATHS, "login"]) {
@@ -27,9 +26,8 @@ test("a HEAD renews no cookie", async () => {
 
 test("a HEAD claims no name after a restart", async () => {
   const secrets: [string] = ["kept"];
-  const before = await start({ secrets });
-  const ann = await Person.login(before.url, "ann");
-  const after = await start({ secrets });
+  const { ann } = await start({ secrets });
+  const after = await startEmpty({ secrets });
   const home = async (method: string) => (await ann.at(after).ask("", { method })).headers.location;
   // The cookie is still valid. A GET would claim the name.
   expect(await home("HEAD")).toBe("chatroom/ann/");
@@ -38,7 +36,7 @@ test("a HEAD claims no name after a restart", async () => {
 });
 
 test("a HEAD changes nothing behind a host's log-in", async () => {
-  const { url, chat } = await start({ identify: ({ headers }) => String(headers["x-user"]) });
+  const { url, chat } = await startEmpty({ identify: ({ headers }) => String(headers["x-user"]) });
   for (const path of PATHS) await ask(`${url}/${path}`, { method: "HEAD", headers: { "X-User": "ann" } });
   expect(chat.present).toEqual([]);
   const reply = await ask(`${url}/get_post/bob?since=0&wait=0`, { headers: { "X-User": "bob" } });
@@ -46,14 +44,9 @@ test("a HEAD changes nothing behind a host's log-in", async () => {
 });
 
 test("a HEAD returns the head of GET, also for a poll", async () => {
-  const { url } = await start();
-  const ann = await Person.login(url, "ann");
-  await ann.post("hello");
+  const { ann } = await start();
   await ann.batch("since=0&wait=0");
-  const [got, head] = [
-    await ann.poll("since=0&wait=0"),
-    await ann.poll("since=0&wait=0", { method: "HEAD" }),
-  ];
-  const { date: _, ...expected } = got.headers;
+  const { date: _, ...expected } = (await ann.poll("since=0&wait=0")).headers;
+  const head = await ann.poll("since=0&wait=0", { method: "HEAD" });
   expect(head.headers).toMatchObject(expected);
 });

@@ -1,16 +1,16 @@
 /** The request head of a held poll: `serve` frees it, and a host's own server keeps it. */
 import type { IncomingMessage } from "node:http";
 import { expect, test } from "vitest";
-import { chatPerTest, type Running, until } from "./chat.js";
-import { FORM, Person } from "./person.js";
+import { roomPerTest, until } from "./chat.js";
+import { FORM } from "./person.js";
 import { get, hear } from "./raw.js";
 
-const start = chatPerTest();
+const start = roomPerTest();
 const QUERY = `since=now&wait=60&unknown=${"x".repeat(1_000)}`;
 
 /** Holds a poll and passes its request to `check`. Then checks that the poll and its connection work. */
 async function hold(
-  { url, server, chat }: Running,
+  { ann, server, chat }: Awaited<ReturnType<typeof start>>,
   [query, options]: readonly [string, { readonly method?: string; readonly body?: string }],
   check: (req: IncomingMessage | undefined) => void,
 ): Promise<void> {
@@ -18,7 +18,6 @@ async function hold(
   server.prependListener("request", (req: IncomingMessage) => {
     last = req;
   });
-  const ann = await Person.login(url, "ann");
   await ann.end();
   const poll = ann.poll(query, { ...options, headers: { ...FORM, "User-Agent": "browser" } });
   await until(() => chat.waiting === 1);
@@ -46,8 +45,7 @@ test("a held poll keeps its head in a host's own server, because the host can lo
 });
 
 test("a head with too many fields is 431, and closes the connection behind a pending reply", async () => {
-  const { url, port } = await start({ serve: {} });
-  const ann = await Person.login(url, "ann");
+  const { ann, port } = await start({ serve: {} });
   await ann.end();
   const fields = (count: number) => Array.from({ length: count - 2 }, (_, n) => `X-${n}: x`);
   const health = (count: number) => get("/healthz", ...fields(count), "Connection: close");

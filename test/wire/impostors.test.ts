@@ -74,12 +74,15 @@ test("a forged cookie is 401 everywhere, opens no page and ends no session", asy
   }
 });
 
-test("the first signed cookie of two counts", async () => {
-  const eve = await Person.login(url, "eve");
+test("the first valid cookie of several counts, whatever is beside it", async () => {
+  const { cookie: eve } = await Person.login(url, "eve");
+  const bob = await Person.login(url, "bob");
+  await bob.logout();
   for (const [Cookie, status] of [
-    [`${eve.cookie}; ${ann.cookie}`, 403],
-    [`holdline=x; ${ann.cookie}`, 200],
-    [`${ann.cookie}; ${eve.cookie}`, 200],
+    [`${eve}; ${ann.cookie}`, 403],
+    [`${ann.cookie}; ${eve}`, 200],
+    [`${bob.cookie}; ${ann.cookie}`, 200],
+    [`holdline=x; holdline=${"a".repeat(5_000)}.b; holdline=c.d; ${ann.cookie}`, 200],
     [`xholdline=1; Holdline=2; holdline2=3; a; =; ${ann.cookie}`, 200],
   ] as const)
     expect((await ann.poll("since=0&wait=0", { headers: { Cookie } })).status).toBe(status);

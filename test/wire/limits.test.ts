@@ -1,16 +1,15 @@
 /** The limits of waiters and names: which poll ends, which request is refused, and what is freed. */
 import { once } from "node:events";
 import { describe, expect, test } from "vitest";
-import { chatPerTest, until } from "./chat.js";
+import { chatPerTest, roomPerTest, until } from "./chat.js";
 import { code, HTML, login, Person, texts } from "./person.js";
 import { dial, get } from "./raw.js";
 
-const start = chatPerTest();
+const [start, startEmpty] = [roomPerTest(), chatPerTest()];
 const FULL = [503, "too_many_waiters"];
 
 test("a user over the limit of polls per user gets 503, and other users poll", async () => {
-  const { url, chat } = await start({ maxWaitersPerUser: 2 });
-  const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+  const { ann, bob, chat } = await start({ maxWaitersPerUser: 2 });
   for (const person of [ann, bob]) await person.end();
   const polls = ["a", "b"].map((client) => ann.batch(`since=now&wait=60&client=${client}`));
   await until(() => chat.waiting === 2);
@@ -22,8 +21,7 @@ test("a user over the limit of polls per user gets 503, and other users poll", a
 });
 
 test("a poll over the limit is 503, and held, superseding and immediate polls stay", async () => {
-  const { url, chat } = await start({ maxWaiters: 3, grace: 3_600_000 });
-  const ann = await Person.login(url, "ann");
+  const { ann, chat } = await start({ maxWaiters: 3, grace: 3_600_000 });
   await ann.end();
   const polls = ["a", "b", "c"].map((client) => ann.batch(`since=now&wait=60&client=${client}`));
   await until(() => chat.waiting === 3);
@@ -40,14 +38,12 @@ test("a poll over the limit is 503, and held, superseding and immediate polls st
 });
 
 test("a full room takes polls from the user with most, until every user has a fair share", async () => {
-  const { url, chat } = await start({ maxWaiters: 4 });
-  const people = await Promise.all(
-    ["ann", "bob", "cat", "dan", "eve"].map((name) => Person.login(url, name)),
-  );
-  const [ann, bob, cat, dan, eve] = people as [Person, Person, Person, Person, Person];
+  const { url, ann, bob, chat } = await start({ maxWaiters: 4 });
+  const [cat, dan] = [await Person.login(url, "cat"), await Person.login(url, "dan")];
+  const eve = await Person.login(url, "eve");
   const held = (person: Person, client: string) => person.batch(`since=now&wait=60&client=${client}`);
   // All users are present before, because a join notice would answer held polls.
-  for (const person of people) await person.end();
+  for (const person of [ann, bob, cat, dan, eve]) await person.end();
   const greedy: ReturnType<typeof held>[] = [];
   for (const [n, client] of ["a", "b", "c", "d"].entries()) {
     greedy.push(held(ann, client));
@@ -69,8 +65,7 @@ test("a full room takes polls from the user with most, until every user has a fa
 });
 
 test("a closed connection with pipelined polls leaves no waiter", async () => {
-  const { url, chat, server, port } = await start();
-  const ann = await Person.login(url, "ann");
+  const { ann, chat, server, port } = await start();
   for (let round = 0; round < 3; round++) {
     const seen = once(server, "request");
     const poll = get("/get_post/ann?since=now&wait=60", `Cookie: ${ann.cookie}`);
@@ -85,7 +80,7 @@ test("a closed connection with pipelined polls leaves no waiter", async () => {
 
 describe("when all names are taken", () => {
   test("further log-ins are 503 until a name is free, and present users stay", async () => {
-    const { url } = await start({ maxNames: 3 });
+    const { url } = await startEmpty({ maxNames: 3 });
     const people = await Promise.all(["a", "b", "c"].map((name) => Person.login(url, name)));
     const [a, b] = people as [Person, Person];
     const full = await login(url, "d");
@@ -100,7 +95,7 @@ describe("when all names are taken", () => {
   });
 
   test("expired names make room for new ones, any number of times", async () => {
-    const { url } = await start({ maxNames: 5, grace: 1 });
+    const { url } = await startEmpty({ maxNames: 5, grace: 1 });
     for (let n = 0; n < 50; n++) {
       const person = await Person.login(url, `n${n}`);
       await person.leave();

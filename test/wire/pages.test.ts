@@ -1,11 +1,11 @@
 /** Pages: security headers, and escaped user text. */
 import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
-import { chatPerTest } from "./chat.js";
-import { ask, code, HTML, login, Person } from "./person.js";
+import { chatPerTest, roomPerTest } from "./chat.js";
+import { ask, HTML, login, Person } from "./person.js";
 import { startServer } from "./server.js";
 
-const start = chatPerTest();
+const [start, startRoom] = [chatPerTest(), roomPerTest()];
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -28,8 +28,7 @@ test("the log-in page shows the current session with a link to its room, also af
 });
 
 test("every page shows the title of the chat", async () => {
-  const { url } = await start({ title: "Tea & <talk>" });
-  const ann = await Person.login(url, "ann");
+  const { url, ann } = await startRoom({ title: "Tea & <talk>" });
   for (const { body } of [await ask(`${url}/login`), await ann.ask("chatroom/ann/")]) {
     expect(body).toContain("<title>Tea &#38; &#60;talk&#62;</title>");
     expect(body).toContain("<h1>Tea &#38; &#60;talk&#62;</h1>");
@@ -97,14 +96,6 @@ test("the room page shows the newest messages before an id, and its script conti
   expect([gap, messages[0]?.id]).toEqual([undefined, ids[0]]);
 });
 
-test("a malformed before in the address of the room page is a bad_cursor", async () => {
-  const { url } = await start();
-  const ann = await Person.login(url, "ann");
-  for (const before of ["", "x", "0", "1-", "-1", "1-1-1"]) {
-    expect(code(await ann.ask(`chatroom/ann/?before=${before}`))).toEqual([400, "bad_cursor"]);
-  }
-});
-
 test("a name is percent-encoded in redirects and unreadable in the cookie", async () => {
   const { url } = await start();
   const anyName = fc
@@ -135,9 +126,9 @@ test("a name is percent-encoded in redirects and unreadable in the cookie", asyn
       await person.logout();
       person.close();
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
-  expect(accepted).toBeGreaterThan(150);
+  expect(accepted).toBeGreaterThan(50);
 });
 
 test.each([

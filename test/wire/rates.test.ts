@@ -1,10 +1,10 @@
 /** Rates over the wire: posts per user, log-ins per address, and addresses from a proxy. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { chatPerTest } from "./chat.js";
+import { chatPerTest, roomPerTest } from "./chat.js";
 import { ask, code, cookieOf, HTML, login, Person, texts } from "./person.js";
 import { startServer } from "./server.js";
 
-const start = chatPerTest();
+const [start, startRoom] = [chatPerTest(), roomPerTest()];
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["performance"] });
 });
@@ -18,8 +18,7 @@ const from = async (url: string, hops: string, name = "ann") =>
 
 describe("the rate of posts", () => {
   test("is per user: a burst of four seconds, then 429 with Retry-After", async () => {
-    const { url } = await start({ postRate: 2 });
-    const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+    const { ann, bob } = await startRoom({ postRate: 2 });
     for (let n = 0; n < 8; n++) await ann.post(`${n}`);
     const ninth = await ann.say("9");
     expect([...code(ninth), ninth.headers["retry-after"]]).toEqual([429, "slow_down", "1"]);
@@ -32,8 +31,7 @@ describe("the rate of posts", () => {
   });
 
   test("is the same for another spelling of the name, another cookie and refused posts", async () => {
-    const { url } = await start({ postRate: 1 });
-    const ann = await Person.login(url, "ann");
+    const { url, ann } = await startRoom({ postRate: 1 });
     for (let n = 0; n < 4; n++) expect((await ann.say("")).status).toBe(422);
     ann.cookie = cookieOf(await login(url, "ANN", { Cookie: ann.cookie }));
     expect((await ann.say("x")).status).toBe(429);
@@ -86,18 +84,8 @@ describe("the rate of log-ins", () => {
   test("uses the connection's address if X-Forwarded-For is malformed", async () => {
     const { url } = await start({ loginRate: 0.001, trustProxy: true });
     expect(await from(url, "127.0.0.1")).toBe(303);
-    const hops = [
-      "unknown",
-      "",
-      "198.51.100.8:x",
-      "198.51.100.8:1:2",
-      "[198.51.100.8",
-      "[]:1",
-      "1.2.3",
-      "_a",
-    ];
-    for (const hop of [...hops, "\xff", "%".repeat(8000)])
-      expect([hop, await from(url, hop)]).toEqual([hop, 429]);
+    const hops = ["unknown", "", "198.51.100.8:x", "[198.51.100.8", "1.2.3", "\xff", "%".repeat(8000)];
+    for (const hop of hops) expect([hop, await from(url, hop)]).toEqual([hop, 429]);
   });
 });
 

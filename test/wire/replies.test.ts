@@ -1,95 +1,34 @@
-/** Headers of every reply, requests with two Host headers, and replies to our forms in browsers with `Accept: any type`. */
+/** Malformed requests, requests with two Host headers, and replies to our forms in browsers with `Accept: any type`. */
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { chatPerTest, until } from "./chat.js";
-import { ask, FORM, login, Person, type Reply, texts } from "./person.js";
+import { chatPerTest, roomPerTest } from "./chat.js";
+import { ask, FORM, Person, type Reply, texts } from "./person.js";
 import { get, hear, post } from "./raw.js";
 import { startServer } from "./server.js";
 
-const start = chatPerTest();
+const [start, startEmpty] = [roomPerTest(), chatPerTest()];
 
-describe("X-Content-Type-Options: nosniff is on", () => {
-  const sniffed = (replies: Record<string, Reply>) =>
-    Object.entries(replies)
-      .filter(([, { headers }]) => headers["x-content-type-options"] !== "nosniff")
-      .map(([what, { status }]) => `${status} ${what}`);
-
-  test("every reply of the chat", async () => {
-    const { url, chat } = await start({ metrics: true });
-    const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
-    const etag = (await ask(`${url}/chat.css`)).headers.etag ?? "";
-    const held = ann.poll("since=now&wait=60&client=a");
-    const plain = ann.ask("get_post/ann");
-    await until(() => chat.waiting === 2);
-    const replies: Record<string, Reply> = {
-      login: await login(url, "cat"),
-      "log-out": await bob.logout(),
-      home: await ann.ask(""),
-      "no slash": await ann.ask("chatroom/ann"),
-      room: await ann.ask("chatroom/ann/"),
-      superseding: await ann.poll("since=0&wait=0&client=a"),
-      superseded: await held,
-      post: await ann.say("hello"),
-      plain: await plain,
-      "HEAD of a poll": await ann.poll("since=0", { method: "HEAD" }),
-      leave: await ann.leave(),
-      who: await ann.ask("who"),
-      metrics: await ask(`${url}/metrics`),
-      health: await ask(`${url}/healthz`),
-      file: await ask(`${url}/chat.css`),
-      "file, known": await ask(`${url}/chat.css`, { headers: { "If-None-Match": etag } }),
-      "no such path": await ask(`${url}/nothing`),
-      "wrong method": await ask(`${url}/who`, { method: "DELETE" }),
-      "bad path": await ask(`${url}/%zz`),
-      "too large": await ask(`${url}/login`, { method: "POST", headers: FORM, body: "n".repeat(70_000) }),
-      "no session": await ask(`${url}/get_post/ann?since=0`),
-    };
-    const drained = ann.poll("since=now&wait=60");
-    await until(() => chat.waiting === 1);
-    await chat.close();
-    replies.drained = await drained;
-    replies.draining = await ask(`${url}/healthz`);
-    expect(Object.values(replies).map(({ status }) => status)).toEqual([
-      ...[303, 303, 303, 308, 200, 200, 200, 200, 200, 200, 204, 200, 200, 200, 200, 304, 404, 405, 400],
-      ...[413, 401, 200, 503],
-    ]);
-    expect(sniffed(replies)).toEqual([]);
-  });
-
-  test("an internal error, and an error of a mounted chat", async () => {
-    const faulty = await start({
-      identify: () => {
-        throw new Error("the host is broken");
-      },
-    });
-    const reply = await ask(`${faulty.url}/who`);
-    expect([reply.status, sniffed({ reply })]).toEqual([500, []]);
-    faulty.log.splice(0);
-  });
-
-  test("the program's replies to malformed requests", async () => {
-    const server = await startServer();
-    const get = "GET /healthz HTTP/1.1\r\nConnection: close\r\n";
-    for (const [bytes, status] of [
-      ["nonsense\r\n\r\n", 400],
-      ["GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n", 400],
-      [`${get}Host: x\r\nX: ${"x".repeat(17_000)}\r\n\r\n`, 431],
-      [`${get}\r\n`, 400],
-      [`${get}Host: x\r\nExpect: x\r\n\r\n`, 200],
-    ] as const) {
-      const { statuses, text } = await hear(server.port, bytes);
-      expect([bytes.slice(0, 60), statuses]).toEqual([bytes.slice(0, 60), [status]]);
-      expect(text.toLowerCase()).toContain("\r\nx-content-type-options: nosniff\r\n");
-    }
-    await server.stop();
-  });
+test("the program's replies to malformed requests may not be sniffed", async () => {
+  const server = await startServer();
+  const get = "GET /healthz HTTP/1.1\r\nConnection: close\r\n";
+  for (const [bytes, status] of [
+    ["nonsense\r\n\r\n", 400],
+    ["GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n", 400],
+    [`${get}Host: x\r\nX: ${"x".repeat(17_000)}\r\n\r\n`, 431],
+    [`${get}\r\n`, 400],
+    [`${get}Host: x\r\nExpect: x\r\n\r\n`, 200],
+  ] as const) {
+    const { statuses, text } = await hear(server.port, bytes);
+    expect([bytes.slice(0, 60), statuses]).toEqual([bytes.slice(0, 60), [status]]);
+    expect(text.toLowerCase()).toContain("\r\nx-content-type-options: nosniff\r\n");
+  }
+  await server.stop();
 });
 
 describe("a request with two Host headers", () => {
   test.each([["Host: x"], ["hOST: evil.test"], ["Host:"]])(
     "of which one is %j is 400, closes the connection and changes nothing",
     async (host) => {
-      const { url, port } = await start();
-      const ann = await Person.login(url, "ann");
+      const { port, ann } = await start();
       const said = post("/put_post/ann", "message=x", host, `Cookie: ${ann.cookie}`);
       const { statuses, text } = await hear(port, said + said);
       expect(statuses).toEqual([400]);
@@ -99,7 +38,7 @@ describe("a request with two Host headers", () => {
   );
 
   test("belongs to the host for a path outside the chat", async () => {
-    const { chat, server, port } = await start({ path: "/chat" });
+    const { chat, server, port } = await startEmpty({ path: "/chat" });
     server.removeAllListeners("request");
     server.on("request", (req, res) => chat.handler(req, res, () => res.end("the host's")));
     const two = ["Host: y", "Connection: close"];
@@ -140,10 +79,9 @@ describe("a form of our pages in a browser that sends Accept: */*", () => {
   });
 
   test("gets a page with the reason when it is refused", async () => {
-    const { url } = await start({ loginRate: 1, postRate: 0.5 });
     vi.useFakeTimers({ toFake: ["performance"] });
     onTestFinished(() => void vi.useRealTimers());
-    const ann = await Person.login(url, "ann");
+    const { ann } = await start({ loginRate: 1.25, postRate: 0.5 });
     const foreign = { "Sec-Fetch-Site": "cross-site" };
     for (const [status, path, body, headers] of [
       [409, "login?page", "name=ann", { Cookie: "" }],

@@ -1,9 +1,9 @@
 /** Starts the program on a free port, for tests over real sockets. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-const PROGRAM = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
+export const PROGRAM = fileURLToPath(new URL("../../dist/server.js", import.meta.url));
 
 export interface Server {
   /** The URL, without a slash at the end. */
@@ -21,37 +21,53 @@ export interface Server {
   stop(signal?: NodeJS.Signals): Promise<number | string>;
 }
 
-/** Runs the program with these flags until it ends. */
-export function run(...flags: string[]): Run {
-  return runWith({}, ...flags);
-}
-
 export interface Run {
   readonly child: ChildProcess;
   readonly exited: Promise<number | string>;
   readonly out: { stdout: string; stderr: string };
 }
 
+/** Runs the program with these flags until it ends. */
+export function run(...flags: string[]): Run {
+  return runWith({}, ...flags);
+}
+
 /** Runs the program with these flags and additional environment variables until it ends. */
 export function runWith(env: NodeJS.ProcessEnv, ...flags: string[]): Run {
-  const child = spawn(process.execPath, [PROGRAM, ...flags], {
-    stdio: ["ignore", "pipe", "pipe"],
-    // The environment of a developer must not change the server's address.
+  // The environment of a developer must not change the server's address.
+  return launch(process.execPath, [PROGRAM, ...flags], {
     env: { ...process.env, HOST: "", PORT: "", ...env },
   });
+}
+
+/** Runs any program, without input. */
+export function launch(file: string, args: readonly string[], options: SpawnOptions = {}): Run {
+  const child = spawn(file, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
   const out = { stdout: "", stderr: "" };
-  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-    out.stdout += text;
-  });
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    out.stderr += text;
-  });
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name]?.setEncoding("utf8").on("data", (text: string) => {
+      out[name] += text;
+    });
+  }
   // A failed test must not leave its server running.
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
   child.once("close", () => process.off("exit", kill));
   const exited = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string);
   return { child, exited, out };
+}
+
+/** Resolves with the first group of a pattern when the program has printed it. Rejects if the program ends before that. */
+export function printed({ child, exited, out }: Run, pattern: RegExp): Promise<string> {
+  return new Promise((resolve, reject) => {
+    child.stdout?.on("data", () => {
+      const [all, group = all] = pattern.exec(out.stdout) ?? [];
+      if (group !== undefined) resolve(group);
+    });
+    void exited.then((status) =>
+      reject(new Error(`the program ended with ${status}: ${out.stdout}${out.stderr}`)),
+    );
+  });
 }
 
 /** A busy machine delays the event loop. The test of `serve` is about that line. */
@@ -66,14 +82,9 @@ export function startServer(...flags: string[]): Promise<Server> {
 /** Starts a server as `startServer` does, with additional environment variables. */
 export async function startServerWith(env: NodeJS.ProcessEnv, ...flags: string[]): Promise<Server> {
   const defaults = Object.entries(DEFAULTS).filter(([flag]) => !flags.includes(flag));
-  const { child, exited, out } = runWith(env, ...defaults.flat(), ...flags);
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stdout?.on("data", () => {
-      const line = /^holdline is listening on (http:\S+)\n/.exec(out.stdout);
-      if (line?.[1]) resolve(line[1]);
-    });
-    void exited.then((status) => reject(new Error(`the server ended with ${status}: ${out.stderr}`)));
-  });
+  const program = runWith(env, ...defaults.flat(), ...flags);
+  const { child, exited, out } = program;
+  const url = await printed(program, /^holdline is listening on (http:\S+)\n/);
   return {
     url,
     port: Number(new URL(url).port),

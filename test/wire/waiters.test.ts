@@ -2,15 +2,14 @@ import { setMaxListeners } from "node:events";
 import http from "node:http";
 import { expect, test } from "vitest";
 import { readBatch } from "../conformance/person.js";
-import { chatPerTest, until } from "./chat.js";
+import { roomPerTest, until } from "./chat.js";
 import { Person, texts } from "./person.js";
 import { startServer } from "./server.js";
 
-const start = chatPerTest();
+const start = roomPerTest();
 
 test("2,000 aborted polls leave no waiter and no timer", async () => {
-  const { url, chat } = await start();
-  const ann = await Person.login(url, "ann");
+  const { ann, chat } = await start();
   ann.agent.maxSockets = Number.POSITIVE_INFINITY;
   const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
   await ann.end();
@@ -29,20 +28,6 @@ test("2,000 aborted polls leave no waiter and no timer", async () => {
   ann.close();
   // Closing sockets can hold a timer of Node's own for a moment.
   await until(() => timers() <= before + 1);
-});
-
-test("an aborted poll frees its slot for the next one, 50 times", async () => {
-  const { url, chat } = await start({ maxWaiters: 1 });
-  const ann = await Person.login(url, "ann");
-  for (let n = 0; n < 50; n++) {
-    const gone = new AbortController();
-    const poll = ann.poll("since=now&wait=60", { signal: gone.signal });
-    await until(() => chat.waiting === 1);
-    expect((await ann.poll("since=now&wait=60")).status).toBe(503);
-    gone.abort();
-    await expect(poll).rejects.toThrow();
-    await until(() => chat.waiting === 0);
-  }
 });
 
 test("10,000 held polls all get two messages, the second posted during the flush of the first", async () => {

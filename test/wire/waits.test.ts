@@ -2,18 +2,17 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { compare } from "../conformance/person.js";
-import { chatPerTest, until } from "./chat.js";
+import { roomPerTest, until } from "./chat.js";
 import { moveClock, stopClock } from "./clock.js";
 import { Person } from "./person.js";
 
-const start = chatPerTest();
+const start = roomPerTest();
 /** The longest delay of a time-out in milliseconds (protocol.md). */
 const LATE_MS = 50;
 
 test("a plain poll ends after ten seconds, also if a user joins meanwhile", async () => {
   stopClock();
-  const { url, chat } = await start();
-  const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+  const { url, chat, ann, bob } = await start();
   const cat = await Person.login(url, "cat");
   await bob.end();
   const poll = ann.plain();
@@ -34,8 +33,7 @@ test("a plain poll ends after ten seconds, also if a user joins meanwhile", asyn
 });
 
 test("50 polls at random moments are held for their whole wait", async () => {
-  const { url, server } = await start();
-  const ann = await Person.login(url, "ann");
+  const { ann, server } = await start();
   ann.agent.maxSockets = 50;
   await ann.end();
   const waits: number[] = [];
@@ -59,8 +57,7 @@ test("50 polls at random moments are held for their whole wait", async () => {
 
 test("a user with an aborted poll is present for the grace time and then absent", async () => {
   stopClock();
-  const { url, chat } = await start({ grace: 30_000 });
-  const ann = await Person.login(url, "ann");
+  const { ann, chat } = await start({ grace: 30_000 });
   const gone = new AbortController();
   const poll = ann.poll("since=now&wait=60", { signal: gone.signal });
   await until(() => chat.waiting === 1);
@@ -76,8 +73,7 @@ test("a user with an aborted poll is present for the grace time and then absent"
 
 test("a page without scripts reloads before its reader counts as absent", async () => {
   stopClock();
-  const { url } = await start();
-  const ann = await Person.login(url, "ann");
+  const { ann } = await start();
   const page = (await ann.ask("chatroom/ann/")).body;
   const seconds = Number(/http-equiv="refresh" content="(\d+)"/.exec(page)?.[1]);
   moveClock(seconds * 1_000 + LATE_MS);
@@ -86,8 +82,7 @@ test("a page without scripts reloads before its reader counts as absent", async 
 
 test("a wall clock that jumps back and forward delays no message and no time-out, and ids grow", async () => {
   const HOUR = 3_600_000;
-  const { url, chat } = await start();
-  const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
+  const { chat, ann, bob } = await start();
   for (const person of [ann, bob]) await person.end();
   const now = Date.now();
   vi.useFakeTimers({ toFake: ["Date"] });
