@@ -1,22 +1,18 @@
 /** A mounted chat: under a path, beside others, after a body parser, and with the log-in of the host. */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import express from "express";
-import { expect, onTestFinished, test } from "vitest";
-import { type ChatOptions, createChat } from "../../src/index.js";
-import { awaited, listen as listenOn } from "../http/listen.js";
-import { until } from "../wire/chat.js";
+import { expect, test } from "vitest";
+import type { Chat } from "../../src/index.js";
+import { awaited } from "../http/listen.js";
+import { chatPerTest, until } from "../wire/chat.js";
 import { ask, code, cookieOf, FORM, HTML, login, Person, texts } from "../wire/person.js";
 
-/** Creates a chat that is closed after the test. */
-async function make(options: ChatOptions = {}) {
-  const log: string[] = [];
-  const chat = await createChat({ postRate: 0, loginRate: 0, log: (line) => log.push(line), ...options });
-  onTestFinished(() => chat.close());
-  return Object.assign(chat, { log });
-}
+const start = chatPerTest();
 
-/** Listens until the test ends, and returns the URL. */
-const listen = async (listener: RequestListener) => `http://127.0.0.1:${(await listenOn(listener)).port}`;
+/** Gives what is not the chat's to the host. */
+const beside = (handler: Chat["handler"]): RequestListener => {
+  return (req, res) => handler(req, res, () => res.end(`host: ${req.url}`));
+};
 
 /** Logs in as a browser. Returns the cookie, which belongs to the folder of the URL (RFC 6265, section 5.1.4). */
 async function keep(url: string, name: string): Promise<string> {
@@ -26,8 +22,7 @@ async function keep(url: string, name: string): Promise<string> {
 }
 
 test("all pages and the cookie of a chat under a deep path stay below that path", async () => {
-  const chat = await make({ path: "/deep/er/path" });
-  const url = await listen((req, res) => chat.handler(req, res));
+  const { url } = await start({ path: "/deep/er/path" });
   const base = `${url}/deep/er/path`;
   const cookie = await keep(base, "Ann?");
   let at = base;
@@ -45,9 +40,8 @@ test("all pages and the cookie of a chat under a deep path stay below that path"
 });
 
 test("a request outside of the path goes to next, and one for a path of the chat does not", async () => {
-  const chat = await make({ path: "/deep/er/path" });
-  const url = await listen((req, res) => chat.handler(req, res, () => res.end(`host: ${req.url}`)));
-  const alone = await listen((req, res) => chat.handler(req, res));
+  const path = "/deep/er/path";
+  const [{ url }, { url: alone }] = [await start({ path, wrap: beside }), await start({ path })];
   const deep = ["/deep/er/pathology", "/deep/er", "/deep/er/path/x"];
   for (const path of ["/", "/other", "/login", "/chatroom/ann/", "/x/%ff", "/x%zz", ...deep]) {
     expect((await ask(url + path)).body).toBe(`host: ${path}`);
@@ -58,8 +52,7 @@ test("a request outside of the path goes to next, and one for a path of the chat
 });
 
 test("an error page at any path links to the chat", async () => {
-  const chat = await make({ path: "/a/b" });
-  const url = await listen((req, res) => chat.handler(req, res));
+  const { url } = await start({ path: "/a/b" });
   for (const path of ["/a/b/x", "/a/b/x/y", "/a/b/who/", "/", "/z/y/x"]) {
     const { body } = await ask(url + path, { headers: HTML });
     const link = /class="button" href="([^"]+)"/.exec(body)?.[1] ?? "";
@@ -70,14 +63,14 @@ test("an error page at any path links to the chat", async () => {
 });
 
 test("a chat works under a path that Express removes, at any depth and beside another chat", async () => {
-  const [one, two] = [await make(), await make()];
-  const app = express();
-  app.use("/deep/er", express.Router().use("/one", one.handler));
-  app.use("/two", two.handler);
-  app.use((_req, res) => {
-    res.send("host");
+  const { chat: other } = await start();
+  const { url } = await start({
+    wrap(handler) {
+      const app = express();
+      app.use("/deep/er", express.Router().use("/one", handler)).use("/two", other.handler);
+      return app.use((_req, res) => void res.send("host"));
+    },
   });
-  const url = await listen(app);
   const moved = await ask(`${url}/deep/er/one?x`, { headers: HTML });
   expect([moved.status, moved.headers.location]).toEqual([308, "./one/"]);
   expect((await ask(`${url}/deep/er/one/`)).headers.location).toBe("login");
@@ -85,14 +78,16 @@ test("a chat works under a path that Express removes, at any depth and beside an
   const ann = await Person.login(`${url}/deep/er/one`, "ann");
   await ann.post("in one");
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["in one"]);
-  const other = await ask(`${url}/two/get_post/ann?since=0`, { headers: { Cookie: ann.cookie } });
-  expect(other.status).toBe(401);
-  ann.close();
+  const foreign = await ask(`${url}/two/get_post/ann?since=0`, { headers: { Cookie: ann.cookie } });
+  expect(foreign.status).toBe(401);
 });
 
 test("a chat at the root and a chat below use separate cookies in one browser", async () => {
-  const [root, below] = [await make(), await make({ path: "/b" })];
-  const url = await listen((req, res) => below.handler(req, res, () => root.handler(req, res)));
+  const { chat: root } = await start();
+  const { url } = await start({
+    path: "/b",
+    wrap: (handler) => (req, res) => handler(req, res, () => root.handler(req, res)),
+  });
   const [atRoot, atB] = [await keep(url, "ann"), await keep(`${url}/b`, "ben")];
   const locationOf = async (path: string, Cookie: string) =>
     (await ask(url + path, { headers: { Cookie } })).headers.location;
@@ -110,11 +105,14 @@ test.each([
   ["raw", [express.raw({ type: "*/*" })]],
   ["none", []],
 ])("the chat reads a body after the body parsers of Express: %s", async (_, parsers) => {
-  const chat = await make();
-  const app = express();
-  for (const parser of parsers) app.use(parser);
-  app.use(chat.handler);
-  const ann = await Person.login(await listen(app), "ann");
+  const { url } = await start({
+    wrap(handler) {
+      const app = express();
+      for (const parser of parsers) app.use(parser);
+      return app.use(handler);
+    },
+  });
+  const ann = await Person.login(url, "ann");
   await ann.post("as a form, 世界");
   const headers = { "Content-Type": "application/json" };
   const say = (body: string) => ann.ask("put_post/ann", { method: "POST", headers, body });
@@ -123,19 +121,16 @@ test.each([
   expect(code(await say(""))).toEqual([422, "bad_message"]);
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["as a form, 世界", "as JSON"]);
   expect((await ann.ask("leave/ann", { method: "POST" })).status).toBe(204);
-  expect(chat.log).toEqual([]);
-  ann.close();
 });
 
 test("a body that the host has read and dropped gets a 500 and a line in the log", async () => {
-  const chat = await make();
-  const url = await listen((req, res) => {
-    req.resume().once("end", () => chat.handler(req, res));
+  const { url, log } = await start({
+    wrap: (handler) => (req, res) => void req.resume().once("end", () => handler(req, res)),
   });
   const send = async (body?: string) =>
     code(await ask(`${url}/login`, { method: "POST", headers: FORM, ...(body && { body }) }));
   expect(await send("name=ann")).toEqual([500, "internal"]);
-  expect(chat.log.join()).toContain("req.body");
+  expect(log.splice(0).join()).toContain("req.body");
   // An empty body is not missing.
   expect(await send()).toEqual([422, "bad_name"]);
 });
@@ -152,8 +147,7 @@ test.each([
   ["null for a stranger", (req: IncomingMessage) => byHeader(req) ?? null],
   ["a thenable", byThenable],
 ])("identify may return %s", async (_, identify) => {
-  const chat = await make({ identify });
-  const url = await listen(chat.handler);
+  const { url, chat } = await start({ identify });
   const as = (user: string) => ({ headers: { "X-User": user } });
   expect(code(await ask(`${url}/get_post/ann?since=0`))).toEqual([401, "no_session"]);
   expect(code(await ask(`${url}/get_post/ann?since=0`, as("ben")))).toEqual([403, "not_you"]);
@@ -171,14 +165,14 @@ test.each([
 test("a poll whose caller disconnects during identify is not held", async () => {
   const asked = awaited<IncomingMessage>();
   const name = awaited<string>();
-  const chat = await make({
+  const { url, chat } = await start({
     identify: (req) => {
       asked.resolve(req);
       return name.promise;
     },
   });
   const gone = new AbortController();
-  const poll = ask(`${await listen(chat.handler)}/get_post/ann?since=now&wait=60`, { signal: gone.signal });
+  const poll = ask(`${url}/get_post/ann?since=now&wait=60`, { signal: gone.signal });
   const { socket } = await asked.promise;
   gone.abort();
   await expect(poll).rejects.toThrow("ABORT_ERR");
@@ -192,22 +186,20 @@ test.each([
   ["breaks a rule", () => "a/b"],
   ["is not a text", () => 5 as unknown as string],
 ])("an identify result that %s gets a 500 and a line in the log", async (_, identify) => {
-  const chat = await make({ identify });
-  const url = await listen(chat.handler);
+  const { url, log } = await start({ identify });
   expect(code(await ask(`${url}/get_post/x?since=0`))).toEqual([500, "internal"]);
-  expect(chat.log.join()).toMatch(/name/);
+  expect(log.splice(0).join()).toMatch(/name/);
 });
 
 test("a chat with identify has no log-in, log-out or cookie, and still rejects other sites", async () => {
-  const chat = await make({ identify: byHeader });
-  const url = await listen((req, res) => chat.handler(req, res, () => res.end("host")));
+  const { url } = await start({ identify: byHeader, wrap: beside });
   const headers = { "X-User": "ann" };
   for (const [method = "", path] of [
     ["GET", "login"],
     ["POST", "login"],
     ["POST", "logout"],
   ])
-    expect((await ask(`${url}/${path}`, { method, headers })).body).toBe("host");
+    expect((await ask(`${url}/${path}`, { method, headers })).body).toBe(`host: /${path}`);
   const page = await ask(`${url}/chatroom/ann/`, { headers: { ...headers, ...HTML } });
   expect(page.status).toBe(200);
   expect(page.body).not.toContain("logout");
@@ -218,11 +210,12 @@ test("a chat with identify has no log-in, log-out or cookie, and still rejects o
 });
 
 test("a held poll that the host has answered is not answered again, and others get their messages", async () => {
-  const chat = await make();
   const held: ServerResponse[] = [];
-  const url = await listen((req, res) => {
-    if (req.url?.includes("client=late")) held.push(res);
-    chat.handler(req, res);
+  const { url, chat } = await start({
+    wrap: (handler) => (req, res) => {
+      if (req.url?.includes("client=late")) held.push(res);
+      handler(req, res);
+    },
   });
   const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
   const late = ann.ask("get_post/ann?since=now&wait=60&client=late");
@@ -235,6 +228,4 @@ test("a held poll that the host has answered is not answered again, and others g
   expect(texts(await poll)).toEqual(["hello"]);
   held[0]?.end();
   expect((await late).status).toBe(504);
-  ann.close();
-  bob.close();
 });

@@ -34,14 +34,14 @@ export interface Running {
 export interface StartOptions extends ChatOptions {
   /** Puts the chat behind `serve`, as the program does. Default: a server of the host's own. */
   readonly serve?: ServeOptions;
-  /** Wraps the chat's handler. */
-  readonly wrap?: (handler: RequestListener) => RequestListener;
+  /** Makes the handler of the server. Default: that of the chat. */
+  readonly wrap?: (handler: Chat["handler"]) => RequestListener;
 }
 
 /** Starts a chat on a free port, without rates unless the options set them. */
 export async function startChat({
   serve: served,
-  wrap = (handler) => handler,
+  wrap = (handler) => (req, res) => handler(req, res),
   ...options
 }: StartOptions = {}): Promise<Running> {
   const lines: string[] = [];

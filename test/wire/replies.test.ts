@@ -38,9 +38,10 @@ describe("a request with two Host headers", () => {
   );
 
   test("belongs to the host for a path outside the chat", async () => {
-    const { chat, server, port } = await startEmpty({ path: "/chat" });
-    server.removeAllListeners("request");
-    server.on("request", (req, res) => chat.handler(req, res, () => res.end("the host's")));
+    const { port } = await startEmpty({
+      path: "/chat",
+      wrap: (handler) => (req, res) => handler(req, res, () => res.end("the host's")),
+    });
     const two = ["Host: y", "Connection: close"];
     expect((await hear(port, get("/chat/who", ...two))).statuses).toEqual([400]);
     expect((await hear(port, get("/elsewhere", ...two))).text).toContain("the host's");
