@@ -95,6 +95,7 @@ describe("a form of our pages in a browser that sends Accept: */*", () => {
       [403, "put_post/bob?page", "message=x", {}],
       [415, "put_post/ann?page", "message=x", { "Content-Type": "text/plain" }],
       [422, "put_post/ann?page", "message=", {}],
+      [422, "put_post/ann?page", "message=%00", {}],
       [429, "put_post/ann?page", "message=x", {}],
       [401, "get_post/ann?page&since=0", "", { Cookie: "", Accept: "application/json" }],
     ] as const) {
