@@ -77,8 +77,8 @@ export function parseCommand(args: readonly string[], env: Record<string, string
       maxWaiters: number("max-waiters", 1, 1_000_000),
       postRate: rate("post-rate"),
       loginRate: rate("login-rate"),
-      metrics: given.metrics === true,
-      trustProxy: given["trust-proxy"] === true,
+      metrics: given.metrics ?? false,
+      trustProxy: given["trust-proxy"] ?? false,
     },
   };
 }
@@ -88,26 +88,16 @@ export function parseCommand(args: readonly string[], env: Record<string, string
  * `RangeError` for an argument that is no flag, and for a value that is missing or too much.
  */
 function readFlags(args: readonly string[]) {
-  // Not strict, because the errors of Node do not say what to do.
-  const { values, tokens } = parseArgs({ args: [...args], options: FLAGS, strict: false, tokens: true });
-  const flags: Record<string, Flag | undefined> = FLAGS;
-  for (const token of tokens) {
-    if (token.kind === "positional") {
-      // A URL may contain a password.
-      throw new RangeError(`unexpected argument: ${token.value.replace(/\/\/.*@/, "//...@")}`);
-    }
-    if (token.kind === "option-terminator") continue;
-    const { rawName, value, inlineValue } = token;
-    const type = flags[token.name]?.type;
-    if (type === undefined) throw new RangeError(`unknown flag: ${rawName}`);
-    if (type === "boolean" && value !== undefined) throw new RangeError(`${rawName} takes no value`);
-    if (type === "string" && (value === undefined || (!inlineValue && value.startsWith("-")))) {
-      throw new RangeError(
-        `${rawName} needs a value; if the value begins with a dash, write ${rawName}=VALUE`,
-      );
-    }
+  try {
+    return parseArgs({ args: [...args], options: FLAGS }).values;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    // A URL may contain a password.
+    const lines = error.message.replace(/\/\/.*@/, "//...@").split("\n");
+    // The last line says what to do. Node adds a sentence about arguments that are no flags, of which there are none.
+    const [sentence] = (lines.at(-1) ?? "").split(/\.(?: |$)/);
+    throw new RangeError(sentence);
   }
-  return values;
 }
 
 /** The text of `--help`: one line for each flag, with its default. */

@@ -25,12 +25,6 @@ function giveUp(status: 1 | 2, line: string): never {
   process.exit(status);
 }
 
-/** Writes to standard output and ends the process. */
-function printAndExit(text: string): never {
-  process.stdout.write(text);
-  process.exit(0);
-}
-
 /** Returns what `read` returns. Ends the process if a flag is wrong. */
 function orGiveUp<T>(read: () => T, context = ""): T {
   try {
@@ -93,10 +87,10 @@ process.on("SIGTERM", onSignal);
 process.on("SIGINT", onSignal);
 
 const command = orGiveUp(() => parseCommand(process.argv.slice(2), process.env));
-if (command.help) printAndExit(helpText());
-if (command.version) {
+if (command.help || command.version) {
   const { version }: { version: string } = createRequire(import.meta.url)("../package.json");
-  printAndExit(`${version}\n`);
+  process.stdout.write(command.help ? helpText() : `${version}\n`);
+  process.exit(0);
 }
 const { host, port, options } = command;
 const log = (line: string) => process.stderr.write(`holdline: ${line}\n`);
@@ -105,10 +99,7 @@ const chat = await createChat({ ...options, store, log }).catch((error: Error) =
   const advice = command.redis === undefined ? "; choose another folder with --data, or --data none" : "";
   return giveUp(1, error.message + advice);
 });
-if (stopping) {
-  await chat.close();
-  process.exit(0);
-}
+if (stopping) process.exit(0);
 const { server, stop } = serve(chat.handler, { log, maxConnections: options.maxWaiters + SPARE_CONNECTIONS });
 
 const failed = ({ code = "", message }: NodeJS.ErrnoException) => {

@@ -1,6 +1,6 @@
 /** `createChat`: a chat room to mount in a server. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isCursor } from "../feed/index.js";
+import { type Batch, isCursor } from "../feed/index.js";
 import { throttledLog } from "../http/throttled-log.js";
 import type { Message } from "../store/store.js";
 import { type ChatOptions, parseOptions } from "./options.js";
@@ -23,7 +23,7 @@ export interface Chat {
   readonly post: (message: HostMessage) => Promise<Message>;
   /**
    * Follows the room: returns an async iterator of batches in order, for one loop. A batch has messages, or reports a gap.
-   * It ends after its signal, its `return()`, or, when everything is read, `close()`.
+   * It ends after `break`, or, when everything is read, `close()`. Its signal also ends it while it waits.
    * Throws a `RangeError` if `since` is not a cursor.
    */
   readonly follow: (options?: FollowOptions) => AsyncIterableIterator<ChatBatch>;
@@ -88,21 +88,13 @@ export async function createChat(options: ChatOptions = {}): Promise<Chat> {
 
 function follow(room: Room, { since = "now", signal }: FollowOptions = {}): AsyncIterableIterator<ChatBatch> {
   if (since !== "now" && !isCursor(since)) throw new RangeError('since is a cursor, "0" or "now"');
+  // Before the generator starts, which is at the first `next`.
   const batches = room.feed.follow({ since, ...(signal && { signal }) });
-  return {
-    async next() {
-      const { done, value } = await batches.next();
-      if (done) return { done, value };
-      const { cursor, events: messages, gap } = value;
-      const present = room.members.names.length;
-      return { done: false, value: { cursor, present, messages, ...(gap && { gap }) } };
-    },
-    async return() {
-      await batches.return?.();
-      return { done: true, value: undefined };
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
+  return withPresent(batches, room);
+}
+
+async function* withPresent(batches: AsyncIterable<Batch<Message>>, { members }: Room) {
+  for await (const { cursor, events: messages, gap } of batches) {
+    yield { cursor, present: members.names.length, messages, ...(gap && { gap }) };
+  }
 }

@@ -3,7 +3,6 @@
  * records are in memory. After a restart, the first session that comes owns its name again, until a newer one comes.
  */
 import { type ClaimResult, isSameForm, type LocalMembers, type Session } from "../store/cluster.js";
-import { indexOf } from "./member.js";
 import { Presence } from "./presence.js";
 
 export class Members extends Presence implements LocalMembers {
@@ -79,11 +78,8 @@ export class Members extends Presence implements LocalMembers {
       for (const poll of [...member.polls]) this.feed.cancel(poll);
       if (member.sessionId !== "") this.replaced(member);
     }
-    if (member.processes > 0) {
-      this.names.splice(indexOf(this.names, member.name), 1);
-      this.names.splice(indexOf(this.names, name), 0, name);
-    }
-    member.name = name;
+    // While the name is listed, its spelling stays.
+    if (member.processes === 0) member.name = name;
     member.sessionId = id;
     member.since = since;
     if (id === "") this.leave(member);

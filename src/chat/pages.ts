@@ -14,15 +14,15 @@ import { nameKey } from "./text.js";
 /** The folder of templates and styles, found from `dist/chat/` and from `src/chat/` alike. */
 export const STATIC = new URL("../../static/", import.meta.url);
 
-const [LOGIN = "", CHATROOM = "", ERROR = ""] = ["login.html", "chatroom.html", "error.html"].map((file) =>
-  readFileSync(new URL(file, STATIC), "utf8"),
-);
-
 /** How many messages and how many names are in the page of the room. */
 const PAGE_MESSAGES = 100;
 const PAGE_NAMES = 100;
 
 export class Pages {
+  readonly #login = readFileSync(new URL("login.html", STATIC), "utf8");
+  readonly #chatroom = readFileSync(new URL("chatroom.html", STATIC), "utf8");
+  readonly #error = readFileSync(new URL("error.html", STATIC), "utf8");
+
   constructor(private readonly room: Room) {}
 
   /**
@@ -35,7 +35,7 @@ export class Pages {
   login(request: Request, key: string, user = "", name = "", code?: string): string {
     const { lang, page, errors } = stringsFor(request.req.headers["accept-language"]);
     const [before = "", after = ""] = page.inside.split("{name}");
-    return fill(LOGIN, {
+    return fill(this.#login, {
       ...{ ...page, lang, title: this.room.options.title, key, name, user, before, after },
       path: roomPath(user),
       reason: code === undefined ? "" : (errors[code] ?? code),
@@ -54,7 +54,8 @@ export class Pages {
     const { events, more } = feed.readBefore(before, PAGE_MESSAGES);
     const messages = events.map(({ event }) => event);
     const [first] = messages;
-    return fill(CHATROOM, {
+    const names = members.names.slice(0, PAGE_NAMES);
+    return fill(this.#chatroom, {
       ...{ ...page, lang, title: options.title, user, key: pageKey() },
       // On a page of older messages, the script continues after the last of them.
       cursor: isOld ? (messages.at(-1)?.id ?? feed.lastPrunedId) : feed.lastId,
@@ -71,10 +72,7 @@ export class Pages {
       earlier: more ? script.earlier : "",
       first: first?.id ?? "",
       begins: first && !more ? script.begins.replace("{date}", dateOf(first.at)) : "",
-      names: members.names
-        .slice(0, PAGE_NAMES)
-        .map((name) => nameItem(name, user, script))
-        .join("\n"),
+      names: names.map((name) => nameItem(name, user, script)).join("\n"),
       messages: messages.map((message) => item(message, user, script)).join("\n"),
     });
   }
@@ -85,11 +83,8 @@ export class Pages {
     const { title, identify } = this.room.options;
     const { lang, page, errors } = stringsFor(request.req.headers["accept-language"]);
     const reason = errors[identify && code === "no_session" ? "no_host_session" : code] ?? message;
-    return html(
-      status,
-      fill(ERROR, { ...page, lang, title, status: `${status}`, reason, base: request.base }),
-      headers,
-    );
+    const values = { ...page, lang, title, status: `${status}`, reason, base: request.base };
+    return html(status, fill(this.#error, values), headers);
   }
 }
 

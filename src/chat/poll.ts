@@ -18,17 +18,15 @@ const PLAIN_WAIT_MS = 10_000;
 
 /** A poll with `since`: it is answered with a batch. */
 export class Poll extends Waiter<Message> {
+  readonly room: Room;
   readonly member: Member;
   readonly res: ServerResponse;
   readonly #end: number;
 
-  constructor(
-    readonly room: Room,
-    { res, wasQueued }: Request,
-    { key, name }: Session,
-    { cursor, wait, client }: PollQuery,
-  ) {
+  constructor(room: Room, { res, wasQueued }: Request, { key, name }: Session, query: PollQuery) {
     super();
+    const { cursor, wait, client } = query;
+    this.room = room;
     this.member = room.members.get(key, name);
     this.res = res;
     this.cursor = cursor;

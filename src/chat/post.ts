@@ -38,9 +38,8 @@ export function putPost(room: Room, auth: Auth): Handler {
     const message = await room.post(session.name, text, scoped);
     if (message.text !== text) throw new HttpError(422, "key_reused", REUSED);
     room.metrics.countPost("kept");
-    return request.prefersHtml()
-      ? redirect(303, `../${roomPath(session.name)}`)
-      : json(200, { id: message.id });
+    if (request.prefersHtml()) return redirect(303, `../${roomPath(session.name)}`);
+    return json(200, { id: message.id });
   });
 }
 

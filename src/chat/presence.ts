@@ -13,7 +13,6 @@ import { nameKey } from "./text.js";
 const MAX_NOTICE_MEMBERS = 50;
 /** If a member closes the last page and returns within this time, that was a reload: no notice is written. */
 const RELOAD_MS = 5_000;
-const SWEEP_MIN_MS = 10;
 const SWEEP_MAX_MS = 1_000;
 /** How many records are checked to find one that may be forgotten. */
 const MAX_CHECKED = 100;
@@ -83,7 +82,7 @@ export class Presence {
 
   /** Starts the sweep. */
   start(): void {
-    const sweepMs = Math.max(SWEEP_MIN_MS, Math.min(SWEEP_MAX_MS, this.options.grace / 10));
+    const sweepMs = Math.min(SWEEP_MAX_MS, this.options.grace / 10);
     this.#sweepTimer = setInterval(() => this.#sweep(), sweepMs).unref();
   }
 
@@ -98,6 +97,7 @@ export class Presence {
   applyJoin(key: string, name: string): void {
     const member = this.get(key, name);
     if (member.processes++ > 0) return;
+    member.name = name;
     this.names.splice(indexOf(this.names, member.name), 0, member.name);
     this.feed.forgetReplies();
     void this.#notify(member, "join");

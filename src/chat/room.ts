@@ -42,19 +42,8 @@ export class Room {
   /** Opens the store, once. Rejects if it cannot be opened. */
   async open(): Promise<void> {
     const { store, backlog } = this.options;
-    // The store continues, whatever happens to a message.
-    const guarded = <T>(apply: (value: T) => void) => {
-      return (value: T) => {
-        try {
-          apply(value);
-        } catch (error) {
-          this.onError(error);
-        }
-      };
-    };
-    const receive = guarded((message: Message) => this.#receive(message));
-    const reset = guarded((snapshot: Snapshot) => this.#reset(snapshot));
-    this.#reset(await store.open(receive, reset, backlog));
+    const receive = (message: Message) => this.#receive(message);
+    this.#reset(await store.open(receive, (snapshot) => this.#reset(snapshot), backlog));
     this.members.start();
     store.cluster?.join(this.members);
   }
@@ -119,11 +108,15 @@ export class Room {
     }
   }
 
-  /** Receives a message that is kept. */
+  /** Receives a message that is kept. Never throws, so that the store continues after a wrong id. */
   #receive(message: Message): void {
-    this.feed.push(message, message.id);
-    this.metrics.messages++;
-    if (message.kind !== undefined) this.members.noticed(message);
+    try {
+      this.feed.push(message, message.id);
+      this.metrics.messages++;
+      if (message.kind !== undefined) this.members.noticed(message);
+    } catch (error) {
+      this.onError(error);
+    }
   }
 
   #reset({ lastPrunedId, messages }: Snapshot): void {

@@ -62,16 +62,19 @@ test("a follower gets all messages after the call in order, from members and fro
   expect(await rest).toEqual(["1", "2", "3"]);
 });
 
-test("a follower gets a gap, and ends with its signal", async () => {
+test("a follower gets a gap, and ends with its signal and with return", async () => {
   const { chat } = await start({ backlog: 2 });
   const { id } = await chat.post({ user: "bot", text: "0" });
   for (const text of ["1", "2", "3"]) await chat.post({ user: "bot", text });
   const { value } = await chat.follow({ since: id }).next();
   expect(value).toMatchObject({ gap: true, messages: [{ text: "2" }, { text: "3" }] });
   const ended = new AbortController();
-  const result = chat.follow({ signal: ended.signal }).next();
+  const [one, two] = [chat.follow({ signal: ended.signal }), chat.follow({ since: "0" })];
+  const wait = one.next();
   ended.abort();
-  expect(await result).toEqual({ done: true, value: undefined });
+  expect(await two.next()).toMatchObject({ done: false });
+  await two.return?.();
+  for (const end of [wait, two.next()]) expect(await end).toEqual({ done: true, value: undefined });
 });
 
 test("a follower is not present, is not counted as waiting, and takes no slot", async () => {

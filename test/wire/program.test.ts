@@ -80,17 +80,16 @@ describe.concurrent("the program at its start", () => {
     expect(await outcome({}, flag)).toEqual([0, `${version}\n`, ""]);
   });
 
-  const needsValue = (flag: string) =>
-    `${flag} needs a value; if the value begins with a dash, write ${flag}=VALUE`;
+  const withDash = (flag: string) => `To specify an option argument starting with a dash use '${flag}=-XYZ'`;
   const range = (flag: string, text: string) => `${flag} must be a number from ${text}`;
 
   test.each([
-    ["an unknown flag", ["--colour"], "unknown flag: --colour"],
-    ["an unknown short flag", ["-x"], "unknown flag: -x"],
-    ["a property of every object", ["--constructor"], "unknown flag: --constructor"],
-    ["a stray argument", ["5000"], "unexpected argument: 5000"],
-    ["a stray argument after two dashes", ["--", "--port"], "unexpected argument: --port"],
-    ["a URL without its password", ["redis://:hunter2@host"], "unexpected argument: redis://...@host"],
+    ["an unknown flag", ["--colour"], "Unknown option '--colour'"],
+    ["an unknown short flag", ["-x"], "Unknown option '-x'"],
+    ["a property of every object", ["--constructor"], "Unknown option '--constructor'"],
+    ["a stray argument", ["5000"], "Unexpected argument '5000'"],
+    ["a stray argument after two dashes", ["--", "--port"], "Unexpected argument '--port'"],
+    ["a URL without its password", ["redis://:hunter2@host"], "Unexpected argument 'redis://...@host'"],
     ["a port that is no number", ["--port", "http"], range("--port", '0 to 65535, not "http"')],
     ["a port out of range", ["--port", "65536"], range("--port", '0 to 65535, not "65536"')],
     ["a negative port", ["--port=-1"], range("--port", '0 to 65535, not "-1"')],
@@ -100,11 +99,15 @@ describe.concurrent("the program at its start", () => {
     ["a long title", ["--title", "x".repeat(101)], "--title must have at most 100 characters"],
     ["no messages at all", ["--backlog", "0"], range("--backlog", '1 to 1000000, not "0"')],
     ["half a poll", ["--max-waiters", "0.5"], range("--max-waiters", '1 to 1000000, not "0.5"')],
-    ["a flag without its value at the end", ["--max-waiters"], needsValue("--max-waiters")],
-    ["a port that begins with a dash", ["--port", "-1"], needsValue("--port")],
-    ["a title that begins with a dash", ["--title", "-1"], needsValue("--title")],
-    ["a flag without its value before another", ["--data", "--metrics"], needsValue("--data")],
-    ["a value for a flag that takes none", ["--metrics=yes"], "--metrics takes no value"],
+    [
+      "a flag without its value at the end",
+      ["--max-waiters"],
+      "Option '--max-waiters <value>' argument missing",
+    ],
+    ["a port that begins with a dash", ["--port", "-1"], withDash("--port")],
+    ["a title that begins with a dash", ["--title", "-1"], withDash("--title")],
+    ["a flag without its value before another", ["--data", "--metrics"], withDash("--data")],
+    ["a value for a flag that takes none", ["--metrics=yes"], "Option '--metrics' does not take an argument"],
     ["two stores", ["--data", "x", "--redis", "y"], "--data and --redis exclude each other; choose one"],
   ])("refuses %s in one line and ends with 2", async (_, flags, message) => {
     const line = `holdline: ${message}; holdline --help lists all flags\n`;
