@@ -19,7 +19,10 @@ const SLEEP_MS = 10_000;
 const CONNECTIONS = 6;
 /** Timeout of a request whose connection may be dead. */
 const SUSPECT_TIMEOUT_MS = 2500;
-const WAKE_EVENTS = ["online", "offline", "pageshow", "visibilitychange"];
+const WAKE_EVENTS = ["online", "offline", "visibilitychange"];
+
+/** The result of a request, and whether it was cut: by the timeout, a wake-up or `stop`. */
+type Answer = Result & { readonly isCut: boolean };
 
 /** The requests and pauses of one loop. */
 export class Backoff {
@@ -34,7 +37,6 @@ export class Backoff {
   #suspects = 0;
   /** Ends the request or pause that is running. */
   #cut = new AbortController();
-  #isRequest = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #endsAt = 0;
   /** The earliest end by a wake-up. */
@@ -50,7 +52,7 @@ export class Backoff {
     for (const name of WAKE_EVENTS) this.#events?.addEventListener(name, this);
     // The timers of a hidden tab may run once a minute. That looks like sleep, too, and costs one more poll.
     this.#clock = setInterval(() => {
-      if (Date.now() - this.#clockReadAt > CLOCK_INTERVAL_MS + SLEEP_MS) this.wake(true);
+      if (Date.now() - this.#clockReadAt > CLOCK_INTERVAL_MS + SLEEP_MS) this.wake();
       this.#clockReadAt = Date.now();
     }, CLOCK_INTERVAL_MS);
     if (signal?.aborted) this.stop();
@@ -66,23 +68,22 @@ export class Backoff {
     this.#endBy(0);
   }
 
-  /**
-   * Sends a request and returns its result, or undefined if it was cut: by the timeout, a wake-up or `stop`.
-   * A cut says nothing about the server, so the caller may try again at once.
-   */
-  async request(url: string, init: Init, timeoutMs: number): Promise<Result | undefined> {
+  /** Sends a request. A cut says nothing about the server, so the caller may try again at once. */
+  async request(url: string, init: Init, timeoutMs: number): Promise<Answer> {
     const isSuspect = this.#suspects-- > 0;
-    const signal = this.#begin(isSuspect ? Math.min(SUSPECT_TIMEOUT_MS, timeoutMs) : timeoutMs, 0, true);
-    const result = signal.aborted ? undefined : await request(this.#options, url, { ...init, signal });
-    if (signal.aborted) return undefined;
+    const signal = this.#begin(isSuspect ? Math.min(SUSPECT_TIMEOUT_MS, timeoutMs) : timeoutMs, 0);
+    const result = await request(this.#options, url, { ...init, signal });
+    const isCut = signal.aborted;
     this.#endBy(0);
-    this.#suspects = 0;
-    return result;
+    if (!isCut) this.#suspects = 0;
+    // After a timeout, the other connections may be dead, too.
+    else if (!isSuspect) this.#suspects = CONNECTIONS;
+    return { ...result, isCut };
   }
 
   /** Waits `ms`. A wake-up ends the wait sooner, but not before `minDelay` ms. */
   async pause(ms: number, minDelay: number): Promise<void> {
-    const signal = this.#begin(ms, minDelay, false);
+    const signal = this.#begin(ms, minDelay);
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
   }
 
@@ -97,41 +98,27 @@ export class Backoff {
     this.#failures = 0;
   }
 
-  /** Makes the timeouts of the next requests short, because their connections may be dead. */
-  suspect(): void {
-    this.#suspects = CONNECTIONS;
-  }
-
-  /** Tries again soon, after a wake-up. @param isCut whether a running request is most likely dead */
-  wake(isCut: boolean): void {
+  /** Tries again soon, after a wake-up. A running request may be dead. */
+  wake(): void {
     // One wake-up causes several events; the clock must not act as a second one.
-    if (isCut) this.#clockReadAt = Date.now();
-    if (this.#isRequest && !isCut) return;
-    // Earlier failures no longer count, and the first request may come before the network is ready.
+    this.#clockReadAt = Date.now();
+    // Earlier failures no longer count, and the connections of the next requests may be dead.
     this.#failures = 0;
-    this.suspect();
+    this.#suspects = CONNECTIONS;
     this.#endBy(this.#mayEndAt);
   }
 
   /** Receives the wake-up events and the end of the signal. */
-  handleEvent(event: Event): void {
-    const { type } = event;
+  handleEvent({ type }: Event): void {
     if (type === "abort") this.stop();
-    else if (type === "visibilitychange") {
-      // A page that was hidden may hold a good poll.
-      if (typeof document === "undefined" || !document.hidden) this.wake(false);
-    } else if (type !== "pageshow" || ("persisted" in event && event.persisted === true)) {
-      // After `offline`, too: a poll may stay held on a dead line, and the next request shows whether the server answers.
-      // A page from the back/forward cache holds a dead poll.
-      this.wake(true);
-    }
+    // After `offline`, too: a poll may stay held on a dead line, and the next request shows whether the server answers.
+    else if (type !== "visibilitychange" || !globalThis.document?.hidden) this.wake();
   }
 
   /** Begins a request or a pause. The returned signal is aborted when it must end. */
-  #begin(ms: number, minDelay: number, isRequest: boolean): AbortSignal {
+  #begin(ms: number, minDelay: number): AbortSignal {
     const now = performance.now();
     this.#cut = new AbortController();
-    this.#isRequest = isRequest;
     this.#mayEndAt = now + Math.max(minDelay, MIN_RUN_MS);
     this.#endsAt = Number.POSITIVE_INFINITY;
     this.#endBy(this.stopped ? 0 : now + ms);

@@ -2,7 +2,7 @@
 import type { Message } from "../store/store.js";
 import type { PollOptions, Position, RoomOptions } from "./options.js";
 import { type Decode, poll } from "./poll.js";
-import { isObject, roomUrl } from "./request.js";
+import { fieldsOf, roomUrl } from "./request.js";
 import { Sender, type SendOptions } from "./send.js";
 
 export type { Message };
@@ -64,8 +64,7 @@ function decoder(): Decode<Omit<Batch, keyof Position>> {
     const fresh = messages.filter(({ id }) => {
       // After a gap, a message with an id before the cursor may be old, or new and of another history.
       if (seen.has(id) || (!gap && isSeen(id, since))) return false;
-      const [oldest] = seen;
-      if (oldest !== undefined && seen.size >= MAX_SEEN) seen.delete(oldest);
+      if (seen.size >= MAX_SEEN) seen.clear();
       seen.add(id);
       return true;
     });
@@ -78,8 +77,7 @@ type AnyMessage = Omit<Message, "kind"> & { readonly kind?: string };
 
 /** Whether a value is a message of any kind. */
 export function isMessage(value: unknown): value is AnyMessage {
-  if (!isObject<Message>(value)) return false;
-  const { id, user, text, at, kind = "" } = value;
+  const { id, user, text, at, kind = "" } = fieldsOf(value);
   const isText = [user, text, kind].every((field) => typeof field === "string");
   return isText && typeof at === "number" && typeof id === "string" && /^\d+-\d+$/.test(id);
 }

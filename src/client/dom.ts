@@ -3,7 +3,7 @@ import type { Strings } from "../chat/strings.js";
 import { Backoff } from "./backoff.js";
 import { markup } from "./markup.js";
 import type { RoomOptions } from "./options.js";
-import { roomUrl } from "./request.js";
+import { type Fields, fieldsOf, roomUrl } from "./request.js";
 
 const TIMEOUT_MS = 10_000;
 
@@ -48,12 +48,12 @@ export function paragraph(text: string): HTMLParagraphElement {
   return make("p", { dir: "auto" }, ...pieces);
 }
 
-/** Returns the JSON of a route of the chat; undefined if none comes within ten seconds. It is not checked. */
-export async function getJson(path: string): Promise<unknown> {
+/** Returns the fields of the JSON of a route of the chat; none if no JSON comes within ten seconds. */
+export async function getJson(path: string): Promise<Fields> {
   const loop = new Backoff(room);
-  const result = await loop.request(roomUrl(room.base, path), {}, TIMEOUT_MS);
+  const { body } = await loop.request(roomUrl(room.base, path), {}, TIMEOUT_MS);
   loop.stop();
-  return result?.body;
+  return fieldsOf(body);
 }
 
 /** Texts that this tab remembers over a reload. */

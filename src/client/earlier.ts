@@ -2,7 +2,6 @@
 import { isKnown, isMessage } from "./chat.js";
 import { byId, fill, getJson, make, room, words } from "./dom.js";
 import * as log from "./log.js";
-import { isObject } from "./request.js";
 
 /** How far above the view the line may be when earlier messages are loaded: about a screen, so that few people wait. */
 const NEAR = "800px";
@@ -31,8 +30,7 @@ async function load(): Promise<void> {
   // After a failure only the button loads, so that scrolling sends no flood of requests.
   observer.unobserve(line);
   show(words.loading);
-  const body = await getJson(`history/${encodeURIComponent(room.user)}?before=${before}`);
-  const { messages, more } = isObject<{ messages: unknown; more: unknown }>(body) ? body : {};
+  const { messages, more } = await getJson(`history/${encodeURIComponent(room.user)}?before=${before}`);
   isLoading = false;
   if (!Array.isArray(messages) || !messages.every(isMessage))
     return show(words.tryAgain, words.earlierFailed);

@@ -11,11 +11,9 @@ const GROUP_MS = 180_000;
 const { locale } = new Intl.DateTimeFormat().resolvedOptions();
 const { lang } = document.documentElement;
 const dateLocale = locale.split("-")[0] === lang.split("-")[0] ? locale : lang;
-const DATE = { weekday: "long", day: "numeric", month: "long" } as const;
-const TIME = { hour: "numeric", minute: "2-digit" } as const;
-const timeFormat = new Intl.DateTimeFormat(locale, TIME);
-const dateFormat = new Intl.DateTimeFormat(dateLocale, DATE);
-const fullFormat = new Intl.DateTimeFormat(dateLocale, { ...DATE, ...TIME, year: "numeric" });
+const timeFormat = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+const dateFormat = new Intl.DateTimeFormat(dateLocale, { dateStyle: "full" });
+const fullFormat = new Intl.DateTimeFormat(dateLocale, { dateStyle: "full", timeStyle: "short" });
 
 /** Returns the item of a message. */
 export function makeItem({ id, user, text, at, kind }: Message): HTMLLIElement {

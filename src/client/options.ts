@@ -8,7 +8,7 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Ends every request and every pause of the client. */
   readonly signal?: AbortSignal;
-  /** Target of `online`, `offline`, `pageshow` and `visibilitychange`. The window by default, if there is one. */
+  /** Target of `online`, `offline` and `visibilitychange`. The window by default, if there is one. */
   readonly events?: EventTarget;
 }
 

@@ -1,13 +1,13 @@
 /** The people who are here: always their number, and their names while the list is open. */
 import type { Message } from "./chat.js";
 import { byId, fill, getJson, make, room, words } from "./dom.js";
-import { isObject } from "./request.js";
 
 /** Shortest time between two requests while the list is open, however many people join and leave. */
 const INTERVAL_MS = 2000;
 
 const details = byId("people", HTMLDetailsElement);
-const summary = details.querySelector("summary");
+const summary = byId("here", HTMLElement);
+const list = byId("names", HTMLUListElement);
 let shown = -1;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -15,7 +15,7 @@ details.addEventListener("toggle", () => refresh(0));
 details.addEventListener("keydown", ({ key }) => {
   if (key !== "Escape" || !details.open) return;
   details.open = false;
-  summary?.focus();
+  summary.focus();
 });
 document.addEventListener("click", ({ target }) => {
   if (target instanceof Node && !details.contains(target)) details.open = false;
@@ -30,7 +30,7 @@ export function update(present: number, messages: readonly Message[]): void {
 
 function showCount(count: number): void {
   shown = count;
-  if (summary) summary.textContent = words.here.replace("{n}", String(count));
+  summary.textContent = words.here.replace("{n}", String(count));
 }
 
 /** Returns what two spellings of one name have in common: a host may spell it in another way than before. */
@@ -48,10 +48,8 @@ function refresh(ms: number): void {
 }
 
 async function fetchNames(): Promise<void> {
-  const body = await getJson("who");
+  const { users, count } = await getJson("who");
   // Without a reply the old list stays; the status line shows the connection.
-  if (!isObject<{ users: unknown; count: unknown }>(body)) return;
-  const { users, count } = body;
   if (!Array.isArray(users) || typeof count !== "number") return;
   showCount(count);
   const names = users.filter((name) => typeof name === "string");
@@ -62,6 +60,5 @@ async function fetchNames(): Promise<void> {
   // The server lists at most 1,000.
   const rest = count - names.length;
   if (rest > 0) items.push(make("li", { className: "quiet" }, words.more.replace("{n}", String(rest))));
-  const list = details.querySelector("ul");
-  if (list) fill(list, ...items);
+  fill(list, ...items);
 }

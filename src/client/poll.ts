@@ -5,7 +5,7 @@
  */
 import { Backoff } from "./backoff.js";
 import type { PollOptions, Position, State, StopReason } from "./options.js";
-import { isObject, type Result, randomId, toDelay } from "./request.js";
+import { type Fields, fieldsOf, type Result, randomId, toDelay } from "./request.js";
 
 /**
  * A poll that takes less than this and moves no cursor was not held. The next one begins this long after its start, so
@@ -25,11 +25,7 @@ const LENGTHEN_AFTER_MS = 300_000;
  * Reads the content of a reply. Returns undefined if it is malformed: half a reply would lose the rest.
  * @param since the cursor that the reply follows
  */
-export type Decode<T> = (
-  body: { readonly [field: string]: unknown },
-  since: string,
-  gap: boolean,
-) => T | undefined;
+export type Decode<T> = (body: Fields, since: string, gap: boolean) => T | undefined;
 
 type Replies<T> = AsyncGenerator<T & Position, void>;
 
@@ -84,7 +80,7 @@ async function* run<T>(url: string, settings: Settings, decode: Decode<T>): Repl
       const result = await backoff.request(target, {}, (wait + timeoutSlack) * 1000);
       if (backoff.stopped) break;
       const elapsed = performance.now() - startedAt;
-      const reply = result && parse(result, cursor, decode);
+      const reply = parse(result, cursor, decode);
 
       if (reply?.superseded) return stop("superseded", "a newer poll has taken over");
       if (reply) {
@@ -109,7 +105,7 @@ async function* run<T>(url: string, settings: Settings, decode: Decode<T>): Repl
         if (retry !== undefined)
           await pause(Math.max(delay, retry), retry, "draining", "the server is about to stop");
         else if (delay > 0) await backoff.pause(delay, delay);
-      } else if (result) {
+      } else if (!result.isCut) {
         const { status, code, message, final, minDelay } = result;
         if (final)
           return stop(status === 401 ? "no_session" : code === "not_you" ? code : "refused", message);
@@ -118,10 +114,7 @@ async function* run<T>(url: string, settings: Settings, decode: Decode<T>): Repl
       } else {
         setState({ name: "connecting" });
         // The timeout has cut the poll, not a wake-up.
-        if (wait > 0 && elapsed > wait * 1000) {
-          shorten(wait);
-          backoff.suspect();
-        }
+        if (elapsed > wait * 1000) shorten(wait);
       }
     }
     stop("aborted", "the signal was aborted");
@@ -132,11 +125,11 @@ async function* run<T>(url: string, settings: Settings, decode: Decode<T>): Repl
 
 /** Returns the checked fields of a reply; undefined if it is not the protocol's. */
 function parse<T>({ status, body }: Result, since: string, decode: Decode<T>) {
-  if (status !== 200 || !isObject<Record<string, unknown>>(body)) return undefined;
-  const { cursor, superseded, retry } = body;
-  if (typeof cursor !== "string" || cursor === "") return undefined;
-  const gap = body.gap === true;
-  const content = decode(body, since, gap);
+  const fields = fieldsOf(body);
+  const { cursor, superseded, retry } = fields;
+  if (status !== 200 || typeof cursor !== "string" || cursor === "") return undefined;
+  const gap = fields.gap === true;
+  const content = decode(fields, since, gap);
   const delay = retry === undefined ? undefined : toDelay(retry);
   return content && { content, cursor, gap, superseded: superseded === true, retry: delay };
 }

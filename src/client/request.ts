@@ -19,24 +19,15 @@ export interface Result {
   readonly final: boolean;
 }
 
-/** The result of a request that was cut. */
-export const NO_REPLY: Result = {
-  status: 0,
-  minDelay: 0,
-  code: "unreachable",
-  message: "no reply",
-  final: false,
-};
-
 /** Options of `fetch`, with headers as an object. */
 export type Init = RequestInit & { readonly headers?: Readonly<Record<string, string>> };
 
-/** An object whose fields have not been checked. */
-export type Unchecked<T> = { readonly [K in keyof T]?: unknown };
+/** Fields that have not been checked. */
+export type Fields = { readonly [name: string]: unknown };
 
-/** Whether `value` is an object. Says nothing about its fields. */
-export function isObject<T>(value: unknown): value is Unchecked<T> {
-  return typeof value === "object" && value !== null;
+/** Returns the fields of an object; none if `value` is not an object. */
+export function fieldsOf(value: unknown): Fields {
+  return typeof value === "object" ? { ...value } : {};
 }
 
 /** Sends one request. */
@@ -50,14 +41,13 @@ export async function request(options: RequestOptions, url: string, init: Init):
     // HTML, nothing or half a text is no JSON.
     const body: unknown = await response.json().catch(() => undefined);
     const minDelay = retryAfter(response.headers);
-    const error = isObject<{ error: unknown }>(body) && isObject<Result>(body.error) ? body.error : {};
-    const { code, message = `HTTP ${status}` } = error;
+    const { code, message = `HTTP ${status}` } = fieldsOf(fieldsOf(body).error);
     const result = { status, body, minDelay, message: String(message) };
     // Not final: firewalls, proxies and the log-in pages of a Wi-Fi answer with any status.
     if (typeof code !== "string") return { ...result, code: "bad_answer", final: false };
     return { ...result, code, final: status >= 400 && status < 500 && ![408, 425, 429].includes(status) };
   } catch (error) {
-    return { ...NO_REPLY, message: String(error) };
+    return { status: 0, minDelay: 0, code: "unreachable", message: String(error), final: false };
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { Backoff } from "./backoff.js";
 import type { RoomOptions } from "./options.js";
-import { type Init, isObject, NO_REPLY, randomId, roomUrl } from "./request.js";
+import { fieldsOf, type Init, randomId, roomUrl } from "./request.js";
 
 const TIMEOUT_MS = 15_000;
 /** A body below this size is sent even if the page closes; browsers allow 64 KiB for all such requests. */
@@ -58,7 +58,7 @@ export class Sender {
 
   /** Tries again at once, because the poll is live: the server can be reached. */
   retry(): void {
-    this.#backoff?.wake(true);
+    this.#backoff?.wake();
   }
 
   async #post(post: Init, endsAt: number, signal: AbortSignal | undefined): Promise<string> {
@@ -67,18 +67,19 @@ export class Sender {
     const backoff = new Backoff({ ...this.room, ...(signal && { signal }) });
     this.#backoff = backoff;
     try {
-      for (;;) {
-        const result = (await backoff.request(url, post, TIMEOUT_MS)) ?? NO_REPLY;
-        // The reason is missing in Chrome before version 98.
-        if (signal?.aborted) throw signal.reason ?? new DOMException("aborted", "AbortError");
-        const id = result.status === 200 && isObject<{ id: string }>(result.body) && result.body.id;
-        if (typeof id === "string") return id;
-        const { status, code, message, final, minDelay } = result;
-        const delay = result === NO_REPLY ? 0 : backoff.failed(minDelay);
+      while (!backoff.stopped) {
+        const result = await backoff.request(url, post, TIMEOUT_MS);
+        if (backoff.stopped) break;
+        const { status, code, message, final, minDelay, isCut } = result;
+        const { id } = fieldsOf(result.body);
+        if (status === 200 && typeof id === "string") return id;
+        const delay = isCut ? 0 : backoff.failed(minDelay);
         if (final || performance.now() + delay > endsAt) throw new SendError(code, message, !final);
         // A wake-up shows that the outage of a 503 may be over. It does not change the rate limit of a 429.
         await backoff.pause(delay, status === 429 ? minDelay : 0);
       }
+      // The reason is missing in Chrome before version 98.
+      throw signal?.reason ?? new DOMException("aborted", "AbortError");
     } finally {
       backoff.stop();
     }

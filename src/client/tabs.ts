@@ -1,7 +1,7 @@
 /**
  * One poll for all tabs of a browser and user. The tabs queue for a Web Lock; its holder, the leader, polls and broadcasts
  * each batch with the cursor that it follows. Each tab keeps its own cursor, so nothing is lost or doubled. Without Web
- * Locks (plain http) or BroadcastChannel each tab polls for itself; over HTTP/1.1 a browser then has room for six.
+ * Locks (plain http) each tab polls for itself; over HTTP/1.1 a browser then has room for six.
  */
 import { type Batch, isSeen, type LongPollOptions, longPoll } from "./chat.js";
 import type { State } from "./options.js";
@@ -45,7 +45,7 @@ export class SharedPoll {
    */
   start(): void {
     const isStopped = this.#end === undefined;
-    if (navigator.locks && typeof BroadcastChannel !== "undefined") {
+    if (navigator.locks) {
       this.#channel ??= new BroadcastChannel(this.#options.name);
       this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => this.#receive(data);
       if (isStopped || (!document.hidden && !this.client)) this.#queue(!document.hidden);
@@ -125,9 +125,7 @@ export class SharedPoll {
     } else if (this.#end) {
       const { signal } = this.#end;
       const { batches } = longPoll({ ...this.#options, since, signal, onState: () => {} });
-      const { value: missed } = await batches.next();
-      await batches.return();
-      if (missed) await this.#apply(since, missed);
+      for await (const missed of batches) return this.#apply(since, missed);
     }
   }
 }

@@ -1,22 +1,19 @@
 /** `follow`: a feed of any events. Its loop is that of the chat's client, which has more tests. */
 import { expect, expectTypeOf, test } from "vitest";
 import { type FeedBatch, follow, type PollOptions, type State } from "../../src/client/index.js";
-import { never } from "./fake-room.js";
-import { fakeTime, pass, second, stopSignal } from "./fake-time.js";
+import { fakeTime, never, pass, second, stopSignal } from "./fake.js";
 
 fakeTime();
-const URL_OF_FEED = "http://feed.test/progress";
 
 /** Follows a feed that gives these replies and then holds the poll. */
-async function read(replies: object[], options: PollOptions = {}, url: string | URL = URL_OF_FEED) {
+async function read(replies: object[], options: PollOptions = {}, url: string | URL = "http://feed.test/") {
   const asked: { readonly url: URL; readonly headers: Headers }[] = [];
   const batches: FeedBatch[] = [];
   const states: State[] = [];
   const fetch: typeof globalThis.fetch = async (url, init) => {
-    if (!init?.signal) throw new Error("a poll without a signal");
-    asked.push({ url: new URL(String(url)), headers: new Headers(init.headers) });
+    asked.push({ url: new URL(String(url)), headers: new Headers(init?.headers) });
     const body = replies[asked.length - 1];
-    return body ? Response.json(body) : never({ signal: init.signal });
+    return body ? Response.json(body) : never({ signal: init?.signal ?? stopSignal() });
   };
   const onState = (state: State) => states.push(state);
   void (async () => {
@@ -38,7 +35,7 @@ test("a follower receives every event as it was pushed, in order, and is told of
 
 test("a URL keeps its own query and loses its fragment, and headers are sent", async () => {
   const headers = { authorization: "Bearer x" };
-  const { asked } = await read([], { headers }, new URL(`${URL_OF_FEED}?job=7&x=%20#part`));
+  const { asked } = await read([], { headers }, new URL("http://feed.test/progress?job=7&x=%20#part"));
   expect(asked[0]?.url.href).toMatch(/progress\?job=7&x=%20&since=0&wait=0&client=[0-9a-f]{32}$/);
   expect(Object.fromEntries(asked[0]?.headers ?? [])).toEqual({ ...headers, accept: "application/json" });
 });
@@ -48,12 +45,6 @@ test("a reply without a list of events is retried", async () => {
   const { batches, states } = await read([{ cursor: "1-0" }, { cursor: "1-0", events: {} }, good]);
   expect(batches).toEqual([good]);
   expect(states[1]).toMatchObject({ name: "waiting", code: "bad_answer" });
-});
-
-test("a superseded follower ends without a batch", async () => {
-  const { asked, batches, states } = await read([{ cursor: "1-0", events: [], superseded: true }]);
-  expect([asked.length, batches]).toEqual([1, []]);
-  expect(states.at(-1)).toMatchObject({ name: "stopped", reason: "superseded" });
 });
 
 test("the types are exact: events are unknown until they are checked", () => {

@@ -2,7 +2,7 @@
 import { vi } from "vitest";
 import type { Message } from "../../src/client/index.js";
 import { SharedPoll, type SharedPollOptions } from "../../src/client/tabs.js";
-import { message, reply } from "./fake-room.js";
+import { message, reply } from "./fake.js";
 
 /** The room: its messages and its held polls. */
 export class World {

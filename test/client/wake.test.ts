@@ -1,12 +1,28 @@
-/** Wake-ups and the signal: fake timers and a fake fetch. */
+/** Recovery after outages and sleep, wrong replies, and the end of polling. Fake timers and a fake fetch. */
 import { getEventListeners } from "node:events";
+import fc from "fast-check";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { longPoll } from "../../src/client/index.js";
-import { type Answers, away, enter, holds, message, refused, reply } from "./fake-room.js";
-import { fakeTime, pass, second, stop, stopSignal } from "./fake-time.js";
+import {
+  type Answers,
+  away,
+  enter,
+  fakeTime,
+  holds,
+  html,
+  later,
+  message,
+  never,
+  open,
+  pass,
+  refused,
+  reply,
+  second,
+  stop,
+  stopSignal,
+} from "./fake.js";
 
-const names = ["online", "offline", "pageshow", "visibilitychange"];
-fakeTime(1);
+fakeTime();
+const names = ["online", "offline", "visibilitychange"];
 let events: EventTarget;
 beforeEach(() => {
   events = new EventTarget();
@@ -14,49 +30,42 @@ beforeEach(() => {
 
 const start = (answers: Answers, options = {}) => enter(answers, { events, ...options });
 const listeners = () => names.flatMap((name) => getEventListeners(events, name));
-const shown = (persisted: boolean) => Object.assign(new Event("pageshow"), { persisted });
+const online = () => events.dispatchEvent(new Event("online"));
 
 describe("a wake-up", () => {
-  const wakes: [string, () => Event, boolean][] = [
-    ["online", () => new Event("online"), true],
-    ["offline", () => new Event("offline"), true],
-    ["pageshow from the back/forward cache", () => shown(true), true],
-    ["becoming visible", () => new Event("visibilitychange"), false],
-  ];
-  test.each(wakes)("ends a pause and restarts the backoff: %s", async (_, event) => {
+  test.each(names)("ends a pause and restarts the back-off: %s", async (name) => {
+    vi.spyOn(Math, "random").mockReturnValue(1);
     const { asked } = start(away);
     await pass(20 * second); // into the wait of 16 s
     const before = asked.length;
-    events.dispatchEvent(event());
+    events.dispatchEvent(new Event(name));
     await pass(0);
     expect(asked.length).toBe(before + 1);
     await pass(second); // the first wait again, not the sixth
     expect(asked.length).toBe(before + 2);
   });
 
-  test.each(wakes)("repeats a held poll if it is most likely dead: %s", async (_, event, dead) => {
+  test.each(names)("repeats a held poll, which may be dead: %s", async (name) => {
     const { asked } = start(holds);
     await pass(5 * second);
-    events.dispatchEvent(event());
+    events.dispatchEvent(new Event(name));
     await pass(0);
-    expect(asked[1]?.signal.aborted).toBe(dead);
-    expect(asked.length).toBe(dead ? 4 : 2);
+    expect(asked[1]?.signal.aborted).toBe(true);
+    expect(asked.length).toBe(4);
   });
 
-  test("is not the start of a page, nor a page that becomes hidden", async () => {
+  test("is not a page that becomes hidden", async () => {
     vi.stubGlobal("document", { hidden: true });
-    const { asked } = start(away);
-    await pass(20 * second);
-    const before = asked.length;
+    const { asked } = start(holds);
+    await pass(5 * second);
     events.dispatchEvent(new Event("visibilitychange"));
-    events.dispatchEvent(shown(false));
     await pass(0);
-    expect(asked.length).toBe(before);
+    expect(asked.length).toBe(2);
   });
 
   test.each([
     ["clock", []],
-    ["clock and the page", [shown(true)]],
+    ["clock and the page", [new Event("visibilitychange")]],
   ])("of the machine, shown by the %s, repeats a held poll once", async (_, all) => {
     const { asked } = start(holds);
     await pass(5 * second);
@@ -80,41 +89,71 @@ describe("a wake-up", () => {
   test("does not shorten the Retry-After of the server", async () => {
     const { asked } = start(() => refused(429, "slow_down", { "retry-after": "20" }));
     await pass(5 * second);
-    events.dispatchEvent(new Event("online"));
+    online();
     await pass(15 * second - 1);
     expect(asked.length).toBe(1);
     await pass(1);
     expect(asked.length).toBe(2);
   });
 
-  const storms: [string, Answers][] = [
+  test.each<[string, Answers]>([
     ["no server", away],
     ["a good server", holds],
     ["a server that asks for nothing", () => refused(503, "draining", { "retry-after": "0" })],
-  ];
-  test.each(storms)("acts once a second in a storm of events: %s", async (_, answers) => {
+  ])("acts once a second in a storm of events: %s", async (_, answers) => {
     const { asked } = start(answers);
     for (let i = 0; i < 1000; i++) {
-      for (const event of [new Event("online"), shown(true), new Event("visibilitychange")])
-        events.dispatchEvent(event);
+      for (const name of names) events.dispatchEvent(new Event(name));
       await pass(20);
     }
     expect(asked.length).toBeGreaterThan(9); // in 20 s
     expect(asked.length).toBeLessThan(45);
   });
+
+  test("costs less than 20 s with six dead connections", async () => {
+    let dead = 0;
+    const { asked, states } = start((poll) => (dead-- > 0 ? never(poll) : holds(poll)));
+    await pass(5 * second);
+    dead = 6;
+    online();
+    await pass(20 * second);
+    expect(states.at(-1)).toEqual({ name: "live" });
+    expect(asked.length).toBe(2 + 6 + 2);
+  });
+
+  test("on a network that needs 4 s for each reply leads to a live poll in the end", async () => {
+    const { states } = start((poll) =>
+      poll.query.get("wait") === "0"
+        ? Promise.race([later(4 * second, () => reply("1-0")), never(poll)])
+        : never(poll),
+    );
+    await pass(5 * second);
+    online();
+    await pass(0);
+    expect(states.at(-1)?.name).toBe("connecting");
+    await pass(25 * second);
+    expect(states.at(-1)).toEqual({ name: "live" });
+  });
+});
+
+test("six dead connections cost less than 20 s after a held poll that timed out, too", async () => {
+  let dead = 7;
+  const { asked, states } = start((poll, n) => (n > 1 && dead-- > 0 ? never(poll) : holds(poll)));
+  await pass(35 * second); // the held poll and its slack
+  expect(asked.length).toBe(3);
+  await pass(20 * second);
+  expect(states.at(-1)).toEqual({ name: "live" });
 });
 
 describe("the end of polling leaves no timer, no request and no listener", () => {
-  const stages: [string, Answers, number][] = [
+  test.each<[string, Answers, number]>([
     ["by the signal, while a poll is held", holds, 5 * second],
     ["by the signal, during a pause", away, 20 * second],
-    ["by the signal, during the retry of a draining server", () => reply("1-0", [], { retry: 2000 }), second],
     ["by the signal, after a burst of messages", (_, n) => reply(`${n}-0`, [message(`${n}-0`)]), 5 * second],
-  ];
-  test.each(stages)("%s", async (_, answers, ms) => {
+  ])("%s", async (_, answers, ms) => {
     const { asked, states, done } = start(answers);
     await pass(ms);
-    expect(listeners().length).toBe(4);
+    expect(listeners().length).toBe(3);
     stop();
     await done;
     const before = asked.length;
@@ -124,14 +163,10 @@ describe("the end of polling leaves no timer, no request and no listener", () =>
     expect(asked.length).toBe(before);
   });
 
-  const readRoom = (options = {}) =>
-    longPoll({ base: "http://chat.test/", user: "ann", events, fetch: async () => reply("1-0"), ...options })
-      .batches;
-
   test("by the signal, while the consumer handles a batch", async () => {
-    const batches = readRoom({ signal: stopSignal() });
+    const { batches } = open(holds, { events });
     await batches.next();
-    expect(listeners().length).toBe(4);
+    expect(listeners().length).toBe(3);
     stop();
     expect([vi.getTimerCount(), listeners()]).toEqual([0, []]);
     expect(await batches.next()).toEqual({ done: true, value: undefined });
@@ -144,14 +179,94 @@ describe("the end of polling leaves no timer, no request and no listener", () =>
     expect([asked.length, vi.getTimerCount(), listeners()]).toEqual([0, 0, []]);
   });
 
-  test.each(["breaks", "throws"])("by the consumer, which %s", async (how) => {
-    const loop = async () => {
-      for await (const _ of readRoom()) {
-        if (how === "breaks") break;
-        throw new Error("enough");
-      }
-    };
-    await loop().catch((error: unknown) => expect(String(error)).toContain("enough"));
+  test("by the consumer, which breaks the loop", async () => {
+    for await (const _ of open(holds, { events }).batches) break;
     expect([vi.getTimerCount(), listeners()]).toEqual([0, []]);
   });
+});
+
+const good = { cursor: "1-0", present: 1, messages: [] };
+const body = (wrong: unknown) => () => Response.json(wrong);
+
+test.each<[what: string, code: string, Answers]>([
+  ["no network", "unreachable", away],
+  ["a good body under a bad status", "bad_answer", () => Response.json(good, { status: 502 })],
+  ["a redirect", "bad_answer", () => new Response(null, { status: 303, headers: { location: "login" } })],
+  ["a log-in page", "bad_answer", () => html(200)],
+  ["half a JSON", "bad_answer", () => new Response('{"cursor":"1-0","present":1,"messages":[{"id"')],
+  ["null", "bad_answer", body(null)],
+  ["no cursor", "bad_answer", body({ present: 1, messages: [] })],
+  ["a message without an id", "bad_answer", body({ ...good, messages: [{ user: "a", text: "b", at: 1 }] })],
+  ["an id of another kind", "bad_answer", body({ ...good, messages: [{ ...message("1-0"), id: "x" }] })],
+  ["a 503 without Retry-After", "draining", () => refused(503, "draining")],
+  ...[400, 401, 403, 410].map((status): [string, string, Answers] => [
+    `the HTML of a firewall with ${status}`,
+    "bad_answer",
+    () => html(status),
+  ]),
+])("the client polls at a low rate, and recovers: %s", async (_, code, answers) => {
+  let wrong = true;
+  const { asked, states, texts } = start((poll, n) => {
+    if (wrong) return answers(poll, n);
+    return poll.query.get("since") === "now" ? reply("2-0", [message("2-0")]) : holds(poll);
+  });
+  await pass(120 * second);
+  // 0.5, 1, 2, 4, 8 and then 15 s; a probe may go before each.
+  expect(asked.length).toBeLessThan(30);
+  expect(asked.length).toBeGreaterThan(5);
+  const told = states.flatMap((state) => (state.name === "waiting" ? [state.code] : []));
+  expect([...new Set(told)]).toEqual([code]);
+  wrong = false;
+  await pass(60 * second);
+  expect(states.at(-1)).toEqual({ name: "live" });
+  expect(texts()).toEqual(["text of 2-0"]);
+});
+
+/** The server can be reached, so the back-off does not grow. Polls that it does not hold have no wait in the end. */
+test.each<[string, Answers, perMinute: number]>([
+  ["nothing new, at once", () => reply("1-0"), 60],
+  ["the same message, at once", () => reply("1-0", [message("1-0")]), 60],
+  ["a drain that never ends", () => reply("1-0", [], { retry: 0 }), 60],
+  [
+    "room for a probe only",
+    ({ query }) =>
+      query.get("wait") === "0" ? reply("1-0", [message("1-0")]) : refused(503, "too_many_waiters"),
+    60,
+  ],
+  ["a new message each time, at once", (_, n) => reply(`${n}-0`, [message(`${n}-0`)]), 600],
+  ["nothing new, under a new cursor, at once", (_, n) => reply(`${n}-0`), 600],
+])("the client polls at a bounded rate: %s", async (_, answers, perMinute) => {
+  vi.spyOn(Math, "random").mockReturnValue(0);
+  const { asked, texts, states } = enter(answers);
+  await pass(60 * second);
+  expect(asked.length).toBeLessThan(perMinute + 25);
+  expect(asked.length).toBeGreaterThanOrEqual(perMinute);
+  if (perMinute === 60) expect(asked.at(-1)?.query.get("wait")).toBe("0");
+  expect(states.at(-1)?.name).not.toBe("stopped");
+  expect(texts().length).toBe(new Set(texts()).size);
+});
+
+test("the client polls about once a second at most, whatever the JSON", async () => {
+  const answer = fc.record(
+    {
+      cursor: fc.oneof(fc.constantFrom("1-0", "2-0", "x"), fc.jsonValue()),
+      present: fc.oneof(fc.nat(), fc.jsonValue()),
+      messages: fc.oneof(fc.constant([]), fc.constant([message("1-1")]), fc.jsonValue()),
+      gap: fc.jsonValue(),
+      retry: fc.jsonValue(),
+    },
+    { requiredKeys: [] },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(answer, fc.jsonValue()), async (body) => {
+      const ended = new AbortController();
+      const { asked, done } = enter(() => Response.json(body), { signal: ended.signal });
+      await pass(60 * second);
+      ended.abort();
+      await done;
+      expect(asked.length).toBeLessThan(75);
+      expect(vi.getTimerCount()).toBe(0);
+    }),
+    { numRuns: 100 },
+  );
 });
