@@ -21,16 +21,17 @@ import {
 fakeTime(1);
 
 describe("the cursor", () => {
-  test("of each reply is the since of the next poll; the first is now, in a probe, and the next polls are held", async () => {
-    const answers = [reply("1-0"), reply("2-0", [message("2-0")]), reply("3-5", [message("3-5")])];
+  test("of each reply is the since of the next poll, also after a failure; the first is now, in a probe", async () => {
+    const failure = refused(500, "internal");
+    const answers = [reply("1-0"), reply("2-0", [message("2-0")]), failure, reply("3-5", [message("3-5")])];
     const { asked, texts, states } = enter((poll) => answers.shift() ?? never(poll));
-    await pass(second);
+    await pass(2 * second);
     const all = (name: string) => asked.map(({ query }) => query.get(name));
-    expect(all("since")).toEqual(["now", "1-0", "2-0", "3-5"]);
-    expect(all("wait")).toEqual(["0", "25", "25", "25"]);
+    expect(all("since")).toEqual(["now", "1-0", "2-0", "2-0", "3-5"]);
+    expect(all("wait")).toEqual(["0", "25", "25", "0", "12"]);
     expect(new Set(all("client"))).toEqual(new Set([expect.stringMatching(/^[0-9a-f]{32}$/)]));
     expect(texts()).toEqual(["text of 2-0", "text of 3-5"]);
-    expect(states).toEqual([{ name: "connecting" }, { name: "live" }]);
+    expect(states.map(({ name }) => name)).toEqual(["connecting", "live", "waiting", "connecting", "live"]);
   });
 
   test("does not move before the consumer asks for the next batch", async () => {

@@ -1,49 +1,34 @@
 /** The client and the chat over HTTP, with connections that fail, and a server that stops and starts again. */
-import { EventEmitter, once } from "node:events";
-import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
+import { once } from "node:events";
+import type { RequestListener } from "node:http";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type LongPollOptions, longPoll, type State } from "../../src/client/index.js";
-import { type Chat, createChat } from "../../src/index.js";
+import { chatPerTest } from "../wire/chat.js";
 
 /** Handles one request; `good` leaves it to the chat. */
 type Fault = (...args: [...Parameters<RequestListener>, good: () => void]) => void;
 
+const startChat = chatPerTest();
+const good: Fault = (_req, _res, good) => good();
 let stop: AbortController;
-let chat: Chat;
 let fault: Fault;
-let server = createServer();
-/** Emits the names of the states and of other events. */
-let told: EventEmitter;
-const onState = ({ name }: State) => told.emit(name);
 
-beforeEach(async () => {
-  // The shortest backoff each time. The tests wait for events, not for it.
+beforeEach(() => {
+  // The shortest back-off each time. The tests wait for events, not for it.
   vi.spyOn(Math, "random").mockReturnValue(0);
   stop = new AbortController();
-  chat = await createChat({ identify: () => "ann", postRate: 0 });
-  fault = (_req, _res, good) => good();
-  told = new EventEmitter();
+  fault = good;
 });
-afterEach(async () => {
+afterEach(() => {
   stop.abort();
-  await Promise.all([close(), chat.close()]);
   vi.restoreAllMocks();
 });
 
-async function listen(port = 0): Promise<string> {
-  server = createServer((req, res) => fault(req, res, () => chat.handler(req, res)));
-  await once(server.listen(port, "127.0.0.1"), "listening");
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-}
-
-async function close(): Promise<void> {
-  const closed = once(server, "close");
-  server.close();
-  server.closeAllConnections();
-  await closed;
-}
-
+const start = () =>
+  startChat({
+    identify: () => "ann",
+    wrap: (handler) => (req, res) => fault(req, res, () => handler(req, res)),
+  });
 const room = (base: string, options: Partial<LongPollOptions> = {}) =>
   longPoll({ base, user: "ann", signal: stop.signal, ...options });
 
@@ -57,11 +42,9 @@ async function read(count: number, base: string, options: Partial<LongPollOption
   return texts;
 }
 
-const say = (text: string) => chat.post({ user: "ben", text });
-
 test("each message is kept once and arrives once, in order, although connections fail in many ways", async () => {
   const faults: Fault[] = [
-    (_req, _res, good) => good(),
+    good,
     (req) => req.socket.destroy(),
     (_req, res) => res.writeHead(302, { location: "/healthz" }).end(),
     (_req, res, good) => {
@@ -70,53 +53,59 @@ test("each message is kept once and arrives once, in order, although connections
       res.end = () => res.destroy();
       good();
     },
-    (_req, _res, good) => good(),
+    good,
     (_req, res) =>
       res.writeHead(200, { "content-length": 999 }).write('{"cursor":"9-0","pres', () => res.destroy()),
     (_req, res) => res.writeHead(502).end("<h1>Bad gateway</h1>"),
-    (_req, _res, good) => good(),
+    good,
     (_req, res) =>
       res.writeHead(503, { "retry-after": "0" }).end('{"error":{"code":"draining","message":"soon back"}}'),
     (_req, res) => res.writeHead(204).end(),
   ];
   let turn = 0;
   fault = (...args) => faults[turn++ % faults.length]?.(...args);
-  const base = await listen();
+  const { url } = await start();
   const texts = Array.from({ length: 12 }, (_, i) => `text ${i}`);
-  const reader = read(texts.length, base, { since: "0" });
-  const { send } = room(base);
+  const reader = read(texts.length, url, { since: "0" });
+  const { send } = room(url);
   const ids = await Promise.all(texts.map((text) => send(text)));
   expect(await reader).toEqual(texts);
   expect(turn).toBeGreaterThan(texts.length * 2);
-  fault = (_req, _res, good) => good();
-  const { value: kept } = await room(base, { since: "0" }).batches.next();
+  fault = good;
+  const { value: kept } = await room(url, { since: "0" }).batches.next();
   const said = (kept?.messages ?? []).filter(({ kind }) => kind === undefined);
   expect(said.map(({ id, text }) => [id, text])).toEqual(ids.map((id, i) => [id, texts[i]]));
 });
 
 test("a client reconnects to a restarted server and receives what it missed once", async () => {
-  const base = await listen();
-  const [live, away] = [once(told, "live"), once(told, "waiting")];
-  const reader = read(3, base, { onState });
+  const { url, port, chat, server } = await start();
+  const states = new EventTarget();
+  const [live, away] = [once(states, "live"), once(states, "waiting")];
+  const reader = read(3, url, { onState: ({ name }) => states.dispatchEvent(new Event(name)) });
   await live;
-  await say("before");
-  await close();
-  await away;
-  await say("meanwhile");
-  await listen(Number(new URL(base).port));
-  await say("after");
+  await chat.post({ user: "ben", text: "before" });
+  const closed = once(server, "close");
+  server.close();
+  server.closeAllConnections();
+  await Promise.all([closed, away]);
+  await chat.post({ user: "ben", text: "meanwhile" });
+  await once(server.listen(port, "127.0.0.1"), "listening");
+  await chat.post({ user: "ben", text: "after" });
   expect(await reader).toEqual(["before", "meanwhile", "after"]);
 });
 
 test("the signal closes the connection of a held poll", async () => {
-  const [held, closed] = [once(told, "held"), once(told, "closed")];
-  fault = (req, res, good) => {
-    good();
-    if (req.url?.includes("wait=0")) return;
-    res.on("close", () => told.emit("closed"));
-    told.emit("held");
-  };
-  const reader = read(1, await listen());
+  let closed: Promise<unknown> | undefined;
+  const held = new Promise<void>((resolve) => {
+    fault = (req, res, good) => {
+      good();
+      if (req.url?.includes("wait=0")) return;
+      closed = once(res, "close");
+      resolve();
+    };
+  });
+  const { url } = await start();
+  const reader = read(1, url);
   await held;
   stop.abort();
   await closed;
@@ -131,8 +120,8 @@ test("the cookie of a Node client and a name in any script reach the server", as
   };
   const states: State[] = [];
   const headers = { cookie: "session=x" };
-  const options = { user: "李 雷?", headers, onState: (state: State) => states.push(state) };
-  await read(1, `${await listen()}mount`, options);
+  const { url } = await start();
+  await read(1, `${url}/mount`, { user: "李 雷?", headers, onState: (state) => states.push(state) });
   expect(asked).toEqual(["/mount/get_post/%E6%9D%8E%20%E9%9B%B7%3F", "session=x", "application/json"]);
   expect(states.at(-1)).toEqual({ name: "stopped", reason: "no_session", message: "log in" });
 });
