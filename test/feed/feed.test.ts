@@ -302,6 +302,14 @@ test("waiters at one cursor share one encoded reply until the next event or forg
   expect(encode.mock.calls.map(([batch]) => batch)).toContainEqual(superseded);
 });
 
+test("cached replies of more than 4 MiB are forgotten, because a client can send any cursor", () => {
+  const encode = vi.fn((_: Batch<string>, events: string) => events);
+  const feed = newFeed({ encode });
+  const ids = Array.from({ length: 9 }, () => feed.push("x".repeat(600_000)));
+  for (const id of [...ids, ...ids]) poll(feed, id, 0);
+  expect(encode.mock.calls.length).toBeGreaterThan(9);
+});
+
 test("a large body is one buffer for all waiters, and a small body is text", () => {
   const feed = newFeed();
   feed.push("é".repeat(70_000));
