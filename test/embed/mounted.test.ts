@@ -1,4 +1,5 @@
 /** A mounted chat: under a path, beside others, after a body parser, and with the log-in of the host. */
+import { once } from "node:events";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import express from "express";
 import { expect, test } from "vitest";
@@ -173,10 +174,10 @@ test("a poll whose caller disconnects during identify is not held", async () => 
   });
   const gone = new AbortController();
   const poll = ask(`${url}/get_post/ann?since=now&wait=60`, { signal: gone.signal });
-  const { socket } = await asked.promise;
+  const closed = once((await asked.promise).socket, "close");
   gone.abort();
   await expect(poll).rejects.toThrow("ABORT_ERR");
-  await until(() => socket.destroyed);
+  await closed;
   name.resolve("ann");
   await until(() => chat.present.length === 1);
   expect(chat.waiting).toBe(0);
