@@ -3,10 +3,10 @@
  * arrive while the disk is busy share one write and one sync. One call to the disk is under way at a time.
  */
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
-import { Appender, type Stored } from "./appender.js";
 import type { Secrets } from "./file/folder.js";
 import { SegmentLog } from "./file/log.js";
-import { messageOf, Status, type StoreOptions } from "./options.js";
+import { Appender, type Stored } from "./memory.js";
+import { DurableStore, messageOf, type StoreOptions } from "./options.js";
 import type { Message, NewMessage, Receive, Snapshot, Store } from "./store.js";
 import { StoreUnavailable } from "./store.js";
 
@@ -23,12 +23,10 @@ export interface FileStoreOptions extends StoreOptions {
   readonly folder: string;
 }
 
-type Post = Stored & { deadline: number; resolve: () => void; reject: (error: StoreUnavailable) => void };
+type Post = Stored & { resolve: () => void; reject: (error: StoreUnavailable) => void };
 
 /** Keeps messages in a folder, which holds up to three times as many as are kept, through crashes, power cuts and disks that fail. */
-export class FileStore implements Store {
-  readonly #folder: string;
-  readonly #status: Status;
+export class FileStore extends DurableStore implements Store {
   readonly #log: SegmentLog;
   readonly #appender = new Appender();
   #isOpen = false;
@@ -36,17 +34,12 @@ export class FileStore implements Store {
   #waiting: Post[] = [];
   #writing: Promise<void> | undefined;
 
-  /** Throws a `TypeError` or a `RangeError` that names the wrong option. */
+  /** Throws a `TypeError` that names the wrong option. */
   constructor({ folder, ...others }: FileStoreOptions = { folder: "" }) {
+    super(folder, others);
     if (typeof folder !== "string" || folder === "")
       throw new TypeError("folder must be the path of a folder");
-    this.#folder = folder;
-    this.#status = new Status(others, folder);
-    this.#log = new SegmentLog(folder, this.#status.warn);
-  }
-
-  get writable(): boolean {
-    return !this.#status.failure;
+    this.#log = new SegmentLog(folder, this.warn);
   }
 
   /** The secrets of session cookies, the same after a restart. Undefined before `open`. */
@@ -56,26 +49,26 @@ export class FileStore implements Store {
 
   async open(receive: Receive, _reset?: unknown, backlog = 1000): Promise<Snapshot> {
     try {
-      const keep = this.#status.keepFor(backlog);
-      const { lastPrunedId, stored } = await this.#log.open(keep);
-      this.#appender.start(receive, keep, lastPrunedId, stored);
+      const { lastPrunedId, stored } = await this.#log.open(backlog);
+      this.#appender.start(receive, backlog, lastPrunedId, stored);
       this.#isOpen = true;
       return { lastPrunedId, messages: stored.map(({ message }) => message) };
     } catch (error) {
       await this.#log.close();
-      throw new Error(`cannot keep messages in ${this.#folder}: ${messageOf(error)}`, { cause: error });
+      throw new Error(`cannot keep messages in ${this.place}: ${messageOf(error)}`, { cause: error });
     }
   }
 
   append(newMessage: NewMessage): Promise<Message> {
     return this.#appender.append(newMessage, async (stored) => {
       if (!this.#isOpen) throw new StoreUnavailable(new Error("the store is not open"));
-      if (!this.writable) throw new StoreUnavailable(this.#status.failure);
-      const deadline = performance.now() + TIMEOUT_MS;
+      if (!this.writable) throw new StoreUnavailable(this.failure);
+      const late = () => this.#refuse(new Error(`the disk did not answer within ${TIMEOUT_MS} ms`));
+      const timer = setTimeout(late, TIMEOUT_MS);
       await new Promise<void>((resolve, reject) => {
-        this.#waiting.push({ ...stored, deadline, resolve, reject });
+        this.#waiting.push({ ...stored, resolve, reject });
         this.#writing ??= this.#write();
-      });
+      }).finally(() => clearTimeout(timer));
     });
   }
 
@@ -94,13 +87,10 @@ export class FileStore implements Store {
       await setImmediate();
       // After a failure nothing waits. Then the empty batch is an attempt to write.
       const batch = [...this.#waiting];
-      const deadline = batch[0]?.deadline ?? performance.now() + TIMEOUT_MS;
-      const late = () => this.#refuse(new Error(`the disk did not answer within ${TIMEOUT_MS} ms`));
-      const timer = setTimeout(late, deadline - performance.now());
-      const isWanted = () => performance.now() < deadline && this.#waiting[0] === batch[0];
       try {
-        await this.#log.append(batch, isWanted);
-        this.#status.recovered();
+        // A post that was refused meanwhile is not kept.
+        await this.#log.append(batch, () => this.#waiting[0] === batch[0]);
+        this.recovered();
         for (const post of this.#waiting.splice(0, batch.length)) {
           this.#appender.kept(post);
           post.resolve();
@@ -108,8 +98,6 @@ export class FileStore implements Store {
       } catch (error) {
         this.#refuse(error);
         if (batch.length === 0) await sleep(RETRY_MS);
-      } finally {
-        clearTimeout(timer);
       }
     }
     this.#writing = undefined;
@@ -117,7 +105,7 @@ export class FileStore implements Store {
 
   /** Refuses the posts that wait, and all others until the disk works again. */
   #refuse(reason: unknown): void {
-    const error = this.#status.failed(reason);
+    const error = this.failed(reason);
     for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 }

@@ -6,10 +6,11 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { compareIds, type Id } from "../feed/id.js";
 import type { Cluster } from "./cluster.js";
-import { messageOf, Status } from "./options.js";
+import { DurableStore, messageOf } from "./options.js";
 import { loadClient, TIMEOUT_MS } from "./redis/client.js";
 import { RedisCluster } from "./redis/cluster.js";
-import { Connection, DEADLINE_MS, isMessage, toId, toMessage } from "./redis/connection.js";
+import { Connection, DEADLINE_MS, type Script } from "./redis/connection.js";
+import { isMessage, toId, toMessage } from "./redis/entry.js";
 import { parseUrl, type RedisStoreOptions } from "./redis/url.js";
 import type { Message, NewMessage, Receive, Reset, Snapshot, Store } from "./store.js";
 
@@ -20,61 +21,43 @@ const BEAT_MS = 500;
 /** How often posts that wait look for the next connection. */
 const POLL_MS = 20;
 
-/** Keeps messages in Redis, for several processes that share one room. All of them need the same `keep`. */
-export class RedisStore implements Store {
+/** Keeps messages in Redis, for several processes that share one room. All of them need the same `backlog`. */
+export class RedisStore extends DurableStore implements Store {
+  /** The secrets of session cookies, the same on all processes. Undefined before `open`. */
+  secrets: readonly [Buffer, ...Buffer[]] | undefined;
   readonly #url: string;
-  readonly #place: string;
-  readonly #status: Status;
-  #receive: Receive = () => {};
-  #reset: Reset = () => {};
-  #keep = 0;
-  #secrets: readonly [Buffer, ...Buffer[]] | undefined;
+  #backlog = 0;
   /** The newest connection, which may be lost. */
   #connection: Connection | undefined;
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
+  #appending: Promise<unknown> = Promise.resolve();
   // The newest ids that were read.
   #lastId: Id = "0-0";
   #lastChange: Id = "0-0";
   /** The read that is under way. */
   #reading: Promise<void> | undefined;
-  #appending: Promise<unknown> = Promise.resolve();
-  readonly #cluster = new RedisCluster(
-    () => this.#current,
-    (error) => this.#closing.signal.aborted || this.#status.failed(error),
-  );
+  readonly #cluster = new RedisCluster((script, args) => this.#run(script, args));
   /** Not typed as the class: without Redis, the types of its client are missing too. */
   readonly cluster: Cluster = this.#cluster;
 
   /** Throws a `RangeError` or a `TypeError` that names the wrong option. */
   constructor({ url, ...others }: RedisStoreOptions) {
+    super(`Redis at ${parseUrl(url).place}`, others);
     this.#url = url;
-    this.#place = parseUrl(url).place;
-    this.#status = new Status(others, `Redis at ${this.#place}`);
-  }
-
-  get writable(): boolean {
-    return !this.#status.failure;
-  }
-
-  /** The secrets of session cookies, the same on all processes. Undefined before `open`. */
-  get secrets(): readonly [Buffer, ...Buffer[]] | undefined {
-    return this.#secrets;
   }
 
   async open(receive: Receive, reset: Reset, backlog = 1000): Promise<Snapshot> {
     await loadClient();
-    this.#keep = this.#status.keepFor(backlog);
+    this.#backlog = backlog;
     try {
       const connection = await this.#connect();
       const snapshot = await this.#load(connection);
-      this.#receive = receive;
-      this.#reset = reset;
-      this.#running = this.#run(connection);
+      this.#running = this.#follow(connection, receive, reset);
       return snapshot;
     } catch (error) {
       const advice = "start it, or correct the URL";
-      throw new Error(`cannot keep messages in Redis at ${this.#place}: ${messageOf(error)}; ${advice}`);
+      throw new Error(`cannot keep messages in ${this.place}: ${messageOf(error)}; ${advice}`);
     }
   }
 
@@ -87,95 +70,87 @@ export class RedisStore implements Store {
   async close(): Promise<void> {
     await this.#appending;
     this.#closing.abort();
+    // Set here, it is not reported: later failures are no news.
+    this.failure = new Error("the store is closed");
     this.#connection?.close();
     await this.#running;
   }
 
   async #append({ user, text, kind, key = randomUUID() }: NewMessage): Promise<Message> {
+    const args = [user, text, kind ?? "", `${user}\n${key}`];
     const until = performance.now() + DEADLINE_MS;
-    for (let connection = await this.#ready(until); connection; connection = await this.#ready(until)) {
-      try {
-        const args = [user, text, kind ?? "", `${user}\n${key}`];
-        const [id, keptText = "", keptKind = ""] = await connection.run("append", args, until);
-        const message = toMessage({ id: toId(id), fields: { user, text: keptText, kind: keptKind } });
-        // Every process receives the message from the stream, this one too.
-        while (compareIds(message.id, this.#lastId) > 0 && connection.closedAt === undefined)
-          await this.#reading?.catch(() => {});
-        return message;
-      } catch (error) {
-        // Refused, and not lost with the connection: another try would fail too.
-        if (connection.closedAt === undefined) throw this.#status.failed(error);
-      }
+    const [id, keptText = "", keptKind = ""] = await this.#run("append", args, until);
+    const message = toMessage({ id: toId(id), fields: { user, text: keptText, kind: keptKind } });
+    // Every process receives the message from the stream, this one too.
+    while (compareIds(message.id, this.#lastId) > 0 && this.#connection?.closedAt === undefined)
+      await this.#reading;
+    return message;
+  }
+
+  /**
+   * Runs a script. Rejects with `StoreUnavailable`.
+   * @param until until when, by `performance.now()`, to try again if the connection was lost just now
+   */
+  async #run(script: Script, args: readonly unknown[], until = 0): Promise<string[]> {
+    const connection = this.#connection;
+    try {
+      if (!connection) throw new Error("the store is not open");
+      return await connection.run(script, args);
+    } catch (error) {
+      const end = Math.min(until, (connection?.closedAt ?? -Infinity) + TIMEOUT_MS);
+      if (performance.now() >= end) throw this.failed(error);
+      await delay(POLL_MS);
+      return this.#run(script, args, until);
     }
-    throw this.#status.failed(new Error("no connection to Redis"));
-  }
-
-  /** The connection in use; undefined while there is none. */
-  get #current(): Connection | undefined {
-    return this.#connection?.closedAt === undefined ? this.#connection : undefined;
-  }
-
-  /** Returns the connection in use, or, if it was lost just now, the next one that comes before `until`. */
-  async #ready(until: number): Promise<Connection | undefined> {
-    // An outage that has lasted a while will go on: refuse at once.
-    const end = Math.min(until, (this.#connection?.closedAt ?? 0) + TIMEOUT_MS);
-    while (!this.#current && performance.now() < end) await delay(POLL_MS);
-    return performance.now() < until ? this.#current : undefined;
   }
 
   /** Uses a connection, and when it is lost the next one, until the store is closed. */
-  async #run(connection: Connection | undefined): Promise<void> {
+  async #follow(connection: Connection, receive: Receive, reset: Reset): Promise<void> {
     const { signal } = this.#closing;
     while (!signal.aborted) {
-      if (connection) {
-        this.#connection = connection;
-        const error = await this.#use(connection).catch((reason: unknown) => reason);
-        connection.close(error);
-        if (!signal.aborted) this.#status.failed(error);
+      void this.#sendBeats(connection);
+      while (connection.closedAt === undefined) {
+        this.#reading = this.#read(connection, receive, reset).catch((error) => {
+          connection.close(error);
+          this.failed(error);
+        });
+        await this.#reading;
       }
       await delay(RETRY_MS * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
-      connection = signal.aborted ? undefined : await this.#connect().catch(() => undefined);
+      if (!signal.aborted) connection = await this.#connect().catch(() => connection);
     }
-    connection?.close();
+    connection.close();
   }
 
   async #connect(): Promise<Connection> {
     const connection = await Connection.open(this.#url);
     // If this fails, the connection is not used, and it is closed because nothing is read from it.
-    const now = await this.#beat(connection);
+    const now = await this.#sync(connection);
     // What was published before this process started is of no use. After a failover the clock may be another one.
     if (this.#lastChange === "0-0" || compareIds(this.#lastChange, now) > 0) this.#lastChange = now;
+    this.#connection = connection;
     return connection;
   }
 
   /** Reads the newest messages, and continues after them. */
   async #load(connection: Connection): Promise<Snapshot> {
-    const snapshot = await connection.load(this.#keep);
+    const snapshot = await connection.load(this.#backlog);
     this.#lastId = snapshot.messages.at(-1)?.id ?? snapshot.lastPrunedId;
     return snapshot;
   }
 
-  /** Reads the streams and sends heartbeats for as long as the connection lasts. */
-  async #use(connection: Connection): Promise<never> {
-    void this.#sendBeats(connection);
-    for (;;) {
-      this.#reading = this.#read(connection);
-      await this.#reading;
-    }
-  }
-
-  async #read(connection: Connection): Promise<void> {
-    const { messages, changes } = await connection.read(this.#lastId, this.#lastChange);
+  async #read(connection: Connection, receive: Receive, reset: Reset): Promise<void> {
+    const [messages, changes] = await connection.read(this.#lastId, this.#lastChange);
     this.#lastChange = changes.at(-1)?.id ?? this.#lastChange;
     this.#cluster.apply(changes);
     for (const entry of messages) {
       if (compareIds(entry.id, this.#lastId) <= 0) continue;
       if (entry.fields.prev === this.#lastId) {
         this.#lastId = entry.id;
-        if (isMessage(entry)) this.#receive(toMessage(entry));
+        if (isMessage(entry)) receive(toMessage(entry));
       } else {
         // Entries are missing. Redis may have lost leases, too.
-        this.#reset(await this.#load(connection));
+        reset(await this.#load(connection));
         this.#cluster.resume();
       }
     }
@@ -184,27 +159,22 @@ export class RedisStore implements Store {
   /** Sends heartbeats, one after the other. */
   async #sendBeats(connection: Connection): Promise<void> {
     while (connection.closedAt === undefined) {
-      await this.#beat(connection).catch(
-        (error: unknown) => connection.closedAt === undefined && this.#status.failed(error),
-      );
+      const isBack = !this.writable;
+      // First, because no log-in may come before the renewal.
+      if (isBack) this.#cluster.resume();
+      const sent = this.#sync(connection).then(() => this.#cluster.beat());
+      await sent.then(() => isBack && this.recovered(), this.failed);
       await delay(BEAT_MS, undefined, { ref: false });
     }
   }
 
-  /**
-   * Compares this process with Redis, sends a heartbeat, and goes on after an outage. Returns an id before all later changes.
-   * Rejects if Redis is full or follows another one.
-   */
-  async #beat(connection: Connection): Promise<Id> {
+  /** Compares this process with Redis. Returns an id before all later changes. Rejects if Redis follows another one or is full. */
+  async #sync(connection: Connection): Promise<Id> {
     const fresh = randomBytes(32);
-    const secrets = [fresh, ...(this.#secrets ?? [])].map((secret) => secret.toString("hex"));
-    const [now, ...shared] = await connection.run("sync", [this.#lastId, this.#keep, ...secrets]);
+    const secrets = [fresh, ...(this.secrets ?? [])].map((secret) => secret.toString("hex"));
+    const [now, ...shared] = await connection.run("sync", [this.#lastId, this.#backlog, ...secrets]);
     const [first = fresh, ...others] = shared.map((secret) => Buffer.from(secret, "hex"));
-    this.#secrets = [first, ...others];
-    const isBack = !this.writable;
-    if (isBack) this.#cluster.resume();
-    await this.#cluster.beat(connection);
-    if (isBack) this.#status.recovered();
+    this.secrets = [first, ...others];
     return toId(now);
   }
 }

@@ -1,12 +1,24 @@
 /**
  * A disk that fails: once, at each single step that the store takes; and for a time, in each way a disk fails. What
- * was answered as kept is there afterwards, what was refused is not, and the store works again without a restart.
+ * was answered as kept is there afterwards, what was refused is not, and the store works again without a restart. And a
+ * disk that is slow or hangs: what waits for it, what does not, and what waits together.
  */
 import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { broken, disk, failing, full, runOutOfRoom, systemError } from "./file-disk.js";
-import { KEEP, linesOf, newestOf, newFolder, type Opened, open, post, untilWritable } from "./file-store.js";
+import {
+  KEEP,
+  linesOf,
+  newestOf,
+  newFolder,
+  type Opened,
+  open,
+  post,
+  reopen,
+  untilWritable,
+} from "./file-store.js";
 
 vi.mock("node:fs/promises", async (original) =>
   (await import("./file-disk.js")).held(await original<object>()),
@@ -96,30 +108,26 @@ test.each([
   expect(again.said).toEqual([]);
 });
 
-test("what a refused post left in the file is truncated before it is refused", async () => {
+test("a failed write is truncated, and after a failed sync the segment is not written to again", async () => {
   const { store } = await open(folder);
-  await post(store, ["a"]);
-  const path = newestOf(folder);
-  const before = readFileSync(path);
-  failing(["appendFile"], full);
-  await post(store, ["b"]);
-  expect(readFileSync(path)).toEqual(before);
-});
-
-test("after a failed sync the segment is not written to again", async () => {
-  const { store } = await open(folder);
-  await post(store, ["a"]);
-  const path = newestOf(folder);
-  const before = readFileSync(path);
-  failing(["datasync", "truncate"], broken);
-  await post(store, ["b"]);
-  disk.reset();
-  await untilWritable(store);
-  await post(store, ["c"]);
-  expect(readFileSync(path).subarray(0, before.length)).toEqual(before);
-  expect(newestOf(folder)).not.toBe(path);
-  await store.close();
-  expect((await open(folder)).found).toEqual(["a", "c"]);
+  for (const [calls, fail] of [
+    [["appendFile"], full] as const,
+    [["datasync", "truncate"], broken] as const,
+  ]) {
+    await post(store, ["a"]);
+    const path = newestOf(folder);
+    const before = readFileSync(path);
+    failing(calls, fail);
+    await post(store, ["b"]);
+    const after = readFileSync(path);
+    if (fail === full) expect(after).toEqual(before);
+    disk.reset();
+    await untilWritable(store);
+    await post(store, ["c"]);
+    expect(readFileSync(path)).toEqual(after);
+    expect(newestOf(folder)).not.toBe(path);
+  }
+  expect((await reopen(store, folder)).found).toEqual(["a", "c", "a", "c"]);
 });
 
 test("an outage leaves one segment, however long it lasts and however many posts are refused", async () => {
@@ -232,4 +240,126 @@ test("no id is given twice, not even that of a refused post", async () => {
   const { id } = await store.append({ user: "ann", text: "c" });
   expect([refused, id]).toEqual(["2000000000000-2", "2000000000000-3"]);
   vi.useRealTimers();
+});
+
+/** Holds back the next call of this name; gives when it was reached, and what lets it go on. */
+function holdBack(call: string): { reached: Promise<void>; goOn: () => void } {
+  let goOn = () => {};
+  const free = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const reached = new Promise<void>((resolve) => {
+    disk.around = async (step, run) => {
+      if (step.call !== call) return run();
+      resolve();
+      await free;
+      return run();
+    };
+  });
+  return { reached, goOn };
+}
+
+/** Lists the calls from now on, and the most that ran at once. */
+function watched(): { calls: string[]; most: () => number } {
+  const calls: string[] = [];
+  let running = 0;
+  let most = 0;
+  disk.around = async (step, run) => {
+    calls.push(step.call);
+    most = Math.max(most, ++running);
+    try {
+      return await run();
+    } finally {
+      running--;
+    }
+  };
+  return { calls, most: () => most };
+}
+
+test("a post is neither answered nor shown before its bytes are synced", async () => {
+  const { store, shown } = await open(folder);
+  const { reached, goOn } = holdBack("datasync");
+  let answered = false;
+  const first = post(store, ["a"]).then(() => {
+    answered = true;
+  });
+  await reached;
+  // In the file, and not shown.
+  expect(readFileSync(newestOf(folder), "utf8")).toContain('"text":"a"');
+  expect([shown, answered]).toEqual([[], false]);
+  goOn();
+  await first;
+  expect([shown, answered]).toEqual([["a"], true]);
+});
+
+test("posts that arrive together, or while the disk is busy, share one write and one sync", async () => {
+  const { store, shown } = await open(folder, 100);
+  const { reached, goOn } = holdBack("datasync");
+  const first = post(store, "abc");
+  await reached;
+  const others = post(store, "defgh");
+  const { calls } = watched();
+  goOn();
+  await Promise.all([first, others]);
+  expect(calls).toEqual(["stat", "appendFile", "datasync", "stat"]);
+  expect(shown).toEqual([..."abcdefgh"]);
+});
+
+test("one call to the disk runs at a time, from the start to the end", async () => {
+  const { most } = watched();
+  const { store } = await open(folder);
+  await Promise.all([..."abcdefghijklm"].map((text) => post(store, [text])));
+  for (const text of "abcdefghijklm") await post(store, [text]);
+  await store.close();
+  expect(most()).toBe(1);
+});
+
+test("a post on a disk that hangs is refused, and what comes of it later changes nothing", async () => {
+  const { store, shown, said } = await open(folder);
+  await post(store, ["a"]);
+  const { reached, goOn } = holdBack("datasync");
+  const hung = post(store, ["b"]);
+  await reached;
+  expect(await hung).toEqual({ kept: [], refused: ["b"] });
+  expect(await post(store, ["c"])).toEqual({ kept: [], refused: ["c"] });
+  expect([store.writable, said]).toEqual([false, [expect.stringContaining("did not answer within 5000 ms")]]);
+  goOn();
+  disk.reset();
+  await untilWritable(store);
+  expect(await post(store, ["d"])).toEqual({ kept: ["d"], refused: [] });
+  expect(shown).toEqual(["a", "d"]);
+  await store.close();
+  expect((await open(folder)).found).toEqual(["a", "d"]);
+});
+
+test("closing does not wait for a disk that hangs, but the folder stays locked until the call returns", async () => {
+  const { store } = await open(folder);
+  const { reached, goOn } = holdBack("datasync");
+  const hung = post(store, ["a"]);
+  await reached;
+  await store.close();
+  expect(await hung).toEqual({ kept: [], refused: ["a"] });
+  disk.reset();
+  await expect(open(folder)).rejects.toThrow("another process uses it");
+  goOn();
+  const reopened = async (): ReturnType<typeof open> => open(folder).catch(reopened);
+  expect((await reopened()).found).toEqual([]);
+});
+
+test("a start syncs all names and what a killed process left in memory, before a message is shown", async () => {
+  const deep = join(folder, "a", "b");
+  const calls: string[] = [];
+  disk.around = (step, run) => {
+    const flush = JSON.stringify(step.args[2])?.includes('"flush":true') ? " with flush" : "";
+    if (/sync|rename|writeFile/.test(step.call) && !step.file.startsWith("lock-"))
+      calls.push(`${step.call} ${step.file}${flush}`);
+    return run();
+  };
+  await (await open(deep)).store.close();
+  const secret = ["writeFile secret.new with flush", "rename secret.new", "sync b"];
+  const segment = (n: number) => ["sync b", `datasync segment-${n}.jsonl`];
+  expect(calls.splice(0)).toEqual([`sync ${basename(folder)}`, "sync a", ...secret, ...segment(1)]);
+  rmSync(join(deep, "secret"));
+  await open(deep);
+  expect(calls).toEqual([...secret, "sync segment-1.jsonl", ...segment(2)]);
 });

@@ -118,43 +118,21 @@ describe("a message", () => {
   });
 });
 
-describe("the newest id that is not kept", () => {
-  test("of an empty room is the same on every process, and is that of the room when something is said", async () => {
-    const [one, two] = [await open(), await open()];
-    expect(one.kept.lastPrunedId).toBe(two.kept.lastPrunedId);
-    await one.store.append({ user: "ann", text: "1" });
-    expect((await open()).kept.lastPrunedId).toBe(one.kept.lastPrunedId);
-  });
-
-  test("is the id before the oldest that is kept, to the message", async () => {
-    const { store, received } = await open(10);
-    for (let n = 0; n < 500; n++) await store.append({ user: "ann", text: `${n}` });
-    const { kept } = await open(10);
-    expect(kept.messages).toEqual(received.slice(-10));
-    expect(kept.lastPrunedId).toBe(received.at(-11)?.id);
-  });
-
-  test("is never too low when another process keeps less", async () => {
-    const { store } = await open(10);
-    for (let n = 0; n < 500; n++) void store.append({ user: "ann", text: `${n}` });
-    await store.append({ user: "ann", text: "last" });
-    await until(async () => (await direct.xLen(`room${room}:messages`)) === 10);
-    const { kept } = await open(1000);
-    const [first] = kept.messages;
-    expect(first?.text).not.toBe("0");
-    expect(Number(kept.lastPrunedId.split("-")[0])).toBeGreaterThanOrEqual(
-      Number(first?.id.split("-")[0]) - 1,
-    );
-  });
-});
-
-test("messages beyond a smaller backlog than before are removed at the start", async () => {
-  const { store } = await open(500);
-  for (let n = 0; n < 50; n++) await store.append({ user: "ann", text: `${n}`, key: `${n}` });
-  const { kept } = await open(2);
-  expect(kept.messages.map(({ text }) => text)).toEqual(["48", "49"]);
+test("the id before the oldest kept message is exact on every process, also of an empty room and of a smaller backlog", async () => {
+  const [one, two] = [await open(10), await open(10)];
+  expect(one.kept.lastPrunedId).toBe(two.kept.lastPrunedId);
+  await one.store.append({ user: "ann", text: "1", key: "1" });
+  expect((await open(10)).kept.lastPrunedId).toBe(one.kept.lastPrunedId);
+  for (let n = 2; n < 300; n++) await one.store.append({ user: "ann", text: `${n}`, key: `${n}` });
+  const { kept } = await open(10);
+  expect(kept.messages).toEqual(one.received.slice(-10));
+  expect(kept.lastPrunedId).toBe(one.received.at(-11)?.id);
+  expect((await open(2)).kept.messages.map(({ text }) => text)).toEqual(["298", "299"]);
   expect(await direct.xLen(`room${room}:messages`)).toBe(2);
   expect(await direct.hLen(`room${room}:keys`)).toBe(2);
+  // A process that keeps more is not told that it has everything.
+  const [first] = (await open(1000)).kept.messages;
+  expect(first?.text).not.toBe("1");
 });
 
 test("a process that missed a message gets everything that is still kept", async () => {
@@ -331,13 +309,13 @@ test("members of a process without heartbeats are absent on the others, and pres
   const changes: string[] = [];
   two.store.cluster.join(recorder(changes));
   // As if another process sent its members, and then nothing for a while, and then it went on.
-  const send = (fields: Record<string, string>) =>
-    direct.xAdd(`room${room}:changes`, "*", { from: "third", ...fields });
-  await send({ "join ann": "Ann" });
+  const send = (isAll: boolean, ...changes: string[][]) =>
+    direct.xAdd(`room${room}:changes`, "*", { beat: JSON.stringify({ from: "third", changes, isAll }) });
+  await send(false, ["join", "ann", "Ann"]);
   await until(() => changes.includes("leave ann"));
   expect(changes).toEqual(["join ann", "leave ann"]);
-  await send({ all: "", "join ann": "Ann", "join bob": "Bob" });
-  await send({ all: "", "join bob": "Bob" });
+  await send(true, ["join", "ann", "Ann"], ["join", "bob", "Bob"]);
+  await send(true, ["join", "bob", "Bob"]);
   await until(() => changes.length === 5);
   expect(changes.slice(2)).toEqual(["join ann", "join bob", "leave ann"]);
   expect(one.resets).toEqual([]);
@@ -400,61 +378,27 @@ describe("a Redis that hangs", () => {
   });
 });
 
-test("a store whose `keep` is larger than the chat's backlog keeps that many, and warns if it is much larger", async () => {
-  const warnings: string[] = [];
-  const options = {
-    url: `${redis.url}?prefix=room${room}`,
-    keep: 21,
-    warn: (line: string) => warnings.push(line),
-  };
-  const start = async () => {
-    const store = new RedisStore(options);
-    opened.push(store);
-    return {
-      store,
-      ...(await store.open(
-        () => {},
-        () => {},
-        2,
-      )),
-    };
-  };
-  const { store } = await start();
-  for (let n = 0; n < 30; n++) await store.append({ user: "ann", text: `${n}` });
-  const { messages } = await start();
-  expect(messages.map(({ text }) => Number(text))).toEqual(Array.from({ length: 21 }, (_, n) => n + 9));
-  expect(warnings).toHaveLength(2);
-  expect(warnings[0]).toMatch(
-    /^Redis at .*: keep is 21, but the backlog of the chat is 2; better leave keep out$/,
-  );
-  for (const wrong of [{ keep: 0 }, { keep: "7" }, { warn: 1 }]) {
-    const make = () => Reflect.construct(RedisStore, [{ ...options, ...wrong }]);
-    expect(make).toThrow(Object.keys(wrong)[0]);
-  }
-});
-
-describe("the URL", () => {
-  test.each([
-    "",
-    "nonsense",
-    "http://127.0.0.1",
-    "redis://",
-    "redis://user:hunter2@host:port",
-    "redis://h/x",
-  ])("%j is none, which is told without what was given", (url) => {
+test.each(["", "nonsense", "http://127.0.0.1", "redis://", "redis://user:hunter2@host:port", "redis://h/x"])(
+  "%j is not the URL of a Redis, and the error does not repeat it",
+  (url) => {
     const make = () => new RedisStore({ url, warn: () => {} });
     expect(make).toThrow(/^the URL of a Redis is redis:/);
     expect(make).not.toThrow(/hunter2/);
-  });
+  },
+);
 
-  test("may carry the room's prefix", async () => {
-    const store = new RedisStore({ url: `${redis.url}/0?prefix=talk`, warn: () => {} });
-    await store.open(
-      () => {},
-      () => {},
-    );
-    await store.append({ user: "ann", text: "x" });
-    await store.close();
-    expect(await direct.exists("talk:messages")).toBe(1);
-  });
+test("a store that is closed refuses a post and warns of nothing", async () => {
+  const { store, warnings } = await open();
+  const posts = [1, 2, 3].map((n) => store.append({ user: "ann", text: `${n}` }));
+  const closed = store.close();
+  const late = store.append({ user: "ann", text: "late" });
+  await Promise.all(posts);
+  await closed;
+  const outcome = await late.then(
+    () => "kept",
+    (error) => error,
+  );
+  if (outcome !== "kept") expect(outcome).toBeInstanceOf(StoreUnavailable);
+  await expect(store.append({ user: "ann", text: "later" })).rejects.toThrow(StoreUnavailable);
+  expect(warnings).toEqual([]);
 });

@@ -29,21 +29,20 @@ export async function lock(folder: string, warn: (line: string) => void) {
   const handle = await open(folder, "r");
   // A socket's path has at most 107 bytes. On Linux, a folder of any depth has a short name while it is open.
   const short = platform() === "linux" ? `/proc/self/fd/${handle.fd}` : folder;
-  let release = async () => {};
+  const name = `lock-${randomBytes(6).toString("hex")}`;
+  const path = join(folder, name);
+  const server = createServer((socket) => socket.destroy()).unref();
+  const isHeld = async () => (await tolerate("ENOENT", stat(path))) !== undefined;
+  const release = async () => {
+    server.close();
+    // If the file stays, the next process deletes it.
+    await rm(path, { force: true }).catch(() => undefined);
+  };
   try {
     while (!(await isUsed(short))) {
-      const name = `lock-${randomBytes(6).toString("hex")}`;
-      const path = join(folder, name);
-      const server = createServer((socket) => socket.destroy()).unref();
-      release = async () => {
-        server.close();
-        // If the file stays, the next process deletes it.
-        await rm(path, { force: true }).catch(() => undefined);
-      };
       await once(server.listen(join(short, `${name}.new`)), "listening");
       // Another process can take a file on which nobody listens yet for a dead one, and delete it.
       await tolerate("ENOENT", rename(`${path}.new`, path));
-      const isHeld = async () => (await tolerate("ENOENT", stat(path))) !== undefined;
       if (!(await isUsed(short, name)) && (await isHeld())) return { isHeld, release };
       await release();
       await sleep(Math.random() * MAX_PAUSE_MS);
@@ -53,7 +52,7 @@ export async function lock(folder: string, warn: (line: string) => void) {
     await release();
     if (!/^Error: listen (EOPNOTSUPP|ENOTSUP|EPERM|EINVAL)/.test(`${error}`)) throw error;
     warn(`no lock is possible here (${error}); make sure that only one process uses the folder`);
-    return { isHeld: async () => true, release: async () => undefined };
+    return { isHeld: async () => true, release };
   } finally {
     // It was only read from.
     await handle.close().catch(() => undefined);

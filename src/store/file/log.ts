@@ -4,38 +4,29 @@
  */
 import { copyFile, type FileHandle, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { compareIds, type Id, parseId } from "../../feed/id.js";
-import type { Stored } from "../appender.js";
-import { messageOf } from "../options.js";
+import { compareIds, type Id } from "../../feed/id.js";
+import type { Stored } from "../memory.js";
 import { keepSecrets, makeFolder, type Secrets, sync } from "./folder.js";
 import { type Lock, lock } from "./lock.js";
 import { decodeSegment, encode } from "./record.js";
 
-/** A longer segment is not appended to, so that each fits into one string when it is read. */
-const MAX_SEGMENT_BYTES = 64 * 1024 * 1024;
-
 /** The name of a segment, with its number. The one file of format version 1 is number 0. */
 const SEGMENT = /^(?:segment-([1-9]\d{0,14})|messages)\.jsonl$/;
-
-interface Segment {
-  readonly number: number;
-  /** The number of acknowledged messages in the segments before it. */
-  readonly start: number;
-}
 
 export class SegmentLog {
   /** The secrets of session cookies. Undefined before `open`. */
   secrets: Secrets | undefined;
   #keep = 0;
   #lock: Lock | undefined;
-  /** Oldest first. */
-  #segments: Segment[] = [];
+  /** Oldest first, each with the number of acknowledged messages in those before it. */
+  readonly #segments: { readonly number: number; readonly start: number }[] = [];
   /** The number of acknowledged messages in all segments. */
   #count = 0;
   /** The id that was acknowledged last. */
   #lastId: Id = "0-0";
   /** The file of the last segment. Undefined after a failure: then the next segment is begun. */
   #file: FileHandle | undefined;
+  #path = "";
   #inode = 0;
   /** The acknowledged bytes in the file. */
   #size = 0;
@@ -54,38 +45,29 @@ export class SegmentLog {
     await makeFolder(this.folder);
     await this.#claim();
     const stored: Stored[] = [];
-    let lastPrunedId: Id | undefined;
+    let lastPrunedId: Id = "0-0";
+    const lastId = () => stored.at(-1)?.message.id ?? lastPrunedId;
     for (const number of await findSegments(this.folder)) {
       const path = pathOf(this.folder, number);
       // What a killed process wrote may be in memory only.
       await sync(path);
-      const { header, records, damaged } = decodeSegment(await readFile(path));
-      // The header of version 1, or of a copied segment, does not speak of the segment before it.
-      if (header?.sequence === number) {
-        const difference = () => compareIds(stored.at(-1)?.message.id ?? header.after, header.after);
-        while (difference() > 0) stored.pop();
-        if (difference() < 0) this.warn(`messages before ${path} are missing`);
-      }
-      if (stored.length === 0) lastPrunedId = header?.after ?? lastPrunedId;
+      const { after = lastId(), records, damaged } = decodeSegment(await readFile(path));
+      while (stored.length > 0 && compareIds(lastId(), after) > 0) stored.pop();
+      if (stored.length === 0) lastPrunedId = after;
+      else if (lastId() !== after) this.warn(`messages before ${path} are missing`);
       const start = stored.length;
       this.#segments.push({ number, start });
-      for (const record of records) {
-        const lastId = stored.at(-1)?.message.id ?? lastPrunedId ?? "0-0";
-        // A copied segment repeats records.
-        if (compareIds(record.message.id, lastId) > 0) stored.push(record);
-      }
+      for (const record of records) if (compareIds(record.message.id, lastId()) > 0) stored.push(record);
       const skipped = damaged + records.length - (stored.length - start);
       if (skipped > 0) {
         this.warn(`damaged lines in ${path} are skipped: ${skipped}`);
         await copyFile(path, `${path}.damaged`);
       }
     }
-    const [oldest] = stored;
-    // Without a header, any id before the oldest message will do.
-    lastPrunedId ??= `${oldest ? parseId(oldest.message.id)[0] - 1 : Date.now()}-0`;
-    this.#lastId = stored.at(-1)?.message.id ?? lastPrunedId;
+    if (lastId() === "0-0") lastPrunedId = `${Date.now()}-0`;
+    this.#lastId = lastId();
     this.#count = stored.length;
-    await this.append([]);
+    await this.#beginSegment();
     const pruned = stored.splice(0, Math.max(0, stored.length - keep)).at(-1);
     return { lastPrunedId: pruned?.message.id ?? lastPrunedId, stored };
   }
@@ -97,22 +79,13 @@ export class SegmentLog {
    */
   async append(messages: readonly Stored[], isWanted = () => true): Promise<void> {
     try {
-      const last = this.#segments.at(-1);
-      const isFull = last && this.#count - last.start >= this.#keep;
-      const isUsable = this.#file && !isFull && this.#size <= MAX_SEGMENT_BYTES;
-      const segment = isUsable && last ? last : await this.#openNext();
-      const header = { holdline: 2, sequence: segment.number, after: this.#lastId };
-      const lines = messages.map(({ message, key }) => encode({ ...message, key }));
-      const bytes = Buffer.from((segment === last ? "" : encode(header)) + lines.join(""));
-      await this.#file?.appendFile(bytes);
-      await this.#file?.datasync();
-      const path = pathOf(this.folder, segment.number);
-      const { ino, size } = await stat(path);
-      const isOurs = ino === this.#inode && size === this.#size + bytes.length;
-      if (!isOurs) throw new Error(`${path} was replaced, or written to by another program`);
+      const isFull = this.#count - (this.#segments.at(-1)?.start ?? 0) >= this.#keep;
+      if (!this.#file || isFull) await this.#beginSegment();
+      const size = await this.#write(
+        messages.map(({ message, key }) => encode({ ...message, key })).join(""),
+      );
       if (!isWanted()) throw new Error("the messages were refused meanwhile");
-      this.#size += bytes.length;
-      if (segment !== last) await this.#use(segment);
+      this.#size = size;
     } catch (error) {
       // If this fails too, the header of the next segment is enough.
       await this.#file?.truncate(this.#size).catch(() => undefined);
@@ -135,16 +108,43 @@ export class SegmentLog {
     this.#file = undefined;
   }
 
-  /** Opens the file of a new segment. After an attempt that failed, its number and file are used again. */
-  async #openNext(): Promise<Segment> {
+  /** Begins a new segment. After an attempt that failed, its number and file are used again. */
+  async #beginSegment(): Promise<void> {
     await this.#closeFile();
     await this.#claim();
     const number = 1 + (this.#segments.at(-1)?.number ?? 0);
-    this.#file = await open(pathOf(this.folder, number), "w", 0o600);
+    this.#path = pathOf(this.folder, number);
+    this.#file = await open(this.#path, "w", 0o600);
     this.#inode = (await this.#file.stat()).ino;
     this.#size = 0;
     await sync(this.folder);
-    return { number, start: this.#count };
+    this.#size = await this.#write(encode({ holdline: 2, after: this.#lastId }));
+    this.#segments.push({ number, start: this.#count });
+    await this.#prune().catch(({ message }) =>
+      this.warn(`old segments stay until the next segment: ${message}`),
+    );
+  }
+
+  /** Appends text to the file. Resolves with the new size of the file when it is on the disk. */
+  async #write(text: string): Promise<number> {
+    const bytes = Buffer.from(text);
+    await this.#file?.appendFile(bytes);
+    await this.#file?.datasync();
+    const { ino, size } = await stat(this.#path);
+    if (ino === this.#inode && size === this.#size + bytes.length) return size;
+    throw new Error(`${this.#path} was replaced, or written to by another program`);
+  }
+
+  /** Deletes the segments that are empty or not needed any more. */
+  async #prune(): Promise<void> {
+    const old = this.#segments.filter(({ start }, n) => {
+      const end = this.#segments[n + 1]?.start ?? Infinity;
+      return end === start || end <= this.#count - this.#keep;
+    });
+    for (const segment of old) {
+      await rm(pathOf(this.folder, segment.number), { force: true });
+      this.#segments.splice(this.#segments.indexOf(segment), 1);
+    }
   }
 
   /** Locks the folder, again if it was deleted and made again. Rejects if another process may have used it meanwhile. */
@@ -159,22 +159,6 @@ export class SegmentLog {
       throw new Error("its lock was deleted, and another process may have used it; restart this one");
     }
     this.secrets = await keepSecrets(join(this.folder, "secret"), this.secrets);
-  }
-
-  /** Adds a segment that is on the disk, and deletes those that are no longer needed. */
-  async #use(segment: Segment): Promise<void> {
-    const all = [...this.#segments, segment];
-    this.#segments = all.filter(({ start }, i) => {
-      const end = all[i + 1]?.start ?? Infinity;
-      return end > start && end > this.#count - this.#keep;
-    });
-    const needed = this.#segments.map(({ number }) => number);
-    try {
-      for (const number of await findSegments(this.folder))
-        if (!needed.includes(number)) await rm(pathOf(this.folder, number));
-    } catch (error) {
-      this.warn(`old segments stay until the next segment: ${messageOf(error)}`);
-    }
   }
 }
 

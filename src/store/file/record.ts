@@ -4,73 +4,71 @@
  */
 import { crc32 } from "node:zlib";
 import { type Id, isId, parseId } from "../../feed/id.js";
-import type { Stored } from "../appender.js";
+import type { Stored } from "../memory.js";
 
 type Fields = { readonly [name: string]: unknown };
 
-/** Stands for a damaged line. One object for all, because a file may have millions of them. */
-const DAMAGED: Fields = {};
-const CRC = ',"crc":"';
-/** Where a damaged line end joins two lines. */
-const JOINT = /(?<=,"crc":"[0-9a-f]{8}"\})[^{]*/;
 /** The last millisecond that a JavaScript date can name. */
 const MAX_TIME_MS = 8.64e15;
 /** Far enough below the largest exact integer to count on from any id that was read. */
 const MAX_COUNTER = 2 ** 52;
+const NEWLINE = 10;
+const CRC_BYTES = ',"crc":"01234567"}'.length;
 
 /** Returns a line of a segment. */
 export function encode(fields: object): string {
   const body = JSON.stringify(fields).slice(0, -1);
-  return `${body}${CRC}${crc32(body).toString(16).padStart(8, "0")}"}\n`;
+  return `${body},"crc":"${crc32(body).toString(16).padStart(8, "0")}"}\n`;
 }
 
 /**
- * Returns the header and the records of a segment, and the number of damaged lines, which are skipped. A last line without
- * a newline was not written completely, so it was never acknowledged and is ignored.
+ * Returns the records of a segment, the id in its header, and the number of damaged lines, which are skipped. A last line
+ * without a newline was not written completely, so it was never acknowledged and is ignored.
  */
 export function decodeSegment(bytes: Buffer) {
-  const decoded: Fields[] = [];
-  for (const line of bytes.toString().split("\n").slice(0, -1)) {
-    const fields = line.includes(CRC) ? decode(line) : DAMAGED;
-    if (fields) decoded.push(fields);
-    else for (const part of line.split(JOINT)) decoded.push(decode(part) ?? DAMAGED);
+  const records: Stored[] = [];
+  let after: Id | undefined;
+  let damaged = 0;
+  let start = 0;
+  for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
+    const fields = decode(bytes, start, end);
+    const record = toStored(fields);
+    if (start === 0) after = toHeader(fields);
+    if (record) records.push(record);
+    else if (start > 0 || after === undefined) damaged++;
+    start = end + 1;
   }
-  const header = toHeader(decoded[0] ?? DAMAGED);
-  const records = decoded.map(toStored).filter((stored) => stored !== undefined);
-  return { header, records, damaged: decoded.length - records.length - (header ? 1 : 0) };
+  return { after, records, damaged };
 }
 
-/** Returns the fields of a line, unless it is damaged. The checksum comes first: to parse any text can take long. */
-function decode(line: string): Fields | undefined {
-  const body = line.slice(0, line.lastIndexOf(CRC));
-  if (crc32(body) !== Number.parseInt(line.slice(body.length + CRC.length), 16)) return undefined;
+/** Returns the fields of a line, none if it is damaged. The checksum comes first: to parse any text can take long. */
+function decode(bytes: Buffer, start: number, end: number): Fields {
+  const body = bytes.subarray(start, Math.max(start, end - CRC_BYTES));
+  if (crc32(body) !== Number.parseInt(bytes.toString("latin1", end - 10, end - 2), 16)) return {};
   try {
-    return JSON.parse(`${body}}`);
+    return JSON.parse(bytes.toString("utf8", start, end));
   } catch {
-    return undefined;
+    return {};
   }
 }
 
-/**
- * Returns the number of the segment and the id that was acknowledged last before it. Format version 1 is one file without
- * a number, and calls the id `floor`.
- */
-function toHeader({ holdline: version, sequence, floor, after = floor }: Fields) {
-  if (version === undefined || !isStoredId(after, Number.MAX_SAFE_INTEGER)) return undefined;
-  if (version === 1 || version === 2) return { sequence, after };
+/** Returns the id that was acknowledged last before a segment. Format version 1, which is one file, calls it `floor`. */
+function toHeader({ holdline: version, floor, after = floor }: Fields): Id | undefined {
+  if (version === undefined || !isStoredId(after)) return undefined;
+  if (version === 1 || version === 2) return after;
   throw new Error(`format version ${version} needs a newer holdline`);
 }
 
 function toStored({ id, user, text, at, kind, key }: Fields): Stored | undefined {
-  if (!isStoredId(id, MAX_COUNTER) || typeof user !== "string" || typeof text !== "string") return undefined;
+  if (!isStoredId(id) || typeof user !== "string" || typeof text !== "string") return undefined;
   if (typeof at !== "number" || !Number.isInteger(at) || at < 0 || at > MAX_TIME_MS) return undefined;
   if (key !== undefined && typeof key !== "string") return undefined;
   if (kind === undefined) return { message: { id, user, text, at }, key };
   return kind === "join" || kind === "leave" ? { message: { id, user, text, at, kind }, key } : undefined;
 }
 
-function isStoredId(id: unknown, maxCounter: number): id is Id {
+function isStoredId(id: unknown): id is Id {
   if (typeof id !== "string" || !isId(id)) return false;
   const [ms, n] = parseId(id);
-  return ms >= 1 && ms <= MAX_TIME_MS && n <= maxCounter;
+  return ms >= 1 && ms <= MAX_TIME_MS && n <= MAX_COUNTER;
 }

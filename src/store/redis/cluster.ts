@@ -4,11 +4,11 @@
  */
 import { randomBytes } from "node:crypto";
 import { parseId } from "../../feed/id.js";
-import type { Change, LocalMembers, Session } from "../cluster.js";
-import { type ClaimResult, type Cluster, isSameForm } from "../cluster.js";
+import type { Change, ClaimResult, Cluster, LocalMembers, Session } from "../cluster.js";
+import { isSameForm } from "../cluster.js";
 import { StoreUnavailable } from "../store.js";
-import { type Connection, DEADLINE_MS, type Entry } from "./connection.js";
-import { RemoteMembers } from "./presence.js";
+import type { Script } from "./connection.js";
+import type { Entry } from "./entry.js";
 
 /** How much longer than the grace time a lease is, because the process that renews it may be busy. */
 const LEASE_MARGIN_MS = 3_000;
@@ -18,13 +18,22 @@ const RENEWAL_MS = 3_000;
 const CLAIM_MS = 5_000;
 /** How many leases one script renews, so that no script takes long. */
 const MAX_RENEWED = 500;
+/** Without a heartbeat for this long, the members of a process count as absent. */
+const PROCESS_TTL_MS = 5_000;
 
-/** A session that is to hold its name for `ms` milliseconds more; 0 frees the name. */
-type Lease = readonly [session: Session, ms: number];
+/** What a process publishes. */
+interface Heartbeat {
+  /** The id of the process. */
+  readonly from: string;
+  readonly changes: readonly (readonly [change: Change, key: string, detail: string])[];
+  /** Whether the joins are those of all members. */
+  readonly isAll?: boolean;
+}
 
 export class RedisCluster implements Cluster {
   readonly #self = randomBytes(9).toString("base64url");
-  readonly #remote = new RemoteMembers();
+  /** By process, this one too: the time of its newest heartbeat, by Redis' clock, and its members. */
+  readonly #processes = new Map<string, { seenAt: number; readonly members: Set<string> }>();
   #local: LocalMembers | undefined;
   /** Whether Redis may not know all sessions, and the other processes all members, of this one. */
   #isUnknown = false;
@@ -32,56 +41,46 @@ export class RedisCluster implements Cluster {
   #renewedAt = 0;
   #claimsFrom = 0;
 
-  /**
-   * @param connection returns the current connection, if there is one
-   * @param failed called when something could not be written; `resume` must follow, so that nothing has to be kept until then
-   */
-  constructor(
-    private readonly connection: () => Connection | undefined,
-    private readonly failed: (error: unknown) => unknown,
-  ) {}
+  /** @param run runs a script. Rejects with `StoreUnavailable`, and then `resume` must follow, so nothing is kept until then */
+  constructor(private readonly run: (script: Script, args: readonly unknown[]) => Promise<string[]>) {}
 
   join(local: LocalMembers): void {
     this.#local = local;
   }
 
   async claim(session: Session, replaced: string): Promise<ClaimResult> {
-    const [connection, local] = [this.connection(), this.#local];
-    const isEarly = performance.now() < this.#claimsFrom;
-    if (!connection || !local || isEarly) return unavailable("no connection to Redis");
+    if (performance.now() < this.#claimsFrom)
+      throw new StoreUnavailable("leases are renewed after an outage");
     const instead = isSameForm(session.id, replaced) ? "" : replaced;
-    const args = [JSON.stringify(session), instead, CLAIM_MS, local.options.maxNames];
-    const until = performance.now() + DEADLINE_MS;
-    const [text] = await connection.run("claim", args, until).catch(unavailable);
+    const args = [JSON.stringify(session), instead, CLAIM_MS, this.#local?.options.maxNames];
+    const [text] = await this.run("claim", args);
     if (text === undefined) return "full";
-    const owner = toSession(text);
+    const owner: Session = JSON.parse(text);
     return isSameForm(session.id, owner.id) ? owner : "taken";
   }
 
   async verify(session: Session): Promise<boolean> {
-    const connection = this.connection();
-    if (!connection) return unavailable("no connection to Redis");
-    return (await this.#renew(connection, [[session, Infinity]]).catch(unavailable)) === 0;
+    return (await this.#renew([[session, Infinity]])) === 0;
   }
 
   async hold(session: Session, ms: number): Promise<void> {
-    await this.#run((connection) => this.#renew(connection, [[session, ms]]));
+    await this.#renew([[session, ms]]).catch(() => {});
   }
 
-  async publish(change: Change, key: string, detail: string): Promise<void> {
-    const fields = { from: this.#self, [`${change} ${key}`]: detail };
-    await this.#run((connection) => connection.publish(fields));
+  async publish(...change: [change: Change, key: string, detail: string]): Promise<void> {
+    await this.#publish({ from: this.#self, changes: [change] }).catch(() => {});
   }
 
   /** Goes on after an outage: all sessions and members follow with the next heartbeat, and log-ins later. */
   resume(): void {
-    this.#remote.resume();
+    // All processes get time for their next heartbeats.
+    for (const process of this.#processes.values()) process.seenAt = Infinity;
     this.#isUnknown = true;
     this.#claimsFrom = performance.now() + RENEWAL_MS;
   }
 
   /** Renews leases, three times in a grace time, and sends a heartbeat. Rejects if Redis refuses to write. */
-  async beat(connection: Connection): Promise<void> {
+  async beat(): Promise<void> {
     const local = this.#local;
     if (!local) return;
     const isAll = this.#isUnknown;
@@ -90,51 +89,68 @@ export class RedisCluster implements Cluster {
       this.#renewedAt = performance.now();
       // Of the names that nobody holds, Redis only has to know that their sessions have ended.
       const leases = Array.from(local.sessions()).filter(([, ms]) => isAll || ms > 0);
-      while (leases.length > 0) await this.#renew(connection, leases.splice(0, MAX_RENEWED));
+      while (leases.length > 0) await this.#renew(leases.splice(0, MAX_RENEWED));
     }
-    const members = isAll ? Array.from(local.present, ({ key, name }) => [`join ${key}`, name]) : [];
-    await connection.publish({ from: this.#self, ...(isAll && { all: "" }), ...Object.fromEntries(members) });
+    const members = isAll ? Array.from(local.present, ({ key, name }) => ["join", key, name] as const) : [];
+    await this.#publish({ from: this.#self, changes: members, isAll });
   }
 
   /** Applies what all processes have published, in order. */
   apply(entries: readonly Entry[]): void {
     const local = this.#local;
     if (!local) return;
-    for (const entry of entries) {
-      const { from, owner } = entry.fields;
-      if (owner !== undefined) local.applyOwner(toSession(owner));
-      if (from === undefined) continue;
-      // A process that is new does not know the members of this one.
-      if (this.#remote.apply(entry, from, from === this.#self ? undefined : local)) this.#isUnknown = true;
+    for (const { id, fields } of entries) {
+      if (fields.owner !== undefined) local.applyOwner(JSON.parse(fields.owner));
+      if (fields.beat !== undefined) this.#applyBeat(JSON.parse(fields.beat), parseId(id)[0], local);
     }
     // This process' own heartbeats are among the entries, so the time goes on if all others are dead.
     const newest = entries.at(-1);
-    if (newest) this.#remote.removeDead(parseId(newest.id)[0], local);
+    if (newest) this.#removeDead(parseId(newest.id)[0], local);
   }
 
-  /** Returns how many leases could not be renewed, because their names have other owners. */
-  async #renew(connection: Connection, leases: readonly Lease[]): Promise<number> {
+  #applyBeat({ from, changes, isAll }: Heartbeat, seenAt: number, local: LocalMembers): void {
+    const known = this.#processes.get(from);
+    const members = known?.members ?? new Set();
+    this.#processes.set(from, { seenAt, members });
+    // A process that is new, or that others have forgotten, does not know the members of this one.
+    if (!known || seenAt - known.seenAt > PROCESS_TTL_MS) this.#isUnknown = true;
+    if (from === this.#self) return;
+    const present = new Set(changes.map(([, key]) => key));
+    const left = isAll ? Array.from(members).filter((key) => !present.has(key)) : [];
+    for (const [change, key, detail] of [...left.map((key) => ["leave", key, ""] as const), ...changes]) {
+      if (change === "unload") local.applyUnload(key, detail || undefined);
+      else if (change === "leave") members.delete(key) && local.applyLeave(key, detail === "reload");
+      else if (!members.has(key)) {
+        members.add(key);
+        local.applyJoin(key, detail);
+      }
+    }
+  }
+
+  /** Removes the processes that sent no heartbeat. @param now the time by Redis' clock */
+  #removeDead(now: number, local: LocalMembers): void {
+    for (const [name, process] of this.#processes) {
+      process.seenAt = Math.min(process.seenAt, now);
+      if (now - process.seenAt <= PROCESS_TTL_MS) continue;
+      this.#processes.delete(name);
+      for (const key of process.members) local.applyLeave(key, false);
+    }
+  }
+
+  async #publish(heartbeat: Heartbeat): Promise<void> {
+    await this.run("publish", [JSON.stringify(heartbeat)]);
+  }
+
+  /**
+   * Lets sessions hold their names for `ms` milliseconds more; 0 frees a name. Returns how many of the names have other
+   * owners.
+   */
+  async #renew(leases: readonly (readonly [session: Session, ms: number])[]): Promise<number> {
     const { grace = 0, maxNames = 0 } = this.#local?.options ?? {};
     const length = (ms: number) => ms && Math.ceil(Math.max(0, Math.min(ms, grace)) + LEASE_MARGIN_MS);
     const args = leases.map(([session, ms]) => [session, length(ms)]);
-    const refused = await connection.run("renew", [JSON.stringify(args), maxNames]);
-    for (const owner of refused) this.#local?.applyOwner(toSession(owner));
+    const refused = await this.run("renew", [JSON.stringify(args), maxNames]);
+    for (const owner of refused) this.#local?.applyOwner(JSON.parse(owner));
     return refused.length;
   }
-
-  /** Runs a command. Never rejects: if it cannot run, everything is sent again later. */
-  async #run(command: (connection: Connection) => Promise<unknown>): Promise<void> {
-    const connection = this.connection();
-    if (connection) await command(connection).catch(this.failed);
-    else this.#isUnknown = true;
-  }
-}
-
-function unavailable(reason: unknown): never {
-  throw new StoreUnavailable(reason);
-}
-
-/** Reads a session that a process wrote to Redis. */
-function toSession(json: string): Session {
-  return JSON.parse(json);
 }

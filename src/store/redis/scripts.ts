@@ -7,11 +7,13 @@ import { FORM_ID_LENGTH } from "../cluster.js";
 
 /** How many messages are pruned at a time, so that no script takes long. */
 const MAX_PRUNED = 5_000;
+/** How many changes are kept: those of many minutes, far more than any process is behind. */
+const MAX_CHANGES = 100_000;
 
 /** The keys of a room, in the order in which scripts get them. Every process reads the two streams. */
 export const KEYS = [
   "messages", // stream: prev (the id of the entry before, so that a reader notices a missing one), user, text, kind, key
-  "changes", // stream: new owners of names (a session as JSON), and heartbeats, see presence.ts
+  "changes", // stream: owner (a session as JSON, which took its name), or beat (a heartbeat as JSON, see cluster.ts)
   "keys", // hash: user and idempotency key → the id of a kept message
   "owners", // hash: name key → the session that took the name last; it stays, so older sessions stay ended
   "leases", // zset: name key → when its lease ends
@@ -22,7 +24,7 @@ export const KEYS = [
  * `newest` returns the id of the newest message. An empty stream gets a mark, which is an entry without content.
  * `make_room` forgets the name whose lease ended first, if there are too many names.
  */
-const PRELUDE = `
+export const PRELUDE = `
 local ${KEYS.join(", ")} = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -34,8 +36,7 @@ local function newest()
 end
 
 local function owner_of(key)
-  local owner = redis.call('HGET', owners, key)
-  return owner and cjson.decode(owner)
+  return cjson.decode(redis.call('HGET', owners, key) or 'false')
 end
 
 local function set_owner(owner, ms)
@@ -47,11 +48,8 @@ end
 
 local function make_room(most)
   if redis.call('HLEN', owners) < tonumber(most) then return true end
-  local key, ends = unpack(redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES'))
-  if not key or tonumber(ends) > now then return false end
-  redis.call('HDEL', owners, key)
-  redis.call('ZREM', leases, key)
-  return true
+  local key = redis.call('ZRANGEBYSCORE', leases, 0, now, 'LIMIT', 0, 1)[1]
+  return key and redis.call('ZREM', leases, key) and redis.call('HDEL', owners, key)
 end
 `;
 
@@ -116,10 +114,8 @@ local most, refused = ARGV[3], {now}
 for _, lease in ipairs(cjson.decode(ARGV[2])) do
   local session, ms = unpack(lease)
   local owner = owner_of(session.key)
-  if not owner and not make_room(most) then
-    owner = {key = session.key, name = session.name, id = '', since = 0}
-    table.insert(refused, cjson.encode(owner))
-  elseif not owner or owner.since < session.since then set_owner(session, ms)
+  if not owner then make_room(most) end
+  if not owner or owner.since < session.since then set_owner(session, ms)
   elseif owner.id ~= session.id then table.insert(refused, cjson.encode(owner))
   elseif ms == 0 then redis.call('ZADD', leases, 0, session.key)
   else redis.call('ZADD', leases, 'GT', now + ms, session.key) end
@@ -127,11 +123,11 @@ end
 return refused
 `;
 
-const SCRIPTS = { sync, append, claim, renew };
+/** Publishes a heartbeat. */
+const publish = `
+redis.call('XADD', changes, 'MAXLEN', '~', ${MAX_CHANGES}, '*', 'beat', ARGV[2])
+return {now}
+`;
 
-export type Script = keyof typeof SCRIPTS;
-
-/** Returns a script in full. It is sent like this, so a Redis that was restarted or replaced needs no preparation. */
-export function textOf(script: Script): string {
-  return PRELUDE + SCRIPTS[script];
-}
+/** Sent in full each time, after the prelude, so a Redis that was restarted or replaced needs no preparation. */
+export const SCRIPTS = { sync, append, claim, renew, publish };

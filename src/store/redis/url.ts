@@ -12,12 +12,9 @@ export interface RedisStoreOptions extends StoreOptions {
 
 /** Returns host and port of a URL, and its prefix. Throws a `RangeError` if it is not a Redis URL. */
 export function parseUrl(url: string): { place: string; prefix: string } {
-  if (URL.canParse(url)) {
-    const { protocol, hostname, port, pathname, searchParams } = new URL(url);
-    if (/^rediss?:$/.test(protocol) && hostname !== "" && /^(\/\d*)?$/.test(pathname)) {
-      return { place: `${hostname}:${port || 6379}`, prefix: searchParams.get("prefix") ?? "holdline" };
-    }
-  }
+  const { protocol, hostname, port, pathname, searchParams } = new URL(URL.canParse(url) ? url : "none:");
+  if (/^rediss?:$/.test(protocol) && hostname !== "" && /^(\/\d*)?$/.test(pathname))
+    return { place: `${hostname}:${port || 6379}`, prefix: searchParams.get("prefix") ?? "holdline" };
   // The text is not repeated: it may contain a password.
   throw new RangeError("the URL of a Redis is redis://[[user]:password@]host[:port][/database][?prefix=...]");
 }
