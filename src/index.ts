@@ -5,6 +5,6 @@ export type { HostMessage } from "./chat/post.js";
 export { type ServeOptions, type Serving, serve } from "./http/serve.js";
 export { FileStore, type FileStoreOptions } from "./store/file.js";
 export { MemoryStore } from "./store/memory.js";
-export type { RedisStoreOptions } from "./store/redis/url.js";
+export type { RedisStoreOptions } from "./store/options.js";
 export { RedisStore } from "./store/redis.js";
 export { type Message, type NewMessage, type Snapshot, type Store, StoreUnavailable } from "./store/store.js";

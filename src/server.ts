@@ -8,7 +8,7 @@ import { createChat } from "./chat/chat.js";
 import { serve } from "./http/serve.js";
 import { FileStore } from "./store/file.js";
 import { MemoryStore } from "./store/memory.js";
-import { parseUrl } from "./store/redis/url.js";
+import { parseUrl } from "./store/options.js";
 import { RedisStore } from "./store/redis.js";
 import type { Store } from "./store/store.js";
 

@@ -30,12 +30,11 @@ export type Change = "join" | "leave" | "unload";
 
 /** The members of this process, as the cluster uses them. */
 export interface LocalMembers {
-  readonly options: {
-    /** How long a name is held, and its member is present, after the last sign of life, in milliseconds. */
-    readonly grace: number;
-    /** How many names are remembered. */
-    readonly maxNames: number;
-  };
+  /**
+   * `grace`: how long a name is held, and its member is present, after the last sign of life, in milliseconds. `maxNames`:
+   * how many names are remembered.
+   */
+  readonly options: { readonly grace: number; readonly maxNames: number };
   /**
    * Lists the sessions that are known here, with an empty `id` if the newest one has ended, and for how many milliseconds
    * they hold their names: Infinity while a poll is held, 0 or less if the name is free.

@@ -5,7 +5,7 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import type { Secrets } from "./file/folder.js";
 import { SegmentLog } from "./file/log.js";
-import { Appender, type Stored } from "./memory.js";
+import { MemoryStore, type Stored } from "./memory.js";
 import { DurableStore, messageOf, type StoreOptions } from "./options.js";
 import type { Message, NewMessage, Receive, Snapshot, Store } from "./store.js";
 import { StoreUnavailable } from "./store.js";
@@ -27,8 +27,10 @@ type Post = Stored & { resolve: () => void; reject: (error: StoreUnavailable) =>
 
 /** Keeps messages in a folder, which holds up to three times as many as are kept, through crashes, power cuts and disks that fail. */
 export class FileStore extends DurableStore implements Store {
+  /** The secrets of session cookies, the same after a restart. Undefined before `open`. */
+  secrets: Secrets | undefined;
   readonly #log: SegmentLog;
-  readonly #appender = new Appender();
+  readonly #memory = new MemoryStore();
   #isOpen = false;
   /** Posts that are neither kept nor refused yet, oldest first. */
   #waiting: Post[] = [];
@@ -37,22 +39,16 @@ export class FileStore extends DurableStore implements Store {
   /** Throws a `TypeError` that names the wrong option. */
   constructor({ folder, ...others }: FileStoreOptions = { folder: "" }) {
     super(folder, others);
-    if (typeof folder !== "string" || folder === "")
-      throw new TypeError("folder must be the path of a folder");
+    if (!folder || typeof folder !== "string") throw new TypeError("folder must be the path of a folder");
     this.#log = new SegmentLog(folder, this.warn);
-  }
-
-  /** The secrets of session cookies, the same after a restart. Undefined before `open`. */
-  get secrets(): Secrets | undefined {
-    return this.#log.secrets;
   }
 
   async open(receive: Receive, _reset?: unknown, backlog = 1000): Promise<Snapshot> {
     try {
-      const { lastPrunedId, stored } = await this.#log.open(backlog);
-      this.#appender.start(receive, backlog, lastPrunedId, stored);
+      const found = await this.#log.open(backlog);
       this.#isOpen = true;
-      return { lastPrunedId, messages: stored.map(({ message }) => message) };
+      this.secrets = this.#log.secrets;
+      return this.#memory.open(receive, undefined, backlog, found);
     } catch (error) {
       await this.#log.close();
       throw new Error(`cannot keep messages in ${this.place}: ${messageOf(error)}`, { cause: error });
@@ -60,9 +56,9 @@ export class FileStore extends DurableStore implements Store {
   }
 
   append(newMessage: NewMessage): Promise<Message> {
-    return this.#appender.append(newMessage, async (stored) => {
-      if (!this.#isOpen) throw new StoreUnavailable(new Error("the store is not open"));
-      if (!this.writable) throw new StoreUnavailable(this.failure);
+    return this.#memory.append(newMessage, async (stored) => {
+      const reason = this.#isOpen ? this.failure : new Error("the store is not open");
+      if (reason) throw new StoreUnavailable(reason);
       const late = () => this.#refuse(new Error(`the disk did not answer within ${TIMEOUT_MS} ms`));
       const timer = setTimeout(late, TIMEOUT_MS);
       await new Promise<void>((resolve, reject) => {
@@ -91,10 +87,7 @@ export class FileStore extends DurableStore implements Store {
         // A post that was refused meanwhile is not kept.
         await this.#log.append(batch, () => this.#waiting[0] === batch[0]);
         this.recovered();
-        for (const post of this.#waiting.splice(0, batch.length)) {
-          this.#appender.kept(post);
-          post.resolve();
-        }
+        for (const { resolve } of this.#waiting.splice(0, batch.length)) resolve();
       } catch (error) {
         this.#refuse(error);
         if (batch.length === 0) await sleep(RETRY_MS);

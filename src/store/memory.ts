@@ -1,36 +1,20 @@
-/**
- * A store in memory: after a restart the room is empty, and the first poll with an old cursor reports a gap. And its part
- * that gives messages their ids and applies idempotency keys, with which the file store begins, too.
- */
+/** A store in memory: after a restart the room is empty, and the first poll with an old cursor reports a gap. */
 import { type Id, nextId } from "../feed/id.js";
 import type { Message, NewMessage, Receive, Snapshot, Store } from "./store.js";
 
 /** A message and its idempotency key. */
-export interface Stored {
-  readonly message: Message;
-  readonly key: string | undefined;
-}
+export type Stored = { readonly message: Message; readonly key: string | undefined };
 
-/** Keeps messages until the process ends. */
+/** The messages that are kept already, oldest first, and the id before them. */
+export type Found = { readonly lastPrunedId: Id; readonly stored: readonly Stored[] };
+
+/**
+ * Keeps messages until the process ends. A store on a disk is built on it: it gives messages their ids and applies
+ * idempotency keys. A key is known from the moment its append begins until its message leaves the backlog; that of an
+ * append that fails is forgotten.
+ */
 export class MemoryStore implements Store {
   readonly writable = true;
-  readonly #appender = new Appender();
-
-  async open(receive: Receive, _reset?: unknown, backlog = 1000): Promise<Snapshot> {
-    const lastPrunedId = `${Date.now()}-0` as const;
-    this.#appender.start(receive, backlog, lastPrunedId);
-    return { lastPrunedId, messages: [] };
-  }
-
-  append(newMessage: NewMessage): Promise<Message> {
-    return this.#appender.append(newMessage, async (stored) => this.#appender.kept(stored));
-  }
-
-  async close(): Promise<void> {}
-}
-
-/** A key is known from the moment its append begins until its message leaves the backlog. That of an append that fails is forgotten. */
-export class Appender {
   #receive: Receive = () => {};
   /** The id that was given last, perhaps to a post that was refused: no id is used twice. */
   #lastId: Id = "0-0";
@@ -39,28 +23,21 @@ export class Appender {
   readonly #kept = new Map<string, Message>();
   /** Goes on at the oldest kept message. A new iterator would first pass all those that were deleted. */
   readonly #oldest = this.#kept.keys();
-  #keep = 0;
+  #backlog = 0;
 
-  /**
-   * Starts, once.
-   * @param keep how many of the newest messages keep their keys, at least 1
-   * @param stored the messages that are kept already, oldest first
-   */
-  start(receive: Receive, keep: number, lastId: Id, stored: readonly Stored[] = []): void {
-    this.#keep = keep;
-    this.#lastId = stored.at(-1)?.message.id ?? lastId;
-    for (const one of stored) this.kept(one);
+  /** @param found what a store on a disk has found there; default: nothing */
+  async open(receive: Receive, _reset?: unknown, backlog = 1000, found?: Found): Promise<Snapshot> {
+    const { lastPrunedId, stored }: Found = found ?? { lastPrunedId: `${Date.now()}-0`, stored: [] };
+    this.#backlog = backlog;
+    this.#lastId = stored.at(-1)?.message.id ?? lastPrunedId;
+    const messages = stored.map((one) => this.#keep(one));
     this.#receive = receive;
+    return { lastPrunedId, messages };
   }
 
-  /**
-   * Returns the message of the same user and key, if it is kept or pending, or else a new one.
-   * @param persist keeps the message, calls `kept` in order, and resolves
-   */
-  async append(
-    { user, text, kind, key }: NewMessage,
-    persist: (stored: Stored) => Promise<void>,
-  ): Promise<Message> {
+  /** @param persist resolves, in the order of its calls, when the message is on a disk; default: at once */
+  async append(newMessage: NewMessage, persist = async (_: Stored): Promise<void> => {}): Promise<Message> {
+    const { user, text, kind, key } = newMessage;
     const at = Date.now();
     const message: Message = { id: nextId(this.#lastId, at), user, text, at, ...(kind && { kind }) };
     const stored = { message, key };
@@ -68,16 +45,18 @@ export class Appender {
     const known = this.#kept.get(scoped) ?? this.#pending.get(scoped);
     if (known) return known;
     this.#lastId = message.id;
-    const appended = persist(stored).then(() => message);
+    const appended = persist(stored).then(() => this.#keep(stored));
     this.#pending.set(scoped, appended);
     return appended.finally(() => this.#pending.delete(scoped));
   }
 
-  /** Remembers a message that is kept, with its key, and hands it to the chat. */
-  kept(stored: Stored): void {
+  async close(): Promise<void> {}
+
+  #keep(stored: Stored): Message {
     this.#kept.set(scopedKey(stored), stored.message);
-    if (this.#kept.size > this.#keep) this.#kept.delete(this.#oldest.next().value ?? "");
+    if (this.#kept.size > this.#backlog) this.#kept.delete(this.#oldest.next().value ?? "");
     this.#receive(stored.message);
+    return stored.message;
   }
 }
 

@@ -7,6 +7,15 @@ export interface StoreOptions {
   readonly warn?: (line: string) => void;
 }
 
+/** Options of a Redis store. */
+export interface RedisStoreOptions extends StoreOptions {
+  /**
+   * `redis://[[user]:password@]host[:port][/database][?prefix=…]`; `rediss://` for TLS. The names of all keys begin with the
+   * prefix, so one Redis can carry several rooms. Default: `holdline`.
+   */
+  readonly url: string;
+}
+
 /** Whether a store can keep messages now, and the lines about that. */
 export abstract class DurableStore {
   /** The reason why messages are refused. */
@@ -52,6 +61,14 @@ export abstract class DurableStore {
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // Node tries several addresses, and its error then has a code and no words.
-  const words = error.message || ("code" in error ? String(error.code) : error.name);
-  return words.replace(/\.$/, "");
+  return (error.message || ("code" in error ? String(error.code) : error.name)).replace(/\.$/, "");
+}
+
+/** Returns host and port of a URL, and its prefix. Throws a `RangeError` if it is not a Redis URL. */
+export function parseUrl(url: string): { place: string; prefix: string } {
+  const { protocol, hostname, port, pathname, searchParams } = new URL(URL.canParse(url) ? url : "none:");
+  if (/^rediss?:$/.test(protocol) && hostname !== "" && /^(\/\d*)?$/.test(pathname))
+    return { place: `${hostname}:${port || 6379}`, prefix: searchParams.get("prefix") ?? "holdline" };
+  // The text is not repeated: it may contain a password.
+  throw new RangeError("the URL of a Redis is redis://[[user]:password@]host[:port][/database][?prefix=...]");
 }

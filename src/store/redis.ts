@@ -6,12 +6,10 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { compareIds, type Id } from "../feed/id.js";
 import type { Cluster } from "./cluster.js";
-import { DurableStore, messageOf } from "./options.js";
+import { DurableStore, messageOf, parseUrl, type RedisStoreOptions } from "./options.js";
 import { loadClient, TIMEOUT_MS } from "./redis/client.js";
 import { RedisCluster } from "./redis/cluster.js";
-import { Connection, DEADLINE_MS, type Script } from "./redis/connection.js";
-import { isMessage, toId, toMessage } from "./redis/entry.js";
-import { parseUrl, type RedisStoreOptions } from "./redis/url.js";
+import { Connection, DEADLINE_MS, type Script, toId, toMessage } from "./redis/connection.js";
 import type { Message, NewMessage, Receive, Reset, Snapshot, Store } from "./store.js";
 
 /** The longest pause before a new try to connect; shorter by up to a half, so that not all processes try at once. */
@@ -56,8 +54,8 @@ export class RedisStore extends DurableStore implements Store {
       this.#running = this.#follow(connection, receive, reset);
       return snapshot;
     } catch (error) {
-      const advice = "start it, or correct the URL";
-      throw new Error(`cannot keep messages in ${this.place}: ${messageOf(error)}; ${advice}`);
+      const reason = `${messageOf(error)}; start it, or correct the URL`;
+      throw new Error(`cannot keep messages in ${this.place}: ${reason}`);
     }
   }
 
@@ -147,7 +145,7 @@ export class RedisStore extends DurableStore implements Store {
       if (compareIds(entry.id, this.#lastId) <= 0) continue;
       if (entry.fields.prev === this.#lastId) {
         this.#lastId = entry.id;
-        if (isMessage(entry)) receive(toMessage(entry));
+        if (entry.fields.user !== undefined) receive(toMessage(entry));
       } else {
         // Entries are missing. Redis may have lost leases, too.
         reset(await this.#load(connection));

@@ -1,26 +1,17 @@
-/** The whole server on a folder: killed under load, restarted, without room on its disk. */
-import { execFileSync } from "node:child_process";
+/** The whole server on a folder: killed under load, restarted, started twice, and with absurd content. */
+import { appendFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import type { Batch, Person } from "../wire/person.js";
-import { code, texts } from "../wire/person.js";
+import { HTML, texts } from "../wire/person.js";
 import type { Server } from "../wire/server.js";
 import { login, refusedStart, start, startAgain } from "./file-servers.js";
-import { compareIds, newFolder } from "./file-store.js";
+import { compareIds, lineOf, newestOf, newFolder } from "./file-store.js";
 
 let folder = "";
 beforeEach(() => {
   folder = newFolder();
 });
-
-/** Logs in and comes into the room; the notice of that is kept. */
-async function arrive(server: Server, name: string): Promise<Person> {
-  const person = await login(server, name);
-  for (let here = false; !here; ) {
-    const { messages } = await person.batch("since=0&wait=0");
-    here = messages.some(({ kind, user }) => kind === "join" && user === name);
-  }
-  return person;
-}
 
 /** Everything that the person can still be told of. */
 async function everything(person: Person): Promise<{ id: string; text: string }[]> {
@@ -119,68 +110,6 @@ test("sessions, cursors and idempotency keys are valid after a restart", async (
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before", "after"]);
 });
 
-test("a cursor before the backlog reports a gap, after a restart as before", async () => {
-  const server = await start(folder, ["--backlog", "5"]);
-  const ann = await arrive(server, "ann");
-  const ids: string[] = [];
-  for (let n = 0; n < 20; n++) ids.push(await ann.post(`${n}`));
-  const ask = async (n: number) => {
-    const batch = await ann.batch(`since=${ids[n]}&wait=0`);
-    return [batch.gap, texts(batch)];
-  };
-  const before = [await ask(13), await ask(14), await ask(15)];
-  expect(before).toEqual([
-    [true, ["15", "16", "17", "18", "19"]],
-    [undefined, ["15", "16", "17", "18", "19"]],
-    [undefined, ["16", "17", "18", "19"]],
-  ]);
-  await server.stop("SIGKILL");
-  await startAgain(folder, server, "--backlog", "5");
-  // The first poll makes Ann join again, and her notice takes the place of the oldest message.
-  while ((await ann.batch("since=0&wait=0")).messages.at(-1)?.kind !== "join");
-  expect([await ask(14), await ask(15)]).toEqual([
-    [true, ["16", "17", "18", "19"]],
-    [undefined, ["16", "17", "18", "19"]],
-  ]);
-});
-
-test("a server without a folder reports a gap to a cursor from before its restart", async () => {
-  const server = await start("none");
-  const cursor = await (await arrive(server, "ann")).post("before");
-  await server.stop();
-  const again = await startAgain("none", server);
-  const ann = await arrive(again, "ann");
-  await ann.post("after");
-  const batch = await ann.batch(`since=${cursor}&wait=0`);
-  expect([batch.gap, texts(batch)]).toEqual([true, ["after"]]);
-});
-
-test("a post on a full disk gets 503 and appears nowhere, polls go on, and posts too when there is room", async () => {
-  const server = await start(folder);
-  const [ann, bob] = [await arrive(server, "ann"), await arrive(server, "bob")];
-  await ann.post("before");
-  const { cursor } = await bob.batch("since=0&wait=0");
-  const held = bob.batch(`since=${cursor}&wait=60`);
-  const limit = (bytes: string) => execFileSync("prlimit", ["--pid", `${server.pid}`, `--fsize=${bytes}:`]);
-  limit("10");
-  const refused = await ann.say("during");
-  expect(code(refused)).toEqual([503, "store_unavailable"]);
-  expect(refused.headers["retry-after"]).toMatch(/^\d+$/);
-  expect((await ann.ask("healthz")).status).toBe(503);
-  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before"]);
-  limit("unlimited");
-  while ((await ann.ask("healthz")).status !== 200);
-  await ann.post("after");
-  expect(texts(await held)).toEqual(["after"]);
-  await server.stop("SIGKILL");
-  await startAgain(folder, server);
-  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before", "after"]);
-  expect(server.stderr().trim().split("\n")).toEqual([
-    expect.stringMatching("messages cannot be kept, posts are refused: EFBIG"),
-    expect.stringMatching("messages are kept again"),
-  ]);
-});
-
 test("a second server on the same folder ends with one line that says why, also while the first one is stopped", async () => {
   const server = await start(folder);
   const ann = await login(server, "ann");
@@ -193,7 +122,51 @@ test("a second server on the same folder ends with one line that says why, also 
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["before", "after"]);
 });
 
-test("a folder that cannot be made ends the start with one line that says why", async () => {
-  // Where even a superuser cannot make a folder.
-  expect(await refusedStart("/dev/null/data")).toMatch(/cannot keep messages in \/dev\/null\/data: ENOTDIR/);
+const HEAD = lineOf('{"holdline":1,"floor":"1718000000000-0"}');
+const GOOD = lineOf('{"id":"1718000000001-0","user":"ann","text":"good","at":1718000000001}');
+
+const absurd = [
+  '{"id":"1718000000002-0","user":"eve","text":"bad","at":1e300}',
+  '{"id":"1718000000002-0","user":"eve","text":"bad","at":-1}',
+  '{"id":"1718000000002-0","user":"eve","text":"bad","at":8640000000000001}',
+  '{"id":"1718000000002-0","user":"eve","text":"bad","at":1.5}',
+  '{"id":"18446744073709551615-0","user":"eve","text":"bad","at":1718000000002}',
+  '{"id":"1718000000002-18446744073709551615","user":"eve","text":"bad","at":1718000000002}',
+  '{"id":"9007199254740993-9007199254740993","user":"eve","text":"bad","at":1718000000002}',
+  '{"id":"1718000000002-0","user":null,"text":"bad","at":1718000000002}',
+  '{"id":"1718000000002-0","user":"eve","text":{"a":1},"at":1718000000002}',
+  '{"id":"1718000000002-0","user":"eve","text":"bad","at":1718000000002,"kind":"explode"}',
+  '{"id":"1718000000002-0","user":"eve","text":"bad","at":1718000000002,"key":7}',
+];
+
+async function works(server: Server, expected: readonly string[]): Promise<void> {
+  const person = await login(server, "bob");
+  expect((await person.ask("chatroom/bob/", { headers: HTML })).status).toBe(200);
+  const id = await person.post("after");
+  expect(Number(id.split("-")[0])).toBeLessThanOrEqual(Date.now());
+  expect(texts(await person.batch("since=0&wait=0"))).toEqual(expected);
+}
+
+test("lines of the old format with absurd values and right checksums are skipped", async () => {
+  writeFileSync(join(folder, "messages.jsonl"), HEAD + GOOD + absurd.map((json) => lineOf(json)).join(""));
+  const server = await start(folder);
+  await works(server, ["good", "after"]);
+  expect(server.stderr()).toContain(`are skipped: ${absurd.length}\n`);
+});
+
+test("records with absurd values and right checksums are skipped", async () => {
+  const first = await start(folder);
+  await works(first, ["after"]);
+  await first.stop();
+  appendFileSync(newestOf(folder), absurd.map((json) => lineOf(json)).join(""));
+  const server = await startAgain(folder, first);
+  await works(server, ["after", "after"]);
+  expect(server.stderr()).toContain(`are skipped: ${absurd.length}\n`);
+});
+
+test("twenty megabytes of parts of records cost no message", async () => {
+  const junk = ['{"', '{"id":"', ',"crc":"00000000"}', '{"id":"1-0","crc":"00000000"}', "[[", "\n\n"];
+  const lines = junk.map((part) => `${part.repeat(4_000_000 / part.length)}\n`);
+  writeFileSync(join(folder, "messages.jsonl"), HEAD + lines.join("") + GOOD);
+  await works(await start(folder), ["good", "after"]);
 });

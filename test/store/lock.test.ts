@@ -2,11 +2,11 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Lock, lock } from "../../src/store/file/lock.js";
+import { lock } from "../../src/store/file/lock.js";
 import { newFolder } from "../faults/file-store.js";
 
 let folder = "";
-const locks: Lock[] = [];
+const locks: Awaited<ReturnType<typeof lock>>[] = [];
 beforeEach(() => {
   folder = newFolder();
 });

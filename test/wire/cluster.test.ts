@@ -10,8 +10,9 @@ import { createClient } from "redis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { ChatOptions } from "../../src/index.js";
 import { RedisStore } from "../../src/index.js";
-import { type Running, startChat, until } from "./chat.js";
-import { ask, type Batch, code, login, Person, texts } from "./person.js";
+import { chatPerTest, type Running, until } from "./chat.js";
+import { keyOf, loginKey, submit } from "./forms.js";
+import { ask, type Batch, code, HTML, login, Person, sessionIn, texts } from "./person.js";
 import { type Redis, startRedis } from "./redis.js";
 import { run, type Server, startServer } from "./server.js";
 
@@ -24,31 +25,22 @@ beforeAll(async () => {
 afterAll(() => redis.stop());
 
 let room = 0;
-let chats: Running[];
 beforeEach(() => {
   room++;
-  chats = [];
-});
-afterEach(async () => {
-  for (const { close, log } of chats) {
-    await close();
-    expect(log).toEqual([]);
-  }
 });
 
-/** Starts chats of one room. */
-async function start(count: number, options: ChatOptions = {}): Promise<Running[]> {
-  for (let n = 0; n < count; n++) {
-    const warn = (line: string) => expect(line).toBe("no warning");
+const startChat = chatPerTest();
+const noWarning = (line: string) => expect(line).toBe("no warning");
+
+/** Starts chats of one room, as so many processes. */
+async function start(count = 2, options: ChatOptions = {}, warn = noWarning): Promise<[Running, Running]> {
+  const one = () => {
     const store = new RedisStore({ url: `${redis.url}?prefix=room${room}`, warn });
-    chats.push(await startChat({ ...options, store }));
-  }
-  return chats;
-}
-
-/** Returns the same person, whose requests go to another process. */
-function at(person: Person, { url }: { url: string }): Person {
-  return person.at({ url });
+    return startChat({ ...options, store });
+  };
+  const chats: Running[] = [];
+  while (chats.length < count) chats.push(await one());
+  return chats as [Running, Running];
 }
 
 const who = async (person: Person) =>
@@ -61,7 +53,7 @@ const notices = (batch: Batch) =>
 
 describe("a name", () => {
   test("that two log-ins on two processes race for goes to one of them", async () => {
-    const [one, two] = (await start(2)) as [Running, Running];
+    const [one, two] = await start(2);
     for (let n = 0; n < 50; n++) {
       const name = `ann${n}`;
       const replies = await Promise.all([login(one.url, name), login(two.url, name.toUpperCase())]);
@@ -70,31 +62,31 @@ describe("a name", () => {
   });
 
   test("is valid on every process with the cookie of one, and a log-out ends it on all of them", async () => {
-    const [one, two] = (await start(2)) as [Running, Running];
+    const [one, two] = await start(2);
     const ann = await Person.login(one.url, "ann");
-    expect((await at(ann, two).poll("since=now&wait=0")).status).toBe(200);
-    await at(ann, two).ask("logout", { method: "POST" });
+    expect((await ann.at(two).poll("since=now&wait=0")).status).toBe(200);
+    await ann.at(two).ask("logout", { method: "POST" });
     while ((await ann.poll("since=now&wait=0")).status !== 401);
-    expect((await at(ann, two).poll("since=now&wait=0")).status).toBe(401);
-    const [three] = (await start(1)).slice(-1) as [Running];
-    expect((await at(ann, three).poll("since=now&wait=0")).status).toBe(401);
+    expect((await ann.at(two).poll("since=now&wait=0")).status).toBe(401);
+    const [three] = await start(1);
+    expect((await ann.at(three).poll("since=now&wait=0")).status).toBe(401);
   });
 
   test("that somebody else has taken since is refused to an older cookie on every process", async () => {
-    const [one, two] = (await start(2, { grace: 60_000 })) as [Running, Running];
+    const [one, two] = await start(2, { grace: 60_000 });
     const older = await Person.login(one.url, "ann");
-    await expect(Person.login(two.url, "ann")).rejects.toThrow("409");
+    expect(code(await login(two.url, "ann"))).toEqual([409, "name_taken"]);
     await older.ask("leave/ann", { method: "POST" });
     const newer = await Person.login(two.url, "ann");
     while ((await older.poll("since=now&wait=0")).status !== 401);
-    expect((await at(newer, one).poll("since=now&wait=0")).status).toBe(200);
-    const [three] = (await start(1)).slice(-1) as [Running];
-    expect((await at(older, three).poll("since=now&wait=0")).status).toBe(401);
-    expect((await at(newer, three).poll("since=now&wait=0")).status).toBe(200);
+    expect((await newer.at(one).poll("since=now&wait=0")).status).toBe(200);
+    const [three] = await start(1);
+    expect((await older.at(three).poll("since=now&wait=0")).status).toBe(401);
+    expect((await newer.at(three).poll("since=now&wait=0")).status).toBe(200);
   });
 
   test("is taken while its owner has a poll held on any process, also after the grace time", async () => {
-    const [one, two] = (await start(2, { grace: 200 })) as [Running, Running];
+    const [one, two] = await start(2, { grace: 200 });
     const ann = await Person.login(one.url, "ann");
     let isOver = false;
     // Notices do not end a plain poll, so one is held all the time.
@@ -105,8 +97,8 @@ describe("a name", () => {
     const dan = await Person.login(two.url, "dan");
     await dan.batch("since=now&wait=0");
     // Dan joined later and is absent by now, so the grace time is over.
-    await untilHere(at(ann, two), "ann", "dan");
-    await untilHere(at(ann, two), "ann");
+    await untilHere(ann.at(two), "ann", "dan");
+    await untilHere(ann.at(two), "ann");
     await until(() => one.chat.waiting === 1);
     await expect(Person.login(two.url, "ANN")).rejects.toThrow("409");
     isOver = true;
@@ -115,7 +107,7 @@ describe("a name", () => {
   });
 
   test("is refused with 503 while as many names are held as are remembered, until one is free", async () => {
-    const [one, two] = (await start(2, { maxNames: 2, grace: 3_600_000 })) as [Running, Running];
+    const [one, two] = await start(2, { maxNames: 2, grace: 3_600_000 });
     await Person.login(one.url, "ann");
     const bob = await Person.login(two.url, "bob");
     expect((await login(two.url, "cyd")).status).toBe(503);
@@ -124,14 +116,74 @@ describe("a name", () => {
   });
 });
 
+/** Waits until every process knows that a session has ended. */
+async function untilEnded(person: Person, chats: readonly Running[]): Promise<void> {
+  for (const chat of chats) while ((await person.at(chat).status()) !== 401);
+}
+
+/** Checks that a session is valid on every process. */
+async function expectValid(person: Person, chats: readonly Running[]): Promise<void> {
+  for (const chat of chats) expect(await person.at(chat).status()).toBe(200);
+}
+
+test("a form that is sent to two processes at once is one log-in, valid on both", async () => {
+  const chats = await start();
+  const [one, two] = chats;
+  for (let n = 0; n < 20; n++) {
+    const key = await loginKey(one.url);
+    const replies = await Promise.all([submit(one.url, "ann", key), submit(two.url, "ann", key)]);
+    expect(replies.map((reply) => reply.status)).toEqual([303, 303]);
+    const people = replies.map((reply) => Person.of(two.url, "ann", reply)) as [Person, Person];
+    expect(new Set(people.map(({ cookie }) => sessionIn(cookie))).size).toBe(1);
+    for (const person of people) await expectValid(person, chats);
+    // Somebody else, with another form or without one.
+    expect(code(await submit(two.url, "ann", await loginKey(two.url)))).toEqual([409, "name_taken"]);
+    expect(code(await login(one.url, "ann"))).toEqual([409, "name_taken"]);
+    await people[0].logout();
+    await untilEnded(people[0], chats);
+  }
+});
+
+test("a form that is sent again after a log-out on another process does not revive the session", async () => {
+  const chats = await start();
+  const [one, two] = chats;
+  const key = await loginKey(one.url);
+  const first = Person.of(two.url, "ann", await submit(one.url, "ann", key));
+  await first.logout();
+  // At once: this process may not know of it yet.
+  const second = Person.of(one.url, "ann", await submit(one.url, "ann", key));
+  expect(sessionIn(second.cookie)).not.toBe(sessionIn(first.cookie));
+  await untilEnded(first, chats);
+  await expectValid(second, chats);
+});
+
+test("a key belongs to the session on every process, with one text, and not to a later owner of the name", async () => {
+  const [one, two] = await start();
+  const eve = await Person.login(one.url, "ann");
+  const key = { "Idempotency-Key": "k" };
+  const first = await eve.post("one", key);
+  expect(await eve.at(two).post("one", key)).toBe(first);
+  expect(code(await eve.at(two).say("two", key))).toEqual([422, "key_reused"]);
+  await eve.logout();
+  const ann = await Person.login(two.url, "ann");
+  expect(await ann.post("one", key)).not.toBe(first);
+  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["one", "one"]);
+});
+
+test("a page's form that is sent to two processes at once posts once", async () => {
+  const chats = await start();
+  const ann = await Person.login(chats[0].url, "ann");
+  const key = keyOf((await ann.ask("chatroom/ann/")).body);
+  const body = new URLSearchParams({ key, message: "once" }).toString();
+  const replies = await Promise.all(chats.map((chat) => ann.at(chat).send("put_post/ann", body, HTML)));
+  expect(replies.map((reply) => reply.status)).toEqual([303, 303]);
+  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["once"]);
+});
+
 test("a Redis that lost its data gets the owners of the names again", async () => {
   const direct = createClient({ url: redis.url });
   await direct.connect();
-  for (let n = 0; n < 2; n++) {
-    const store = new RedisStore({ url: `${redis.url}?prefix=room${room}`, warn: () => {} });
-    chats.push(await startChat({ store }));
-  }
-  const [one, two] = chats as [Running, Running];
+  const [one, two] = await start(2, {}, () => {});
   const ann = await Person.login(one.url, "ann");
   const poll = ann.poll("since=now&wait=60&client=a");
   await until(() => one.chat.waiting === 1);
@@ -149,44 +201,44 @@ test("a Redis that lost its data gets the owners of the names again", async () =
 
 describe("presence", () => {
   test("is announced once, and is the same on every process, wherever the members poll", async () => {
-    const [one, two] = (await start(2, { grace: 5_000 })) as [Running, Running];
+    const [one, two] = await start(2, { grace: 5_000 });
     const ann = await Person.login(one.url, "ann");
     const bob = await Person.login(two.url, "bob");
     for (let n = 0; n < 20; n++) {
       for (const chat of [one, two]) {
-        await at(ann, chat).batch("since=now&wait=0.02&client=a");
-        await at(bob, chat).batch("since=now&wait=0.02&client=b");
+        await ann.at(chat).batch("since=now&wait=0.02&client=a");
+        await bob.at(chat).batch("since=now&wait=0.02&client=b");
       }
     }
-    await untilHere(at(ann, two), "ann", "bob");
+    await untilHere(ann.at(two), "ann", "bob");
     expect(notices(await ann.batch("since=0&wait=0")).toSorted()).toEqual(["ann join", "bob join"]);
     // Bob polls no more, and Ann does.
     for (let cursor = "0", gone = false; !gone; ) {
-      const batch = await at(ann, Math.random() < 0.5 ? one : two).batch(`since=${cursor}&wait=1&client=a`);
+      const batch = await ann.at(Math.random() < 0.5 ? one : two).batch(`since=${cursor}&wait=1&client=a`);
       cursor = batch.cursor;
       gone = notices(batch).includes("bob leave");
     }
     await untilHere(ann, "ann");
-    await untilHere(at(ann, two), "ann");
+    await untilHere(ann.at(two), "ann");
     const all = `since=0&wait=0`;
     while (notices(await ann.batch(all)).length < 3);
     expect(notices(await ann.batch(all)).toSorted()).toEqual(["ann join", "bob join", "bob leave"]);
   });
 
   test("ends when the page is closed on another process, and a page that is loaded again writes no notice", async () => {
-    const [one, two] = (await start(2)) as [Running, Running];
+    const [one, two] = await start(2);
     const ann = await Person.login(one.url, "ann");
     const bob = await Person.login(one.url, "bob");
     await bob.batch("since=now&wait=0");
     while (notices(await bob.batch("since=0&wait=0")).length === 0);
     const poll = ann.batch("since=now&wait=60&client=a");
-    await untilHere(at(bob, two), "ann", "bob");
-    await at(ann, two).ask("leave/ann?client=a", { method: "POST" });
+    await untilHere(bob.at(two), "ann", "bob");
+    await ann.at(two).ask("leave/ann?client=a", { method: "POST" });
     expect(await poll).toMatchObject({ messages: [] });
     await untilHere(bob, "bob");
     // Ann is back with another page on another process.
     await ann.batch("since=now&wait=0&client=b");
-    await untilHere(at(bob, two), "ann", "bob");
+    await untilHere(bob.at(two), "ann", "bob");
     // The notice of a page that is closed later is written later.
     const cat = await Person.login(one.url, "cat");
     await cat.batch("since=now&wait=0");
@@ -197,23 +249,23 @@ describe("presence", () => {
   });
 
   test("goes on while a page is open on another process", async () => {
-    const [one, two] = (await start(2)) as [Running, Running];
+    const [one, two] = await start(2);
     const ann = await Person.login(one.url, "ann");
     void ann.poll("since=now&wait=60&client=a").catch(() => undefined);
     await until(() => one.chat.waiting === 1);
-    await at(ann, two).ask("leave/ann?client=b", { method: "POST" });
-    await untilHere(at(ann, two), "ann");
+    await ann.at(two).ask("leave/ann?client=b", { method: "POST" });
+    await untilHere(ann.at(two), "ann");
     await untilHere(ann, "ann");
     expect(one.chat.waiting).toBe(1);
   });
 });
 
 test("a cursor of one process means the same on another, also on one that is behind", async () => {
-  const [one, two] = (await start(2)) as [Running, Running];
+  const [one, two] = await start(2);
   const ann = await Person.login(one.url, "ann");
   for (let n = 0; n < 200; n++) {
     const id = await ann.post(`${n}`);
-    const batch = await at(ann, two).batch(`since=${id}&wait=0`);
+    const batch = await ann.at(two).batch(`since=${id}&wait=0`);
     expect(batch.gap).toBeUndefined();
     expect(batch.messages).toEqual([]);
     expect(batch.cursor).toBe(id);
@@ -223,29 +275,29 @@ test("a cursor of one process means the same on another, also on one that is beh
 });
 
 test("polls without a cursor continue where they were on any process", async () => {
-  const [one, two] = (await start(2)) as [Running, Running];
+  const [one, two] = await start(2);
   const ann = await Person.login(one.url, "ann");
   const bob = await Person.login(two.url, "bob");
   // The first poll goes to another process than the log-in.
   for (let n = 0; n < 50; n++) {
     await ann.post(`${n}`);
-    expect(await at(bob, n % 3 === 0 ? one : two).plain()).toBe(`${n}`);
+    expect(await bob.at(n % 3 === 0 ? one : two).plain()).toBe(`${n}`);
   }
 });
 
 test("a poll without a cursor starts at the log-in on another process, also for a caller without a cookie", async () => {
-  const [one, two] = (await start(2)) as [Running, Running];
+  const [one, two] = await start(2);
   const ann = await Person.login(one.url, "ann");
   await ann.post("before");
   const bob = await Person.login(one.url, "bob");
   const cat = await Person.login(one.url, "cat");
   await ann.post("after");
-  expect(await at(bob, two).plain()).toBe("after");
-  expect(await at(cat, two).plainWith()).toBe("after");
+  expect(await bob.at(two).plain()).toBe("after");
+  expect(await cat.at(two).plainWith()).toBe("after");
 });
 
 test("a poll without a cursor whose connection is reset is answered again by another process", async () => {
-  const [one, two] = (await start(2)) as [Running, Running];
+  const [one, two] = await start(2);
   const ann = await Person.login(one.url, "ann");
   const bob = await Person.login(two.url, "bob");
   const connections: Socket[] = [];
@@ -258,7 +310,7 @@ test("a poll without a cursor whose connection is reset is answered again by ano
   await until(() => one.chat.waiting === 0);
   client.resetAndDestroy();
   await until(() => connections.some(({ errored, closed }) => errored && closed));
-  expect(await at(bob, two).plain()).toBe("important");
+  expect(await bob.at(two).plain()).toBe("important");
 });
 
 describe("a process", () => {
@@ -269,7 +321,7 @@ describe("a process", () => {
 
   test("that is killed frees its names, and their members leave", async () => {
     const url = `${redis.url}?prefix=room${room}`;
-    const [chat] = (await start(1, { grace: 1_000 })) as [Running];
+    const [chat] = await start(1, { grace: 1_000 });
     const killed = spawn(process.execPath, [SHORT_GRACE, url, "1000"], {
       stdio: ["ignore", "pipe", "inherit"],
     });

@@ -14,8 +14,6 @@ import { tolerate } from "./folder.js";
 /** The longest pause before a process that gave way tries again. */
 const MAX_PAUSE_MS = 100;
 
-export type Lock = Awaited<ReturnType<typeof lock>>;
-
 /**
  * Locks a folder. Rejects if another process has locked it, even one that is stopped.
  *

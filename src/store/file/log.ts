@@ -5,9 +5,9 @@
 import { copyFile, type FileHandle, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { compareIds, type Id } from "../../feed/id.js";
-import type { Stored } from "../memory.js";
+import type { Found, Stored } from "../memory.js";
 import { keepSecrets, makeFolder, type Secrets, sync } from "./folder.js";
-import { type Lock, lock } from "./lock.js";
+import { lock } from "./lock.js";
 import { decodeSegment, encode } from "./record.js";
 
 /** The name of a segment, with its number. The one file of format version 1 is number 0. */
@@ -17,16 +17,15 @@ export class SegmentLog {
   /** The secrets of session cookies. Undefined before `open`. */
   secrets: Secrets | undefined;
   #keep = 0;
-  #lock: Lock | undefined;
+  #lock: Awaited<ReturnType<typeof lock>> | undefined;
   /** Oldest first, each with the number of acknowledged messages in those before it. */
-  readonly #segments: { readonly number: number; readonly start: number }[] = [];
+  readonly #segments: { readonly number: number; readonly path: string; readonly start: number }[] = [];
   /** The number of acknowledged messages in all segments. */
   #count = 0;
   /** The id that was acknowledged last. */
   #lastId: Id = "0-0";
   /** The file of the last segment. Undefined after a failure: then the next segment is begun. */
   #file: FileHandle | undefined;
-  #path = "";
   #inode = 0;
   /** The acknowledged bytes in the file. */
   #size = 0;
@@ -40,15 +39,14 @@ export class SegmentLog {
    * Opens the folder, once. Returns the newest messages, which are on the disk, and the id before them.
    * @param keep the number of newest messages to keep
    */
-  async open(keep: number): Promise<{ lastPrunedId: Id; stored: Stored[] }> {
+  async open(keep: number): Promise<Found> {
     this.#keep = keep;
     await makeFolder(this.folder);
     await this.#claim();
     const stored: Stored[] = [];
     let lastPrunedId: Id = "0-0";
     const lastId = () => stored.at(-1)?.message.id ?? lastPrunedId;
-    for (const number of await findSegments(this.folder)) {
-      const path = pathOf(this.folder, number);
+    for (const { number, path } of await findSegments(this.folder)) {
       // What a killed process wrote may be in memory only.
       await sync(path);
       const { after = lastId(), records, damaged } = decodeSegment(await readFile(path));
@@ -56,7 +54,7 @@ export class SegmentLog {
       if (stored.length === 0) lastPrunedId = after;
       else if (lastId() !== after) this.warn(`messages before ${path} are missing`);
       const start = stored.length;
-      this.#segments.push({ number, start });
+      this.#segments.push({ number, path, start });
       for (const record of records) if (compareIds(record.message.id, lastId()) > 0) stored.push(record);
       const skipped = damaged + records.length - (stored.length - start);
       if (skipped > 0) {
@@ -113,26 +111,26 @@ export class SegmentLog {
     await this.#closeFile();
     await this.#claim();
     const number = 1 + (this.#segments.at(-1)?.number ?? 0);
-    this.#path = pathOf(this.folder, number);
-    this.#file = await open(this.#path, "w", 0o600);
+    const path = join(this.folder, `segment-${number}.jsonl`);
+    this.#file = await open(path, "w", 0o600);
     this.#inode = (await this.#file.stat()).ino;
     this.#size = 0;
     await sync(this.folder);
-    this.#size = await this.#write(encode({ holdline: 2, after: this.#lastId }));
-    this.#segments.push({ number, start: this.#count });
+    this.#size = await this.#write(encode({ holdline: 2, after: this.#lastId }), path);
+    this.#segments.push({ number, path, start: this.#count });
     await this.#prune().catch(({ message }) =>
       this.warn(`old segments stay until the next segment: ${message}`),
     );
   }
 
   /** Appends text to the file. Resolves with the new size of the file when it is on the disk. */
-  async #write(text: string): Promise<number> {
+  async #write(text: string, path = this.#segments.at(-1)?.path ?? ""): Promise<number> {
     const bytes = Buffer.from(text);
     await this.#file?.appendFile(bytes);
     await this.#file?.datasync();
-    const { ino, size } = await stat(this.#path);
+    const { ino, size } = await stat(path);
     if (ino === this.#inode && size === this.#size + bytes.length) return size;
-    throw new Error(`${this.#path} was replaced, or written to by another program`);
+    throw new Error(`${path} was replaced, or written to by another program`);
   }
 
   /** Deletes the segments that are empty or not needed any more. */
@@ -142,7 +140,7 @@ export class SegmentLog {
       return end === start || end <= this.#count - this.#keep;
     });
     for (const segment of old) {
-      await rm(pathOf(this.folder, segment.number), { force: true });
+      await rm(segment.path, { force: true });
       this.#segments.splice(this.#segments.indexOf(segment), 1);
     }
   }
@@ -162,12 +160,9 @@ export class SegmentLog {
   }
 }
 
-/** Returns the numbers of the segments in a folder, in order. */
-async function findSegments(folder: string): Promise<number[]> {
-  const matches = (await readdir(folder)).map((name) => SEGMENT.exec(name));
-  return matches.flatMap((match) => (match ? Number(match[1] ?? 0) : [])).sort((a, b) => a - b);
-}
-
-function pathOf(folder: string, number: number): string {
-  return join(folder, number === 0 ? "messages.jsonl" : `segment-${number}.jsonl`);
+/** Returns the segments in a folder, in order. */
+async function findSegments(folder: string) {
+  const matches = (await readdir(folder)).map((name) => SEGMENT.exec(name)).filter((match) => match !== null);
+  const found = matches.map(([name, number = 0]) => ({ number: Number(number), path: join(folder, name) }));
+  return found.sort((a, b) => a.number - b.number);
 }

@@ -3,16 +3,13 @@
  * of what stands before it, because a flipped bit inside a string leaves valid JSON.
  */
 import { crc32 } from "node:zlib";
-import { type Id, isId, parseId } from "../../feed/id.js";
+import type { Id } from "../../feed/id.js";
 import type { Stored } from "../memory.js";
 
 type Fields = { readonly [name: string]: unknown };
 
 /** The last millisecond that a JavaScript date can name. */
 const MAX_TIME_MS = 8.64e15;
-/** Far enough below the largest exact integer to count on from any id that was read. */
-const MAX_COUNTER = 2 ** 52;
-const NEWLINE = 10;
 const CRC_BYTES = ',"crc":"01234567"}'.length;
 
 /** Returns a line of a segment. */
@@ -30,7 +27,7 @@ export function decodeSegment(bytes: Buffer) {
   let after: Id | undefined;
   let damaged = 0;
   let start = 0;
-  for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
+  for (let end = bytes.indexOf("\n"); end >= 0; end = bytes.indexOf("\n", start)) {
     const fields = decode(bytes, start, end);
     const record = toStored(fields);
     if (start === 0) after = toHeader(fields);
@@ -67,8 +64,7 @@ function toStored({ id, user, text, at, kind, key }: Fields): Stored | undefined
   return kind === "join" || kind === "leave" ? { message: { id, user, text, at, kind }, key } : undefined;
 }
 
+/** Returns whether an id is one to count on from: its integers are far enough below the largest exact one. */
 function isStoredId(id: unknown): id is Id {
-  if (typeof id !== "string" || !isId(id)) return false;
-  const [ms, n] = parseId(id);
-  return ms >= 1 && ms <= MAX_TIME_MS && n <= MAX_COUNTER;
+  return typeof id === "string" && /^[1-9]\d{0,14}-(0|[1-9]\d{0,14})$/.test(id);
 }

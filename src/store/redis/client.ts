@@ -7,18 +7,17 @@ export type Client = ReturnType<Awaited<ReturnType<typeof loadClient>>>;
 
 /**
  * Loads the client. Returns a function that makes one, not connected yet, which
- * counts as lost when its socket is idle for `socketTimeout` milliseconds. Rejects with what to do if it is not installed.
+ * counts as lost when its socket is idle for `socketTimeout` milliseconds; 0 is for ever. Rejects with what to do if it is not installed.
  */
 export async function loadClient() {
   const { createClient } = await import("redis").catch((cause: unknown) => {
     throw new Error("Redis needs its client, which is not installed; run: npm install redis", { cause });
   });
-  return (url: string, socketTimeout?: number) => {
+  return (url: string, socketTimeout = 0) => {
     // The client passes an IPv6 address with its brackets to the resolver, which fails.
-    const [, host] = /^\[(.*)\]$/.exec(new URL(url).hostname) ?? [];
+    const host = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
     // It neither queues nor reconnects, because a command that is late must not be sent.
-    const fixed = { connectTimeout: TIMEOUT_MS, reconnectStrategy: false } as const;
-    const socket = { ...fixed, ...(socketTimeout && { socketTimeout }), ...(host && { host }) };
+    const socket = { host, socketTimeout, connectTimeout: TIMEOUT_MS, reconnectStrategy: false } as const;
     return createClient({ url, disableOfflineQueue: true, socket });
   };
 }

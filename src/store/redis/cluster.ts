@@ -7,8 +7,7 @@ import { parseId } from "../../feed/id.js";
 import type { Change, ClaimResult, Cluster, LocalMembers, Session } from "../cluster.js";
 import { isSameForm } from "../cluster.js";
 import { StoreUnavailable } from "../store.js";
-import type { Script } from "./connection.js";
-import type { Entry } from "./entry.js";
+import type { Entry, Script } from "./connection.js";
 
 /** How much longer than the grace time a lease is, because the process that renews it may be busy. */
 const LEASE_MARGIN_MS = 3_000;
@@ -21,14 +20,10 @@ const MAX_RENEWED = 500;
 /** Without a heartbeat for this long, the members of a process count as absent. */
 const PROCESS_TTL_MS = 5_000;
 
-/** What a process publishes. */
-interface Heartbeat {
-  /** The id of the process. */
-  readonly from: string;
-  readonly changes: readonly (readonly [change: Change, key: string, detail: string])[];
-  /** Whether the joins are those of all members. */
-  readonly isAll?: boolean;
-}
+type Changes = readonly (readonly [change: Change, key: string, detail: string])[];
+
+/** What a process publishes. `from` is its id; `isAll` says whether the joins are those of all its members. */
+type Heartbeat = { readonly from: string; readonly changes: Changes; readonly isAll: boolean };
 
 export class RedisCluster implements Cluster {
   readonly #self = randomBytes(9).toString("base64url");
@@ -49,8 +44,7 @@ export class RedisCluster implements Cluster {
   }
 
   async claim(session: Session, replaced: string): Promise<ClaimResult> {
-    if (performance.now() < this.#claimsFrom)
-      throw new StoreUnavailable("leases are renewed after an outage");
+    if (performance.now() < this.#claimsFrom) throw new StoreUnavailable("leases are being renewed");
     const instead = isSameForm(session.id, replaced) ? "" : replaced;
     const args = [JSON.stringify(session), instead, CLAIM_MS, this.#local?.options.maxNames];
     const [text] = await this.run("claim", args);
@@ -68,7 +62,7 @@ export class RedisCluster implements Cluster {
   }
 
   async publish(...change: [change: Change, key: string, detail: string]): Promise<void> {
-    await this.#publish({ from: this.#self, changes: [change] }).catch(() => {});
+    await this.#publish([change], false).catch(() => {});
   }
 
   /** Goes on after an outage: all sessions and members follow with the next heartbeat, and log-ins later. */
@@ -92,20 +86,25 @@ export class RedisCluster implements Cluster {
       while (leases.length > 0) await this.#renew(leases.splice(0, MAX_RENEWED));
     }
     const members = isAll ? Array.from(local.present, ({ key, name }) => ["join", key, name] as const) : [];
-    await this.#publish({ from: this.#self, changes: members, isAll });
+    await this.#publish(members, isAll);
   }
 
   /** Applies what all processes have published, in order. */
   apply(entries: readonly Entry[]): void {
-    const local = this.#local;
-    if (!local) return;
+    const [local, newest] = [this.#local, entries.at(-1)];
+    if (!local || !newest) return;
     for (const { id, fields } of entries) {
       if (fields.owner !== undefined) local.applyOwner(JSON.parse(fields.owner));
       if (fields.beat !== undefined) this.#applyBeat(JSON.parse(fields.beat), parseId(id)[0], local);
     }
     // This process' own heartbeats are among the entries, so the time goes on if all others are dead.
-    const newest = entries.at(-1);
-    if (newest) this.#removeDead(parseId(newest.id)[0], local);
+    const [now] = parseId(newest.id);
+    for (const [name, process] of this.#processes) {
+      process.seenAt = Math.min(process.seenAt, now);
+      if (now - process.seenAt <= PROCESS_TTL_MS) continue;
+      this.#processes.delete(name);
+      for (const key of process.members) local.applyLeave(key, false);
+    }
   }
 
   #applyBeat({ from, changes, isAll }: Heartbeat, seenAt: number, local: LocalMembers): void {
@@ -127,17 +126,8 @@ export class RedisCluster implements Cluster {
     }
   }
 
-  /** Removes the processes that sent no heartbeat. @param now the time by Redis' clock */
-  #removeDead(now: number, local: LocalMembers): void {
-    for (const [name, process] of this.#processes) {
-      process.seenAt = Math.min(process.seenAt, now);
-      if (now - process.seenAt <= PROCESS_TTL_MS) continue;
-      this.#processes.delete(name);
-      for (const key of process.members) local.applyLeave(key, false);
-    }
-  }
-
-  async #publish(heartbeat: Heartbeat): Promise<void> {
+  async #publish(changes: Changes, isAll: boolean): Promise<void> {
+    const heartbeat: Heartbeat = { from: this.#self, changes, isAll };
     await this.run("publish", [JSON.stringify(heartbeat)]);
   }
 

@@ -2,12 +2,11 @@
  * A connection to Redis. It has two sockets: one for commands, and one for blocking reads, which would delay commands. When
  * one of them is lost, both are closed.
  */
-import type { Id } from "../../feed/id.js";
-import type { Snapshot } from "../store.js";
+import { type Id, isId, parseId } from "../../feed/id.js";
+import { parseUrl } from "../options.js";
+import type { Message, Snapshot } from "../store.js";
 import { type Client, loadClient, TIMEOUT_MS } from "./client.js";
-import { type Entry, isMessage, toEntries, toId, toMessage } from "./entry.js";
 import { KEYS, PRELUDE, SCRIPTS } from "./scripts.js";
-import { parseUrl } from "./url.js";
 
 /** How long Redis has to begin with a script. The reply needs the rest of the time. */
 export const DEADLINE_MS = TIMEOUT_MS - 500;
@@ -17,6 +16,12 @@ const BLOCK_MS = 1_000;
 const MAX_READ = 1_000;
 
 export type Script = keyof typeof SCRIPTS;
+
+/** An entry of a stream. One of messages without a `user` is a mark. */
+export interface Entry {
+  readonly id: Id;
+  readonly fields: Readonly<Record<string, string>>;
+}
 
 export class Connection {
   /** When it was closed or lost, by `performance.now()`. */
@@ -62,9 +67,10 @@ export class Connection {
     const [key = ""] = this.#keys;
     const newest = await this.#answer(this.#reader.xRevRange(key, "+", "-", { COUNT: keep }));
     const entries = toEntries(newest).reverse();
+    const messages = entries.filter(({ fields }) => fields.user !== undefined).map(toMessage);
     const [oldest] = entries;
-    const lastPrunedId = toId(oldest && isMessage(oldest) ? oldest.fields.prev : oldest?.id);
-    return { lastPrunedId, messages: entries.filter(isMessage).map(toMessage) };
+    const isMark = oldest?.fields.user === undefined;
+    return { lastPrunedId: toId(isMark ? oldest?.id : oldest.fields.prev), messages };
   }
 
   /** Reads what comes after these ids of messages and changes; nothing if nothing comes within `BLOCK_MS`. */
@@ -93,4 +99,18 @@ export class Connection {
       throw this.#cause ?? error;
     }
   }
+}
+
+export function toMessage({ id, fields: { user = "", text = "", kind } }: Entry): Message {
+  const [at] = parseId(id);
+  return kind === "join" || kind === "leave" ? { id, user, text, at, kind } : { id, user, text, at };
+}
+
+function toEntries(raw: readonly { id: string; message: Entry["fields"] }[] | null | undefined): Entry[] {
+  return (raw ?? []).map(({ id, message }) => ({ id: toId(id), fields: message }));
+}
+
+export function toId(text: string | undefined): Id {
+  if (text !== undefined && isId(text)) return text;
+  throw new Error(`Redis sent the id ${text}`);
 }

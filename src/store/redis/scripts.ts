@@ -10,15 +10,16 @@ const MAX_PRUNED = 5_000;
 /** How many changes are kept: those of many minutes, far more than any process is behind. */
 const MAX_CHANGES = 100_000;
 
-/** The keys of a room, in the order in which scripts get them. Every process reads the two streams. */
-export const KEYS = [
-  "messages", // stream: prev (the id of the entry before, so that a reader notices a missing one), user, text, kind, key
-  "changes", // stream: owner (a session as JSON, which took its name), or beat (a heartbeat as JSON, see cluster.ts)
-  "keys", // hash: user and idempotency key → the id of a kept message
-  "owners", // hash: name key → the session that took the name last; it stays, so older sessions stay ended
-  "leases", // zset: name key → when its lease ends
-  "secrets", // zset: the secrets of session cookies by age; the oldest one signs, all are accepted
-] as const;
+/**
+ * The keys of a room, in the order in which scripts get them. Every process reads the two streams.
+ * - `messages`, a stream: `prev` (the id of the entry before, so that a reader notices a missing one), `user`, `text`, `kind`, `key`.
+ * - `changes`, a stream: `owner` (a session as JSON, which took its name), or `beat` (a heartbeat as JSON, see cluster.ts).
+ * - `keys`, a hash: user and idempotency key → the id of a kept message.
+ * - `owners`, a hash: name key → the session that took the name last; it stays, so older sessions stay ended.
+ * - `leases`, a sorted set: name key → when its lease ends.
+ * - `secrets`, a sorted set: the secrets of session cookies by age; the oldest one signs, all are accepted.
+ */
+export const KEYS = ["messages", "changes", "keys", "owners", "leases", "secrets"] as const;
 
 /**
  * `newest` returns the id of the newest message. An empty stream gets a mark, which is an entry without content.
@@ -44,6 +45,7 @@ local function set_owner(owner, ms)
   redis.call('HSET', owners, owner.key, text)
   redis.call('ZADD', leases, now + ms, owner.key)
   redis.call('XADD', changes, '*', 'owner', text)
+  return text
 end
 
 local function make_room(most)
@@ -100,8 +102,7 @@ if owner then
   if is_held and owner.id ~= '' and owner.id ~= instead then return {now, cjson.encode(owner)} end
   mine.since = math.max(mine.since, owner.since)
 elseif not make_room(most) then return {now} end
-set_owner(mine, lease)
-return {now, cjson.encode(mine)}
+return {now, set_owner(mine, lease)}
 `;
 
 /**
@@ -125,8 +126,7 @@ return refused
 
 /** Publishes a heartbeat. */
 const publish = `
-redis.call('XADD', changes, 'MAXLEN', '~', ${MAX_CHANGES}, '*', 'beat', ARGV[2])
-return {now}
+return {now, redis.call('XADD', changes, 'MAXLEN', '~', ${MAX_CHANGES}, '*', 'beat', ARGV[2])}
 `;
 
 /** Sent in full each time, after the prelude, so a Redis that was restarted or replaced needs no preparation. */
