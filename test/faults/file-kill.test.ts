@@ -1,13 +1,65 @@
 /** Real processes that are killed under load, and that start at once: fifty times, in some folders at the same time. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync } from "node:fs";
-import { expect, test } from "vitest";
-import { rests, startPoster } from "./file-process.js";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
 import { compareIds, newestOf, newFolder } from "./file-store.js";
 
 const FOLDERS = 5;
 const ROUNDS = 10;
 // Few, so that a store is often killed when it begins a segment.
 const KEEP = 30;
+
+const POSTER = fileURLToPath(new URL("file-poster.mjs", import.meta.url));
+
+/** Runs `file-poster.mjs`: a file store in a process of its own, which tells what happens, a line each. */
+function startPoster(folder: string) {
+  const child = spawn(process.execPath, [POSTER, folder, `${KEEP}`], { stdio: ["pipe", "pipe", "inherit"] });
+  const told: string[] = [];
+  const listeners = new Set<(line: string) => void>();
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    told.push(line);
+    for (const listener of listeners) listener(line);
+  });
+  const ended = once(child, "close").then(([code, signal]) => (code ?? signal) as number | string);
+  const kill = async () => {
+    child.kill("SIGKILL");
+    await ended;
+  };
+  onTestFinished(kill);
+  return {
+    told,
+    flood: () => child.stdin.write("flood\n"),
+    /** Waits until it has told something that begins so, `count` times from now on; gives the last. */
+    tells(beginning: string, count = 1) {
+      let left = count;
+      return new Promise<string>((resolve, reject) => {
+        const listener = (line: string) => {
+          if (!line.startsWith(beginning) || --left > 0) return;
+          listeners.delete(listener);
+          resolve(line);
+        };
+        listeners.add(listener);
+        void ended.then((status) =>
+          reject(new Error(`ended with ${status} before "${beginning}": ${told.at(-1)}`)),
+        );
+      });
+    },
+    kill,
+    /** Lets it close its store. */
+    async end() {
+      child.stdin.end();
+      await ended;
+    },
+  };
+}
+
+/** The rest of each line that begins so. */
+function rests(told: readonly string[], beginning: string): string[] {
+  return told.filter((line) => line.startsWith(beginning)).map((line) => line.slice(beginning.length));
+}
 
 /** Runs rounds in each of some new folders. */
 const inFolders = (rounds: (folder: string) => Promise<void>) =>
@@ -18,7 +70,7 @@ test("a store that is killed again and again under eight posters has every kept 
     let [kept, shown]: [string[], string[]] = [[], []];
     let lastFloor = "0-0";
     for (let life = 0; life <= ROUNDS; life++) {
-      const poster = startPoster(folder, KEEP);
+      const poster = startPoster(folder);
       const [, lastPrunedId = "", list = ""] = (await poster.tells("open")).split(" ");
       const found = list.split(",").filter((id) => id !== "");
       expect(found).toEqual([...new Set(found)].toSorted(compareIds));
@@ -28,7 +80,7 @@ test("a store that is killed again and again under eight posters has every kept 
       expect(compareIds(lastPrunedId, lastFloor)).toBeGreaterThanOrEqual(0);
       if (life > 0 && lastPrunedId !== lastFloor) expect(found).toHaveLength(KEEP);
       lastFloor = lastPrunedId;
-      poster.command("flood");
+      poster.flood();
       await poster.tells("kept", 1 + Math.floor(Math.random() * 150));
       await poster.kill();
       [kept, shown] = [rests(poster.told, "kept "), rests(poster.told, "shown ")];
@@ -45,7 +97,7 @@ test("of two stores that start at once in one folder, one opens it and the other
   await inFolders(async (folder) => {
     const refusal = `cannot keep messages in ${folder}: another process uses it`;
     for (let round = 0; round < ROUNDS; round++) {
-      const posters = [1, 2].map(() => startPoster(folder, KEEP));
+      const posters = [1, 2].map(() => startPoster(folder));
       const outcomes = posters.map((poster) =>
         poster
           .tells("open")
