@@ -3,31 +3,18 @@
  * from the first start on. A kill leaves the folder as it is. A power cut may leave each name as it was when the
  * folder was last synced, and each file's bytes as they were when it was last synced, or as they are.
  */
-import {
-  appendFileSync,
-  fstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, fstatSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { FileStore, StoreUnavailable } from "../../src/index.js";
 import { disk, type Step, systemError } from "./file-disk.js";
-import { compareIds, lineOf, newestOf, untilWritable } from "./file-store.js";
+import { compareIds, lineOf, newestOf, newFolder, untilWritable } from "./file-store.js";
 
 vi.mock("node:fs/promises", async (original) =>
   (await import("./file-disk.js")).held(await original<object>()),
 );
 
-const root = mkdtempSync(join(tmpdir(), "holdline-power-"));
 afterEach(() => disk.reset());
-afterAll(() => rmSync(root, { recursive: true }));
 
 const KEEP = 4;
 const broken = systemError("EIO", "input/output error");
@@ -132,28 +119,26 @@ async function life(
     take(`after ${name}`);
     return result;
   };
+  /** Posts a group of messages, so that some segments hold more than is needed. */
+  const say = async (store: FileStore, count: number) => {
+    for (const { id } of await Promise.all(
+      Array.from({ length: count }, () => store.append({ user: "ann", text: "hello" })),
+    )) {
+      kept.push(id);
+      posted.push(id);
+    }
+  };
   for (let start = 1; start <= 2; start++) {
     const store = new FileStore({ folder, warn: () => {} });
     const { messages } = await store.open(({ id }) => shown.push(id), undefined, KEEP);
     shown.push(...messages.map(({ id }) => id));
-    // Groups of posts, so that some segments hold more than is needed.
-    for (const group of [1, 3, 2, 1, 1, 4, 1, 2]) {
-      await Promise.all(
-        Array.from({ length: group }, async () => {
-          const { id } = await store.append({ user: "ann", text: "hello" });
-          kept.push(id);
-          posted.push(id);
-        }),
-      );
-    }
+    for (const count of [1, 3, 2, 1, 1, 4, 1, 2]) await say(store, count);
     fails = true;
     await expect(store.append({ user: "ann", text: `refused ${start}` })).rejects.toThrow(StoreUnavailable);
     fails = false;
     await untilWritable(store);
-    for (const text of ["hello", "again"]) {
-      const { id } = await store.append({ user: "ann", text });
-      kept.push(id);
-      posted.push(id);
+    for (let n = 0; n < 2; n++) {
+      await say(store, 1);
       gone.push(`refused ${start}`);
     }
     await store.close();
@@ -176,8 +161,7 @@ test.each([
 ])(
   "in the life %s, nothing that was kept or shown is lost by a kill or a power cut before or after any step",
   async (_, old, files) => {
-    const folder = join(root, `life-${old.length}`);
-    mkdirSync(folder);
+    const folder = newFolder();
     if (old.length > 0) {
       const lines = old.map((id, n) => lineOf({ id, user: "ann", text: "old", at: AT + n }));
       writeFileSync(
@@ -190,7 +174,7 @@ test.each([
     for (const file of Object.keys(files)) expect([...steps].join()).toContain(file);
     const firstId = posted[0] ?? "";
     const seen = new Set<string>();
-    for (const [n, { when, files, kept, shown, gone }] of images.entries()) {
+    for (const { when, files, kept, shown, gone } of images) {
       const same = JSON.stringify([
         [...files].map(([name, bytes]) => [name, bytes.toString("base64")]),
         kept,
@@ -198,8 +182,7 @@ test.each([
       ]);
       if (seen.has(same)) continue;
       seen.add(same);
-      const folder = join(root, `image-${n}`);
-      mkdirSync(folder);
+      const folder = newFolder();
       for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
       const store = new FileStore({ folder, warn: () => {} });
       const { lastPrunedId, messages } = await store.open(() => {}, undefined, KEEP);
@@ -216,7 +199,6 @@ test.each([
       const { id } = await store.append({ user: "bob", text: "afterwards" });
       expect(compareIds(id, ids.at(-1) ?? lastPrunedId), when).toBeGreaterThan(0);
       await store.close();
-      rmSync(folder, { recursive: true });
     }
     expect(seen.size).toBeGreaterThan(50);
   },
