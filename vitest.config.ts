@@ -10,10 +10,10 @@ const shared = {
   expect: { poll: { timeout: 60_000 } },
 };
 
-/** What depends on the browser's engine. The tests of other files run in Chromium only. */
-const FIREFOX_FILES =
-  "test/browser/{closing,cookies,divider,history,outage,pending,reading,recovery,tabs,talk,writing}.test.ts";
-const WEBKIT_FILES = "test/browser/webkit.test.ts";
+/** What runs in all three engines. */
+const ENGINE_FILES = "test/browser/engines/*.test.ts";
+/** What else depends on the engine. The tests of other files run in Chromium only. */
+const FIREFOX_FILES = "test/browser/{closing,outage,tabs,talk}.test.ts";
 const TEXT_FILES = "test/browser/text.test.ts";
 const hasChromium = isInstalled("Chromium", [CHROMIUM]);
 const hasFirefox = isInstalled("Firefox", [FIREFOX]);
@@ -38,7 +38,11 @@ export default {
           ...shared,
           name: "all",
           include: ["test/**/*.test.ts"],
-          exclude: ["**/node_modules/**", "test/browser/!(text).test.ts", ...(hasText ? [] : [TEXT_FILES])],
+          exclude: [
+            "**/node_modules/**",
+            "test/browser/{!(text),*/*}.test.ts",
+            ...(hasText ? [] : [TEXT_FILES]),
+          ],
         },
       },
       // Without isolation, the files of a worker share its browser.
@@ -46,8 +50,8 @@ export default {
         test: {
           ...shared,
           name: "Chromium",
-          include: hasChromium ? ["test/browser/*.test.ts"] : [],
-          exclude: [WEBKIT_FILES, TEXT_FILES],
+          include: hasChromium ? ["test/browser/*.test.ts", ENGINE_FILES] : [],
+          exclude: [TEXT_FILES],
           isolate: false,
         },
       },
@@ -55,12 +59,20 @@ export default {
         test: {
           ...shared,
           name: "Firefox",
-          include: hasFirefox ? [FIREFOX_FILES] : [],
+          include: hasFirefox ? [FIREFOX_FILES, ENGINE_FILES] : [],
           isolate: false,
           env: { BROWSER: "firefox" },
         },
       },
-      { test: { ...shared, name: "WebKit", include: hasWebKit ? [WEBKIT_FILES] : [] } },
+      {
+        test: {
+          ...shared,
+          name: "WebKit",
+          include: hasWebKit ? [ENGINE_FILES] : [],
+          isolate: false,
+          env: { BROWSER: "webkit" },
+        },
+      },
       {
         test: {
           ...shared,

@@ -1,23 +1,19 @@
-/** Earlier messages: loaded at the top without moving the view. */
+/** Earlier messages: their look, failures, and their page. How they load at the top is in engines/conversation.test.ts. */
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
 import { Person } from "../wire/person.js";
-import { connected, enter, hold, inRoom, say, shows } from "./browser.js";
+import { connected, enter, inRoom, shows } from "./browser.js";
 
 const COUNT = 280;
 const HISTORY = "**/history/**";
 
 const test = inRoom("--backlog", "400");
 
-/** When the first message was kept. */
-let beganAt = 0;
-
 test.beforeAll(async ({ ben, server }) => {
   const cat = await Person.login(server.url, "Cat");
   // Groups of seven, some with several lines.
   for (let n = 0; n < COUNT; n++)
     await (n % 14 < 7 ? ben : cat).post(n % 5 === 0 ? `line ${n}\nand\nmore` : `line ${n}`);
-  beganAt = (await ben.batch("since=0&wait=0")).messages[0]?.at ?? 0;
   cat.close();
 });
 
@@ -49,41 +45,6 @@ async function loadAll(page: Page): Promise<void> {
     await more(page, length);
   }
 }
-
-/** Returns the top of each line that can be seen. */
-const view = (page: Page) =>
-  page.$eval("#scroller", (scroller) => {
-    const { top, bottom } = scroller.getBoundingClientRect();
-    return [...scroller.querySelectorAll("li > p[dir]")].flatMap((p) => {
-      const box = p.getBoundingClientRect();
-      return box.bottom > top && box.top < bottom ? [`${p.textContent} ${Math.round(box.top)}`] : [];
-    });
-  });
-
-test("scrolling to the top loads all kept messages in order, and the view does not move", async ({
-  ann,
-  me,
-}) => {
-  const shown = await first(ann);
-  expect(shown).toBeGreaterThan(150);
-  const open = await hold(ann, HISTORY);
-  await scrollUp(ann);
-  await ann.getByText("Loading…").waitFor();
-  const before = await view(ann);
-  expect(before.length).toBeGreaterThan(5);
-  open();
-  await more(ann, COUNT - shown);
-  expect(await view(ann)).toEqual(before);
-  await loadAll(ann);
-  expect(await lines(ann)).toEqual(from(0));
-  const date = new Intl.DateTimeFormat("en-US", { dateStyle: "full", timeStyle: "short" }).format(beganAt);
-  await ann.getByText(`History begins here: ${date}`).waitFor();
-  expect(await ann.locator("#history button").count()).toBe(0);
-  // It goes on at the end, live, and knows each message once.
-  await say(ann, `the end of ${me}`);
-  await shows(ann, `the end of ${me}`);
-  expect(await ann.$eval("#scroller", ({ scrollTop }) => Math.round(scrollTop))).toBe(0);
-});
 
 test("loaded messages look as if they had always been there, and are not announced as new", async ({
   page,

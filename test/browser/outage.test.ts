@@ -1,47 +1,12 @@
 /** The page while the server, the network or the page itself is away. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join as path } from "node:path";
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
-import { startServer } from "../wire/server.js";
-import { anotherTab, connected, inRoom, join, leave, say, sent, shows, texts } from "./browser.js";
+import { anotherTab, connected, inRoom, say, shows, texts } from "./browser.js";
 
 const test = inRoom();
 
 const status = (page: Page) => page.textContent("#status");
 const lost = (page: Page) => page.waitForSelector("#status.waiting", { state: "attached" });
-
-test("after a restart and a crash of the server, every page says so, reconnects, and shows each message once", async ({
-  browser,
-}) => {
-  const data = await mkdtemp(path(tmpdir(), "holdline-"));
-  let server = await startServer("--data", data);
-  const [ann, bob] = [await join(browser, server.url, "Ann"), await join(browser, server.url, "Bob")];
-  const expected = ["before"];
-  await say(ann, "before");
-  await shows(bob, "before");
-  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-    await server.stop(signal);
-    await Promise.all([lost(ann), lost(bob)]);
-    expect(["Connection lost. Trying again…", "The server is restarting…"]).toContain(await status(bob));
-    await say(ann, `during ${signal}`);
-    expect(await ann.textContent("#outbox .pending > p")).toBe(`during ${signal}`);
-    server = await startServer("--data", data, "--port", `${server.port}`);
-    await Promise.all([connected(ann), connected(bob)]);
-    await shows(bob, `during ${signal}`);
-    await say(bob, `after ${signal}`);
-    expected.push(`during ${signal}`, `after ${signal}`);
-    for (const page of [ann, bob]) {
-      await shows(page, `after ${signal}`);
-      expect(await texts(page)).toEqual(expected);
-    }
-    await sent(ann);
-  }
-  await Promise.all([ann, bob].map(leave));
-  await server.stop();
-  await rm(data, { recursive: true });
-});
 
 test("a page that is offline says so, and catches up when it is back", async ({ ann, ben }) => {
   await ann.context().setOffline(true);

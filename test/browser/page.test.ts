@@ -1,6 +1,5 @@
 /** Parts of the page that are the same in every engine: times, colours, gaps, and its head. */
 import { expect, onTestFinished } from "vitest";
-import { Person } from "../wire/person.js";
 import { connected, enter, inRoom, leave, shows, texts } from "./browser.js";
 
 const test = inRoom("--backlog", "100");
@@ -44,24 +43,6 @@ test.for([
     }
   },
 );
-
-test("each name has its own colour, live and after a reload", async ({ ann, server }) => {
-  const colours = () =>
-    ann.$$eval("#messages > li:not(.notice) > .user", (names) =>
-      Object.fromEntries(names.map((name) => [name.textContent, getComputedStyle(name).color])),
-    );
-  for (const other of ["Cleo", "Dana", "Edith"]) {
-    const person = await Person.login(server.url, other);
-    await person.post(`I am ${other}`);
-    await shows(ann, `I am ${other}`);
-    person.close();
-  }
-  const live = await colours();
-  const { Cleo, Dana, Edith } = live;
-  expect(new Set([Cleo, Dana, Edith]).size).toBe(3);
-  await ann.reload();
-  expect(await colours()).toEqual(live);
-});
 
 test("the conversation reports a gap", async ({ ann, ben }) => {
   await ann.context().setOffline(true);

@@ -17,30 +17,6 @@ const look = (page: Page) =>
     }),
   );
 
-test("the conversation does not move when a pending message is late, nor when it is kept", async ({
-  ann,
-  ben,
-}) => {
-  for (let n = 0; n < 30; n++) await ben.post(`line ${n}`);
-  await shows(ann, "line 29");
-  const open = await hold(ann, POSTS);
-  await say(ann, "first");
-  await say(ann, "second");
-  const early = await look(ann);
-  const last = early.slice(-2).map(({ text, isHead }) => [text, isHead]);
-  expect(last).toEqual([
-    ["first", true],
-    ["second", false],
-  ]);
-  await ann.getByText("Sending…").waitFor();
-  expect(await look(ann)).toEqual(early);
-  open();
-  await shows(ann, "second");
-  await sent(ann);
-  expect(await ann.getByText("Sending…").count()).toBe(0);
-  expect(await look(ann)).toEqual(early);
-});
-
 test("a message that is repeated on purpose is shown twice after a reload", async ({ ann }) => {
   await say(ann, "again");
   await shows(ann, "again");

@@ -4,22 +4,6 @@ import { connected, enter, inRoom, say, sent, shows } from "./browser.js";
 
 const test = inRoom();
 
-test("an HTML reply of a firewall does not end the poll, and the page offers a reload", async ({
-  ann,
-  ben,
-}) => {
-  await ann.route("**/get_post/**", (route) =>
-    route.fulfill({ status: 403, contentType: "text/html", body: "<h1>Blocked</h1>" }),
-  );
-  await ben.post("one");
-  await ann.click("#status.waiting >> text=Reload");
-  await ann.waitForURL("**/chatroom/*/");
-  await ann.getByText("one").waitFor();
-  await ann.waitForSelector("#status.waiting");
-  await ann.unroute("**/get_post/**");
-  await connected(ann);
-});
-
 test("a refused cursor ends the poll, and a reload starts from a good one", async ({ ann, ben }) => {
   await ann.route("**/get_post/**", (route) =>
     route.fulfill({ status: 400, json: { error: { code: "bad_cursor", message: "no" } } }),

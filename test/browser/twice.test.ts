@@ -4,14 +4,14 @@ import { afterEach, beforeEach, describe, expect } from "vitest";
 import { type Running, startChat, until } from "../wire/chat.js";
 import { login, Person, texts } from "../wire/person.js";
 import { connected, enter, inRoom, say, sent, shows } from "./browser.js";
-import { startProxy } from "./proxy.js";
+import { startProxy, type TestProxy } from "./proxy.js";
 
 /** The forms need no scripts. */
 const test = inRoom().extend("options", () => ({ javaScriptEnabled: false }));
 const live = test.extend("options", () => ({ javaScriptEnabled: true }));
 
 let chat: Running;
-let proxy: { url: string; close(): void };
+let proxy: TestProxy;
 /** The replies to forms that the proxy holds back, and how many more it will. */
 let held: (() => void)[];
 let holding: number;
@@ -20,10 +20,11 @@ beforeEach(async () => {
   chat = await startChat();
   held = [];
   holding = 0;
-  proxy = await startProxy(chat.url, ({ method, url = "" }, _reply, _res, send) => {
+  proxy = await startProxy(chat.url, async ({ req: { method, url = "" }, ask, send }) => {
     const isForm = method === "POST" && /^\/(login|put_post)/.test(url);
-    if (isForm && holding-- > 0) held.push(send);
-    else send();
+    const reply = await ask();
+    if (isForm && holding-- > 0) held.push(() => send(reply));
+    else send(reply);
   });
 });
 afterEach(async () => {

@@ -1,65 +1,12 @@
-/** Messages that were not sent: the page keeps them, and offers only what can succeed. */
+/** Messages that were not sent, and can be sent again. More of them is in engines/writing.test.ts. */
 import type { Page } from "playwright-core";
-import { describe, expect } from "vitest";
-import { connected, enter, hold, inRoom, say, sent, shows } from "./browser.js";
+import { expect } from "vitest";
+import { connected, enter, hold, inRoom, say, shows } from "./browser.js";
 
 const test = inRoom();
 const POSTS = "**/put_post/**";
 
-/** Makes the server refuse messages. Returns how many it was sent. */
-async function refuse(ann: Page, status: number, code: string): Promise<() => number> {
-  let posts = 0;
-  await ann.route(POSTS, (route) => {
-    posts++;
-    return route.fulfill({ status, json: { error: { code, message: "no" } } });
-  });
-  return () => posts;
-}
 const buttons = (ann: Page) => ann.locator("#outbox button:visible").allTextContents();
-
-describe("a message that was refused for its content", () => {
-  test.for([
-    [422, "bad_message", "Use 1–2,000 characters, no control characters."],
-    [413, "too_large", "That is too long to send."],
-  ] as const)(
-    "with %d %s says why, cannot be sent again, and a reload does not resend it",
-    async ([status, code, why], { ann }) => {
-      const posts = await refuse(ann, status, code);
-      await say(ann, "refused");
-      expect(await ann.textContent("#outbox [role=alert]")).toBe(why);
-      expect(await buttons(ann)).toEqual(["Delete"]);
-      await ann.reload();
-      await connected(ann);
-      expect(await ann.textContent("#outbox [role=alert]")).toBe(why);
-      expect(await buttons(ann)).toEqual(["Delete"]);
-      expect(posts()).toBe(1);
-      await ann.click("text=Delete");
-      expect(await ann.evaluate(() => document.activeElement?.id)).toBe("message");
-      await ann.reload();
-      await connected(ann);
-      expect(await ann.locator("#outbox > li").count()).toBe(0);
-    },
-  );
-});
-
-test("a message without a session can be sent again after the next log-in, once", async ({
-  ann,
-  server,
-  me,
-}) => {
-  await ann.context().request.post(`${server.url}/logout`);
-  await say(ann, "too late");
-  await ann.waitForSelector("#outbox [role=alert]");
-  expect(await ann.textContent("#outbox [role=alert]")).toBe("You are not logged in.");
-  expect(await buttons(ann)).toEqual(["Delete"]);
-  await enter(ann, server.url, me);
-  await connected(ann);
-  expect(await ann.textContent("#outbox [role=alert]")).toBe("Not sent.");
-  expect(await buttons(ann)).toEqual(["Send again", "Delete"]);
-  await ann.click("text=Send again");
-  await shows(ann, "too late");
-  await sent(ann);
-});
 
 test("a message without a session can be sent again when another tab has logged in", async ({
   ann,

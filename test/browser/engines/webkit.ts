@@ -3,15 +3,16 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MINIBROWSER, WEBKIT_DRIVER, XVFB } from "./programs.js";
+import { MINIBROWSER, WEBKIT_DRIVER, XVFB } from "../programs.js";
+import type { Tab } from "./tab.js";
 
-/** The Enter key in WebDriver. */
-export const ENTER = "\uE007";
+/** Keys in WebDriver: a modifier stays pressed until the end of the text. */
+const KEYS = { Enter: "\uE007", "Shift+Enter": "\uE008\uE007" } as const;
 /** The name of the field with an element's id. */
 const ELEMENT_ID = "element-6066-11e4-a52e-4f735466cecf";
 
 /** A window of WebKit with cookies of its own. */
-export class WebKit {
+export class WebKit implements Tab {
   readonly #session: string;
   readonly #stop: () => Promise<void>;
 
@@ -57,45 +58,49 @@ export class WebKit {
     });
   }
 
-  /** Ends the browser. */
   close(): Promise<void> {
     return this.#stop();
   }
 
-  /** Loads a page. */
   async go(url: string): Promise<void> {
     await this.#post("url", { url });
   }
 
-  /** One step back in the history. */
   async back(): Promise<void> {
     await this.#post("back", {});
   }
 
-  /** Loads the page again. */
   async reload(): Promise<void> {
     await this.#post("refresh", {});
   }
 
-  /** Types into an element. */
+  async resize(width: number, height: number): Promise<void> {
+    await this.#post("window/rect", { width, height });
+  }
+
   async type(selector: string, text: string): Promise<void> {
     await this.#post(`element/${await this.#find(selector)}/value`, { text });
   }
 
-  /** Clicks on an element. */
+  press(selector: string, key: keyof typeof KEYS): Promise<void> {
+    return this.type(selector, KEYS[key]);
+  }
+
   async click(selector: string): Promise<void> {
     await this.#post(`element/${await this.#find(selector)}/click`, {});
   }
 
-  /** Calls a function in the page and returns its value. */
-  evaluate<T, A extends unknown[]>(run: (...args: A) => T, ...args: A): Promise<T> {
+  evaluate<T, A extends unknown[]>(run: (...args: A) => T, ...args: A): Promise<Awaited<T>> {
     return this.#post("execute/sync", { script: `return (${run})(...arguments)`, args });
   }
 
-  /** Waits until a function in the page returns something true. */
   async until<A extends unknown[]>(run: (...args: A) => unknown, ...args: A): Promise<void> {
-    // During a navigation there is no page to ask.
-    while (!(await this.evaluate(run, ...args).catch(() => false))) await sleep(20);
+    const script = `return new Promise((resolve) => {
+      const check = () => ((${run})(...arguments) ? resolve(true) : requestAnimationFrame(check));
+      check();
+    })`;
+    // A navigation or 30 s end the script; then the present page is asked.
+    while (!(await this.#post("execute/sync", { script, args }).catch(() => false)));
   }
 
   async #find(selector: string): Promise<string> {
