@@ -231,6 +231,8 @@ test("a reader further up stays there, and a line and a button mark the new mess
   expect(await top()).toBe(0);
   let before = await lines(room, 900);
   await arrive("below the view");
+  await expectSteady(room, before);
+  before = await lines(room);
   await arrive("more\nbelow");
   await expectSteady(room, before);
   await reads(room, "button.newer", "2 new messages");

@@ -8,6 +8,8 @@ import type { Tab } from "./tab.js";
 
 /** Keys in WebDriver: a modifier stays pressed until the end of the text. */
 const KEYS = { Enter: "\uE007", "Shift+Enter": "\uE008\uE007" } as const;
+/** Time after which `until` rejects. */
+const TIMEOUT_MS = 60_000;
 /** The name of the field with an element's id. */
 const ELEMENT_ID = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -99,8 +101,10 @@ export class WebKit implements Tab {
       const check = () => ((${run})(...arguments) ? resolve(true) : requestAnimationFrame(check));
       check();
     })`;
-    // A navigation or 30 s end the script; then the present page is asked.
-    while (!(await this.#post("execute/sync", { script, args }).catch(() => false)));
+    // A navigation or 30 s end the script; then the present page is asked. Without an end, a failed test would go on.
+    const end = Date.now() + TIMEOUT_MS;
+    while (!(await this.#post("execute/sync", { script, args }).catch(() => false)))
+      if (Date.now() > end) throw new Error(`not true within ${TIMEOUT_MS} ms: ${run} ${args}`);
   }
 
   async #find(selector: string): Promise<string> {

@@ -44,6 +44,7 @@ test("on a phone, Enter inserts a line, every control has 44 px, and long names 
     /page\.js|chat\.css/.test(exchange.req.url ?? "")
       ? rewrite(exchange, (text) => text.replace("(pointer: coarse)", "all"))
       : pass(exchange);
+  await ben.batch("since=now&wait=0");
   await tab.resize(320, 600);
   await enter(tab, proxy.url, me.padEnd(32, "W"));
   await tab.type("#message", "one");
