@@ -2,35 +2,55 @@
 import type { Page } from "playwright-core";
 import { openBrowser } from "../browser.js";
 
+/** Time after which `until` rejects. */
+const TIMEOUT_MS = 60_000;
+
 /** A tab in a window of its own. Its `navigator.language` is `C`, as on a bare Linux. */
-export interface Tab {
+export abstract class Tab {
   /** Loads a page. */
-  go(url: string): Promise<void>;
-  /** One step back in the history. The page may come from the browser's cache. */
-  back(): Promise<void>;
+  abstract go(url: string): Promise<void>;
+  /** Goes one step back in the history. The page may come from the browser's cache. */
+  abstract back(): Promise<void>;
   /** Loads the page again. */
-  reload(): Promise<void>;
+  abstract reload(): Promise<void>;
   /** Changes the size, in pixels. A window of WebKitGTK is at least 447 wide. */
-  resize(width: number, height: number): Promise<void>;
+  abstract resize(width: number, height: number): Promise<void>;
   /** Types into an element. */
-  type(selector: string, text: string): Promise<void>;
+  abstract type(selector: string, text: string): Promise<void>;
   /** Presses a key in an element. */
-  press(selector: string, key: "Enter" | "Shift+Enter"): Promise<void>;
+  abstract press(selector: string, key: "Enter" | "Shift+Enter"): Promise<void>;
   /** Clicks on an element. */
-  click(selector: string): Promise<void>;
-  /** Calls a function in the page and returns its value. */
-  evaluate<T, A extends unknown[]>(run: (...args: A) => T, ...args: A): Promise<Awaited<T>>;
-  /** Waits until a function in the page returns something true, also over navigations. */
-  until<A extends unknown[]>(run: (...args: A) => unknown, ...args: A): Promise<void>;
+  abstract click(selector: string): Promise<void>;
   /** Ends the window. */
-  close(): Promise<void>;
+  abstract close(): Promise<void>;
+  /** Returns the value of an expression in the page. */
+  protected abstract run<T>(expression: string): Promise<T>;
+
+  /** Calls a function in the page and returns its value. */
+  evaluate<T, A extends unknown[]>(run: (...args: A) => T, ...args: A): Promise<Awaited<T>> {
+    return this.run(`(${run})(...${JSON.stringify(args)})`);
+  }
+
+  /** Waits until a function in the page returns something true, also over navigations. */
+  async until<A extends unknown[]>(isSo: (...args: A) => unknown, ...args: A): Promise<void> {
+    const call = `(${isSo})(...${JSON.stringify(args)})`;
+    const wait = `new Promise((resolve) => {
+      const check = () => (${call} ? resolve(true) : requestAnimationFrame(check));
+      check();
+    })`;
+    // A navigation ends the script; then the present page is asked. Without an end, a failed test would go on.
+    const end = Date.now() + TIMEOUT_MS;
+    while (!(await this.run(wait).catch(() => false)))
+      if (Date.now() > end) throw new Error(`not true within ${TIMEOUT_MS} ms: ${call}`);
+  }
 }
 
 /** A tab of Chromium or Firefox. */
-export class PlaywrightTab implements Tab {
+export class PlaywrightTab extends Tab {
   readonly #page: Page;
 
   private constructor(page: Page) {
+    super();
     this.#page = page;
   }
 
@@ -69,15 +89,11 @@ export class PlaywrightTab implements Tab {
     return this.#page.click(selector);
   }
 
-  evaluate<T, A extends unknown[]>(run: (...args: A) => T, ...args: A): Promise<Awaited<T>> {
-    return this.#page.evaluate(`(${run})(...${JSON.stringify(args)})`);
-  }
-
-  async until<A extends unknown[]>(run: (...args: A) => unknown, ...args: A): Promise<void> {
-    await this.#page.waitForFunction(`(${run})(...${JSON.stringify(args)})`);
-  }
-
   close(): Promise<void> {
     return this.#page.context().close();
+  }
+
+  protected run<T>(expression: string): Promise<T> {
+    return this.#page.evaluate(expression);
   }
 }

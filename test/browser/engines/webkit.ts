@@ -4,21 +4,20 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MINIBROWSER, WEBKIT_DRIVER, XVFB } from "../programs.js";
-import type { Tab } from "./tab.js";
+import { Tab } from "./tab.js";
 
 /** Keys in WebDriver: a modifier stays pressed until the end of the text. */
 const KEYS = { Enter: "\uE007", "Shift+Enter": "\uE008\uE007" } as const;
-/** Time after which `until` rejects. */
-const TIMEOUT_MS = 60_000;
 /** The name of the field with an element's id. */
 const ELEMENT_ID = "element-6066-11e4-a52e-4f735466cecf";
 
 /** A window of WebKit with cookies of its own. */
-export class WebKit implements Tab {
+export class WebKit extends Tab {
   readonly #session: string;
   readonly #stop: () => Promise<void>;
 
   private constructor(session: string, stop: () => Promise<void>) {
+    super();
     this.#session = session;
     this.#stop = stop;
   }
@@ -92,19 +91,8 @@ export class WebKit implements Tab {
     await this.#post(`element/${await this.#find(selector)}/click`, {});
   }
 
-  evaluate<T, A extends unknown[]>(run: (...args: A) => T, ...args: A): Promise<Awaited<T>> {
-    return this.#post("execute/sync", { script: `return (${run})(...arguments)`, args });
-  }
-
-  async until<A extends unknown[]>(run: (...args: A) => unknown, ...args: A): Promise<void> {
-    const script = `return new Promise((resolve) => {
-      const check = () => ((${run})(...arguments) ? resolve(true) : requestAnimationFrame(check));
-      check();
-    })`;
-    // A navigation or 30 s end the script; then the present page is asked. Without an end, a failed test would go on.
-    const end = Date.now() + TIMEOUT_MS;
-    while (!(await this.#post("execute/sync", { script, args }).catch(() => false)))
-      if (Date.now() > end) throw new Error(`not true within ${TIMEOUT_MS} ms: ${run} ${args}`);
+  protected run<T>(expression: string): Promise<T> {
+    return this.#post("execute/sync", { script: `return ${expression}`, args: [] });
   }
 
   async #find(selector: string): Promise<string> {

@@ -113,7 +113,11 @@ test("a long paste is kept whole, counted from 1,800 characters on, and refused 
 
 /** Whether the browser would ask before it closes the page. */
 const asks = (tab: Tab) =>
-  tab.evaluate(() => !dispatchEvent(new Event("beforeunload", { cancelable: true })));
+  tab.evaluate(() => {
+    const event = document.createEvent("BeforeUnloadEvent");
+    event.initEvent("beforeunload", false, true);
+    return !dispatchEvent(event);
+  });
 
 test("pending messages do not move when they are late, nor when they are kept, and the page asks before it closes", async ({
   room,
