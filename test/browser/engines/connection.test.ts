@@ -108,7 +108,7 @@ test("a page whose script fails says so, refreshes itself, posts by its form, an
   };
   await room.reload();
   await reads(room, "#status.stopped", "Live updates failed to start.");
-  expect((await texts(room, "#foot"))[0]).toContain("this page refreshes every 20 seconds");
+  expect((await texts(room, "#foot"))[0]).toContain("This page refreshes every 20 seconds.");
   await ben.post(`meanwhile ${me}`);
   await room.until(
     (text) => document.querySelector("#messages")?.textContent?.includes(text),
