@@ -109,6 +109,11 @@ test("a page whose script fails says so, refreshes itself, posts by its form, an
   await room.reload();
   await reads(room, "#status.stopped", "Live updates failed to start.");
   expect((await texts(room, "#foot"))[0]).toContain("This page refreshes every 20 seconds.");
+  const gap = await room.evaluate(() => {
+    const { bottom = 0 } = document.querySelector("#foot > p")?.getBoundingClientRect() ?? {};
+    return (document.querySelector("#composer")?.getBoundingClientRect().top ?? 0) - bottom;
+  });
+  expect(gap).toBe(8);
   await ben.post(`meanwhile ${me}`);
   await room.until(
     (text) => document.querySelector("#messages")?.textContent?.includes(text),
