@@ -55,6 +55,14 @@ describe("/who", () => {
   });
 });
 
+test("a log-out ends the polls of its user without a message", async () => {
+  for (const person of [ann, bob]) await join(person);
+  const poll = bob.batch("since=now&wait=60");
+  await until(() => running.chat.waiting === 1);
+  await bob.logout();
+  expect((await poll).messages).toEqual([]);
+});
+
 test("a name stays taken while its owner reloads the page", async () => {
   await bob.ask("chatroom/bob/");
   await bob.leave("a");
