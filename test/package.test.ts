@@ -79,7 +79,7 @@ const options: ChatOptions = { path: "/chat", identify: (req: Request) => req.ge
 const chat: Chat = await createChat(options);
 await createChat({ identify: async (req) => (req satisfies IncomingMessage).headers["x-user"]?.toString() ?? null });
 await createChat({ store: new FileStore({ folder: "data" }) });
-await createChat({ store: new FileStore({ folder: "data", warn: (line) => line }) });
+await createChat({ store: new FileStore({ folder: "data", keep: 5000, warn: (line) => line }) });
 createServer(chat.handler);
 createServer((req, res) => chat.handler(req, res, () => res.end()));
 serve(chat.handler).server.listen(0);

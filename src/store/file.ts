@@ -36,7 +36,7 @@ export class FileStore extends DurableStore implements Store {
   #waiting: Post[] = [];
   #writing: Promise<void> | undefined;
 
-  /** Throws a `TypeError` that names the wrong option. */
+  /** Throws a `RangeError` or a `TypeError` that names the wrong option. */
   constructor({ folder, ...others }: FileStoreOptions = { folder: "" }) {
     super(folder, others);
     if (!folder || typeof folder !== "string") throw new TypeError("folder must be the path of a folder");
@@ -45,10 +45,11 @@ export class FileStore extends DurableStore implements Store {
 
   async open(receive: Receive, _reset?: unknown, backlog = 1000): Promise<Snapshot> {
     try {
-      const found = await this.#log.open(backlog);
+      const keep = this.keepFor(backlog);
+      const found = await this.#log.open(keep);
       this.#isOpen = true;
       this.secrets = this.#log.secrets;
-      return this.#memory.open(receive, undefined, backlog, found);
+      return this.#memory.open(receive, undefined, keep, found);
     } catch (error) {
       await this.#log.close();
       throw new Error(`cannot keep messages in ${this.place}: ${messageOf(error)}`, { cause: error });

@@ -1,8 +1,18 @@
 /** What the stores that outlast the process have in common: options, failures, and the lines about them. */
 import { StoreUnavailable } from "./store.js";
 
+/** A larger `keep` than this many times the backlog is probably a mistake. */
+const MAX_BACKLOGS = 10;
+
 /** The options of every store that outlasts the process. */
 export interface StoreOptions {
+  /**
+   * How many of the newest messages stay in the store, with their idempotency keys: a whole number of at least 1. Default:
+   * the `backlog` of the chat. If it is smaller, fewer messages are there after a restart. If it is larger, the chat shows
+   * the others only after a restart with a larger `backlog`. `warn` gets a line at the start if it is smaller than the
+   * backlog, or more than ten times as large.
+   */
+  readonly keep?: number;
   /** Receives a line when messages cannot be kept, when they are kept again, and when something is wrong. Default: `console.error`. */
   readonly warn?: (line: string) => void;
 }
@@ -22,14 +32,25 @@ export abstract class DurableStore {
   protected failure: unknown;
 
   /**
-   * Throws a `TypeError` that names the wrong option.
+   * Throws a `RangeError` or a `TypeError` that names the wrong option.
    * @param place where messages are kept, in words
    */
   constructor(
     protected readonly place: string,
     private readonly options: StoreOptions,
   ) {
-    if (options.warn && typeof options.warn !== "function") throw new TypeError("warn must be a function");
+    const { keep = 1, warn = console.error } = options;
+    if (!(Number.isSafeInteger(keep) && keep >= 1))
+      throw new RangeError("keep must be a whole number of at least 1");
+    if (typeof warn !== "function") throw new TypeError("warn must be a function");
+  }
+
+  /** Returns how many messages to keep. Warns if that does not fit the backlog. */
+  protected keepFor(backlog: number): number {
+    const { keep = backlog } = this.options;
+    if (keep < backlog || keep > MAX_BACKLOGS * backlog)
+      this.warn(`keep is ${keep}, but the backlog of the chat is ${backlog}; better leave keep out`);
+    return keep;
   }
 
   /** Whether the last attempt to write succeeded, or there was none yet. */

@@ -19,12 +19,12 @@ const BEAT_MS = 500;
 /** How often posts that wait look for the next connection. */
 const POLL_MS = 20;
 
-/** Keeps messages in Redis, for several processes that share one room. All of them need the same `backlog`. */
+/** Keeps messages in Redis, for several processes that share one room. All of them need the same `backlog` or `keep`. */
 export class RedisStore extends DurableStore implements Store {
   /** The secrets of session cookies, the same on all processes. Undefined before `open`. */
   secrets: readonly [Buffer, ...Buffer[]] | undefined;
   readonly #url: string;
-  #backlog = 0;
+  #keep = 0;
   /** The newest connection, which may be lost. */
   #connection: Connection | undefined;
   readonly #closing = new AbortController();
@@ -47,7 +47,7 @@ export class RedisStore extends DurableStore implements Store {
 
   async open(receive: Receive, reset: Reset, backlog = 1000): Promise<Snapshot> {
     await loadClient();
-    this.#backlog = backlog;
+    this.#keep = this.keepFor(backlog);
     try {
       const connection = await this.#connect();
       const snapshot = await this.#load(connection);
@@ -132,7 +132,7 @@ export class RedisStore extends DurableStore implements Store {
 
   /** Reads the newest messages, and continues after them. */
   async #load(connection: Connection): Promise<Snapshot> {
-    const snapshot = await connection.load(this.#backlog);
+    const snapshot = await connection.load(this.#keep);
     this.#lastId = snapshot.messages.at(-1)?.id ?? snapshot.lastPrunedId;
     return snapshot;
   }
@@ -170,7 +170,7 @@ export class RedisStore extends DurableStore implements Store {
   async #sync(connection: Connection): Promise<Id> {
     const fresh = randomBytes(32);
     const secrets = [fresh, ...(this.secrets ?? [])].map((secret) => secret.toString("hex"));
-    const [now, ...shared] = await connection.run("sync", [this.#lastId, this.#backlog, ...secrets]);
+    const [now, ...shared] = await connection.run("sync", [this.#lastId, this.#keep, ...secrets]);
     const [first = fresh, ...others] = shared.map((secret) => Buffer.from(secret, "hex"));
     this.secrets = [first, ...others];
     return toId(now);

@@ -206,13 +206,43 @@ test.each([
 });
 
 test.each([
-  [undefined, "folder"],
-  [{}, "folder"],
-  [{ folder: "" }, "folder"],
-  [{ folder: 7 }, "folder"],
-  [{ folder: "x", warn: "loud" }, "warn"],
-])("a store with wrong options throws a TypeError that names the option: %j", (options, name) => {
+  [undefined, TypeError, "folder"],
+  [{}, TypeError, "folder"],
+  [{ folder: "" }, TypeError, "folder"],
+  [{ folder: 7 }, TypeError, "folder"],
+  [{ folder: "x", warn: "loud" }, TypeError, "warn"],
+  [{ folder: "x", keep: 0 }, RangeError, "keep"],
+  [{ folder: "x", keep: 1.5 }, RangeError, "keep"],
+  [{ folder: "x", keep: "5" }, RangeError, "keep"],
+])("a store with wrong options throws an error that names the option: %j", (options, type, name) => {
   const make = () => Reflect.construct(FileStore, [options]);
-  expect(make).toThrow(TypeError);
+  expect(make).toThrow(type);
   expect(make).toThrow(name);
 });
+
+test.each([
+  [undefined, 4, false],
+  [4, 4, false],
+  [40, 40, false],
+  [3, 3, true],
+  [41, 41, true],
+])(
+  "a store whose `keep` is %j and whose chat has a backlog of 4 keeps %i messages, warns: %j",
+  async (keep, kept, warns) => {
+    const texts = Array.from({ length: 50 }, (_, n) => `${n}`);
+    const said: string[] = [];
+    const start = async () => {
+      const store = new FileStore({ folder, warn: (line) => said.push(line), ...(keep && { keep }) });
+      const { messages } = await store.open(() => {}, undefined, 4);
+      return { store, found: messages.map(({ text }) => text) };
+    };
+    const { store } = await start();
+    await post(store, texts);
+    await store.close();
+    const again = await start();
+    await again.store.close();
+    expect(again.found).toEqual(texts.slice(-kept));
+    const line = `${folder}: keep is ${keep}, but the backlog of the chat is 4; better leave keep out`;
+    expect(said).toEqual(warns ? [line, line] : []);
+  },
+);

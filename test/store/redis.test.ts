@@ -359,3 +359,36 @@ test("a store that is closed refuses a post and warns of nothing", async () => {
   await expect(store.append({ user: "ann", text: "later" })).rejects.toThrow(StoreUnavailable);
   expect(warnings).toEqual([]);
 });
+
+test("a store whose `keep` is larger than the chat's backlog keeps that many, and warns if it is much larger", async () => {
+  const warnings: string[] = [];
+  const options = {
+    url: `${redis.url}?prefix=room${room}`,
+    keep: 21,
+    warn: (line: string) => warnings.push(line),
+  };
+  const start = async () => {
+    const store = new RedisStore(options);
+    opened.push(store);
+    return {
+      store,
+      ...(await store.open(
+        () => {},
+        () => {},
+        2,
+      )),
+    };
+  };
+  const { store } = await start();
+  for (let n = 0; n < 30; n++) await store.append({ user: "ann", text: `${n}` });
+  const { messages } = await start();
+  expect(messages.map(({ text }) => Number(text))).toEqual(Array.from({ length: 21 }, (_, n) => n + 9));
+  expect(warnings).toHaveLength(2);
+  expect(warnings[0]).toMatch(
+    /^Redis at .*: keep is 21, but the backlog of the chat is 2; better leave keep out$/,
+  );
+  for (const wrong of [{ keep: 0 }, { keep: "7" }, { warn: 1 }]) {
+    const make = () => Reflect.construct(RedisStore, [{ ...options, ...wrong }]);
+    expect(make).toThrow(Object.keys(wrong)[0]);
+  }
+});
