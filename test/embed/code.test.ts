@@ -23,7 +23,8 @@ test("a message of the host answers a held poll, and post resolves with it", asy
   const message = await chat.post({ user: "bot", text: "hello" });
   const [id, at] = [expect.stringMatching(/^\d+-\d+$/), expect.any(Number)];
   expect(message).toEqual({ id, user: "bot", text: "hello", at });
-  expect((await poll).messages).toEqual([message]);
+  // The batch may begin with Ann's own join notice.
+  expect((await poll).messages.at(-1)).toEqual(message);
 });
 
 const tooLong = "x".repeat(2001);
