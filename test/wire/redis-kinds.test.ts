@@ -38,7 +38,13 @@ async function startValkey(): Promise<string> {
   return redis.url;
 }
 
+async function startIPv6(): Promise<string> {
+  redis = await startRedis("--bind", "127.0.0.1", "::1");
+  return `redis://[::1]:${redis.port}`;
+}
+
 test.each([
+  ["Redis at an IPv6 address", startIPv6],
   ["Redis over TLS", startTls],
   ["Valkey", startValkey],
 ])("two processes on %s share messages, keys, names and presence", async (_, startKind) => {

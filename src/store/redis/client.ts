@@ -14,10 +14,10 @@ export async function loadClient() {
     throw new Error("Redis needs its client, which is not installed; run: npm install redis", { cause });
   });
   return (url: string, socketTimeout = 0) => {
-    // The client passes an IPv6 address with its brackets to the resolver, which fails.
-    const host = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
     // It neither queues nor reconnects, because a command that is late must not be sent.
-    const socket = { host, socketTimeout, connectTimeout: TIMEOUT_MS, reconnectStrategy: false } as const;
-    return createClient({ url, disableOfflineQueue: true, socket });
+    const socket = { socketTimeout, connectTimeout: TIMEOUT_MS, reconnectStrategy: false } as const;
+    // Notices of Redis Enterprise: to ask for them, the client looks up the host, and an IPv6 address fails.
+    const maintNotifications = "disabled";
+    return createClient({ url, disableOfflineQueue: true, socket, maintNotifications });
   };
 }
