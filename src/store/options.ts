@@ -40,8 +40,7 @@ export abstract class DurableStore {
     private readonly options: StoreOptions,
   ) {
     const { keep = 1, warn = console.error } = options;
-    if (!(Number.isSafeInteger(keep) && keep >= 1))
-      throw new RangeError("keep must be a whole number of at least 1");
+    if (!Number.isSafeInteger(keep) || keep < 1) throw new RangeError("keep must be a positive whole number");
     if (typeof warn !== "function") throw new TypeError("warn must be a function");
   }
 

@@ -12,9 +12,7 @@ import { RedisCluster } from "./redis/cluster.js";
 import { Connection, DEADLINE_MS, type Script, toId, toMessage } from "./redis/connection.js";
 import type { Message, NewMessage, Receive, Reset, Snapshot, Store } from "./store.js";
 
-/** The longest pause before a new try to connect; shorter by up to a half, so that not all processes try at once. */
-const RETRY_MS = 500;
-/** The time between two heartbeats. */
+/** The time between two heartbeats, and the longest pause before a new try to connect. */
 const BEAT_MS = 500;
 /** How often posts that wait look for the next connection. */
 const POLL_MS = 20;
@@ -114,7 +112,8 @@ export class RedisStore extends DurableStore implements Store {
         });
         await this.#reading;
       }
-      await delay(RETRY_MS * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
+      // Shorter by up to a half, so that not all processes try at once.
+      await delay(BEAT_MS * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
       if (!signal.aborted) connection = await this.#connect().catch(() => connection);
     }
     connection.close();

@@ -18,14 +18,11 @@ export interface Message {
   readonly kind?: "join" | "leave";
 }
 
-/** A message before it is kept. */
-export interface NewMessage {
-  readonly user: string;
-  readonly text: string;
-  readonly kind?: "join" | "leave";
-  /** An idempotency key: a second message of the same user and key is not kept, the first one counts. */
-  readonly key?: string;
-}
+/**
+ * A message before it is kept.
+ * - `key`: an idempotency key. A second message of the same user and key is not kept, the first one counts.
+ */
+export type NewMessage = Pick<Message, "user" | "text" | "kind"> & { readonly key?: string };
 
 /** What a store holds when it is opened. */
 export interface Snapshot {

@@ -79,9 +79,8 @@ export class SegmentLog {
     try {
       const isFull = this.#count - (this.#segments.at(-1)?.start ?? 0) >= this.#keep;
       if (!this.#file || isFull) await this.#beginSegment();
-      const size = await this.#write(
-        messages.map(({ message, key }) => encode({ ...message, key })).join(""),
-      );
+      const lines = messages.map(({ message, key }) => encode({ ...message, key }));
+      const size = await this.#write(lines.join(""));
       if (!isWanted()) throw new Error("the messages were refused meanwhile");
       this.#size = size;
     } catch (error) {
@@ -118,9 +117,7 @@ export class SegmentLog {
     await sync(this.folder);
     this.#size = await this.#write(encode({ holdline: 2, after: this.#lastId }), path);
     this.#segments.push({ number, path, start: this.#count });
-    await this.#prune().catch(({ message }) =>
-      this.warn(`old segments stay until the next segment: ${message}`),
-    );
+    await this.#prune().catch(({ message }) => this.warn(`old segments stay for now: ${message}`));
   }
 
   /** Appends text to the file. Resolves with the new size of the file when it is on the disk. */

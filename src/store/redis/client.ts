@@ -17,7 +17,6 @@ export async function loadClient() {
     // It neither queues nor reconnects, because a command that is late must not be sent.
     const socket = { socketTimeout, connectTimeout: TIMEOUT_MS, reconnectStrategy: false } as const;
     // Notices of Redis Enterprise: to ask for them, the client looks up the host, and an IPv6 address fails.
-    const maintNotifications = "disabled";
-    return createClient({ url, disableOfflineQueue: true, socket, maintNotifications });
+    return createClient({ url, disableOfflineQueue: true, socket, maintNotifications: "disabled" });
   };
 }

@@ -9,9 +9,10 @@ import { isSameForm } from "../cluster.js";
 import { StoreUnavailable } from "../store.js";
 import type { Entry, Script } from "./connection.js";
 
-/** How much longer than the grace time a lease is, because the process that renews it may be busy. */
-const LEASE_MARGIN_MS = 3_000;
-/** How long log-ins are refused after an outage. All processes renew their leases in this time. */
+/**
+ * How long a renewal may take in a busy process. A lease is so much longer than the grace time, and after an outage log-ins
+ * are refused for so long, because all processes renew their leases in this time.
+ */
 const RENEWAL_MS = 3_000;
 /** How long a name is taken until its process confirms the log-in, which it does not if the reply is lost. */
 const CLAIM_MS = 5_000;
@@ -137,7 +138,7 @@ export class RedisCluster implements Cluster {
    */
   async #renew(leases: readonly (readonly [session: Session, ms: number])[]): Promise<number> {
     const { grace = 0, maxNames = 0 } = this.#local?.options ?? {};
-    const length = (ms: number) => ms && Math.ceil(Math.max(0, Math.min(ms, grace)) + LEASE_MARGIN_MS);
+    const length = (ms: number) => ms && Math.ceil(Math.max(0, Math.min(ms, grace)) + RENEWAL_MS);
     const args = leases.map(([session, ms]) => [session, length(ms)]);
     const refused = await this.run("renew", [JSON.stringify(args), maxNames]);
     for (const owner of refused) this.#local?.applyOwner(JSON.parse(owner));

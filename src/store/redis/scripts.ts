@@ -83,8 +83,7 @@ local user, text, kind, key = unpack(ARGV, 2)
 local id = redis.call('HGET', keys, key)
 local kept = id and redis.call('XRANGE', messages, id, id)[1]
 if kept then return {now, id, kept[2][6], kept[2][8]} end
-id = redis.call('XADD', messages, '*',
-  'prev', newest(), 'user', user, 'text', text, 'kind', kind, 'key', key)
+id = redis.call('XADD', messages, '*', 'prev', newest(), 'user', user, 'text', text, 'kind', kind, 'key', key)
 redis.call('HSET', keys, key, id)
 return {now, id, text, kind}
 `;
