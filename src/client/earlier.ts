@@ -43,6 +43,11 @@ async function load(): Promise<void> {
   showBeginning();
 }
 
+/** Says when the history begins, after the first message of a room that was empty. */
+export function begin(): void {
+  if (line.textContent === "") showBeginning();
+}
+
 function showBeginning(): void {
   first = log.oldestId();
   const time = scroller.querySelector("time");

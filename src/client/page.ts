@@ -1,8 +1,8 @@
 /** The chat page: connects its parts. The server's HTML is complete without this script, which makes it live. */
 import "./composer.js";
-import "./earlier.js";
 import type { Batch } from "./chat.js";
 import { byId, room } from "./dom.js";
+import * as earlier from "./earlier.js";
 import { invite } from "./invite.js";
 import * as log from "./log.js";
 import * as outbox from "./outbox.js";
@@ -17,6 +17,7 @@ function show({ messages, present, gap }: Batch): void {
   const fresh = log.add(messages, gap === true);
   outbox.remove(fresh);
   people.update(present, fresh);
+  earlier.begin();
   if (fresh.some(({ kind }) => kind === undefined)) invite.remove();
 }
 

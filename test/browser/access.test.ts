@@ -116,7 +116,7 @@ test("a person with a keyboard logs in, reads, writes, opens the list of people 
     expect(seen).toBe(true);
     back.push(`${what}`);
   }
-  expect(back).toEqual(["scroller", "Log out", expect.stringMatching(/^\d+ here$/), "Skip to message box"]);
+  expect(back).toEqual(["scroller", "Log out", "here", "Skip to message box"]);
   await page.keyboard.press("Enter");
   expect((await focused(page)).what).toBe("message");
   for (let n = 0; n < 3; n++) await page.keyboard.press("Shift+Tab");
