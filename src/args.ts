@@ -89,7 +89,9 @@ export function parseCommand(args: readonly string[], env: Record<string, string
  */
 function readFlags(args: readonly string[]) {
   try {
-    return parseArgs({ args: [...args], options: FLAGS }).values;
+    const { values, positionals } = parseArgs({ args: [...args], options: FLAGS, allowPositionals: true });
+    if (positionals.length > 0) throw new TypeError(`unexpected argument: ${positionals[0]}`);
+    return values;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     // A URL may contain a password.
