@@ -35,8 +35,8 @@ export class MemoryStore implements Store {
     return { lastPrunedId, messages };
   }
 
-  /** @param persist resolves, in the order of its calls, when the message is on a disk; default: at once */
-  async append(newMessage: NewMessage, persist = async (_: Stored): Promise<void> => {}): Promise<Message> {
+  /** @param persist resolves, in the order of its calls, when the message is on a disk; by default it is kept at once */
+  async append(newMessage: NewMessage, persist?: (stored: Stored) => Promise<void>): Promise<Message> {
     const { user, text, kind, key } = newMessage;
     const at = Date.now();
     const message: Message = { id: nextId(this.#lastId, at), user, text, at, ...(kind && { kind }) };
@@ -45,6 +45,7 @@ export class MemoryStore implements Store {
     const known = this.#kept.get(scoped) ?? this.#pending.get(scoped);
     if (known) return known;
     this.#lastId = message.id;
+    if (!persist) return this.#keep(stored);
     const appended = persist(stored).then(() => this.#keep(stored));
     this.#pending.set(scoped, appended);
     return appended.finally(() => this.#pending.delete(scoped));
