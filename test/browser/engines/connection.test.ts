@@ -200,7 +200,12 @@ test("a page whose browser logs in under another name says under which", async (
 async function logOutAndBack(tab: Tab): Promise<void> {
   await tab.click("header form button");
   await tab.until(isLoginForm);
+  await tab.evaluate(() => {
+    document.body.dataset.left = "";
+  });
   await tab.back();
+  // The step back takes time, and the present page must not be taken for the one before.
+  await tab.until(() => document.body && !("left" in document.body.dataset));
 }
 
 /** Whether this is the log-in form, with its styles. */
