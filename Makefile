@@ -21,7 +21,7 @@ nodes: build tools ## run the tests on Node 20, 22, 24 and 26, which npm downloa
 
 bench: build ## measure beside bare node:http (minutes; ONLY=holdline,bare WHAT=one,rate for a part; PEERS=1 installs peers)
 	node test/bench/bench.mjs
-	[ -n "$(ONLY)$(WHAT)" ] || { node test/bench/start.mjs && node test/bench/append.mjs; }
+	[ -n "$(ONLY)$(WHAT)" ] || { node test/bench/store.mjs && node test/bench/cluster.mjs; }
 
 build: node_modules/.package-lock.json ## compile to dist/
 	$(call timed,npm run --silent build)

@@ -3,7 +3,7 @@ import { CHROMIUM, FIREFOX, isInstalled, MINIBROWSER, WEBKIT_DRIVER, XVFB } from
 const shared = {
   // A hang must fail, not wait; no test asserts a time, so this is only a backstop.
   testTimeout: 120_000,
-  // On a busy machine, one or two of 2,300 tests miss an event of a browser or a process. The report names a repeated test.
+  // On a busy machine, one or two tests miss an event of a browser or a process. The report names a repeated test.
   retry: process.env.CI ? 1 : 0,
   hookTimeout: 60_000,
   // The default of a second is too short for a page on a busy machine.
@@ -13,7 +13,7 @@ const shared = {
 /** What runs in all three engines. */
 const ENGINE_FILES = "test/browser/engines/*.test.ts";
 /** What else depends on the engine. The tests of other files run in Chromium only. */
-const FIREFOX_FILES = "test/browser/{closing,outage,tabs,talk}.test.ts";
+const FIREFOX_FILES = "test/browser/{outage,tabs}.test.ts";
 const TEXT_FILES = "test/browser/text.test.ts";
 const hasChromium = isInstalled("Chromium", [CHROMIUM]);
 const hasFirefox = isInstalled("Firefox", [FIREFOX]);
@@ -24,7 +24,7 @@ const hasText = isInstalled(
 );
 
 /** What depends on names and keys that processes share. The conformance kit runs on each store, too. */
-const REDIS_FILES = "test/wire/{ended,keys,login-key,presence,sessions}.test.ts";
+const REDIS_FILES = "test/wire/{keys,login,presence,sessions}.test.ts";
 
 // A plain object: the tools are installed in test/, where this file cannot import them from.
 export default {
@@ -79,7 +79,7 @@ export default {
           name: "wire on Redis",
           include: [REDIS_FILES],
           env: { STORE: "redis" },
-          globalSetup: "test/wire/redis-setup.ts",
+          globalSetup: "test/wire/redis.ts",
         },
       },
     ],

@@ -1,6 +1,6 @@
 /**
- * `make cluster`: runs Redis, three processes and nginx in front of them, on free ports, until Ctrl-C. On several machines
- * the same is deploy/nginx.conf, and `holdline --redis URL --trust-proxy` for each process. Its flags go to each process.
+ * `make cluster`: runs Redis, three processes and nginx in front of them, on free ports, until Ctrl-C. Its flags go to each
+ * process. For several machines, use deploy/nginx.conf, and start each process with `holdline --redis URL --trust-proxy`.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

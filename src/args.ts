@@ -5,6 +5,7 @@ interface Flag {
   readonly type: "string" | "boolean";
   /** The name of the value in `--help`. */
   readonly value?: string;
+  /** The default, as `--help` shows it. */
   readonly usual?: string;
   /** The environment variable that stands in for the flag. */
   readonly variable?: string;
@@ -14,12 +15,12 @@ interface Flag {
 
 const VALUE = { type: "string" } as const;
 const SWITCH = { type: "boolean" } as const;
-const EVERY_HOST = "listen on this address; :: is every address";
-const FREE_PORT = "listen on this port; 0 is any free port";
+const HOST_HELP = "listen on this address; :: is every address";
+const PORT_HELP = "listen on this port; 0 is any free port";
 
 const FLAGS = {
-  host: { ...VALUE, value: "HOST", usual: "127.0.0.1", variable: "HOST", help: EVERY_HOST },
-  port: { ...VALUE, value: "PORT", usual: "5000", variable: "PORT", help: FREE_PORT },
+  host: { ...VALUE, value: "HOST", usual: "127.0.0.1", variable: "HOST", help: HOST_HELP },
+  port: { ...VALUE, value: "PORT", usual: "5000", variable: "PORT", help: PORT_HELP },
   data: { ...VALUE, value: "DIR", usual: "data", help: "keep messages in this folder; none is in memory" },
   redis: { ...VALUE, value: "URL", usual: "none", help: "keep messages in Redis, for several processes" },
   title: { ...VALUE, value: "TEXT", usual: "holdline", help: "the title of the pages" },
@@ -39,48 +40,39 @@ export type Command = ReturnType<typeof parseCommand>;
 
 /**
  * Parses the arguments of the program. An environment variable stands in for a flag that is not given. Throws a
- * `RangeError` that names the flag, or the variable, and says what is wrong with it.
+ * `RangeError` that names the flag and says what is wrong with it. The numbers in `options` are checked by the chat.
  */
 export function parseCommand(args: readonly string[], env: Record<string, string | undefined>) {
   const given = readFlags(args);
-  const find = (name: Name) => {
+  const text = (name: Name): string => {
     const { variable = "", usual = "" }: Flag = FLAGS[name];
-    const value = given[name];
     // An empty variable counts as one that is not set.
-    if (value === undefined && env[variable]) return { label: variable, value: env[variable] };
-    return { label: `--${name}`, value: `${value ?? usual}` };
-  };
-  const text = (name: Name) => {
-    const { label, value } = find(name);
-    if (value.trim() === "") throw new RangeError(`${label} must not be empty`);
+    const value = `${given[name] ?? (env[variable] || usual)}`;
+    if (value.trim() === "") throw new RangeError(`--${name} must not be empty`);
     return value;
   };
-  const number = (name: Name, least: number, most: number, shape = /^\d+$/) => {
-    const { label, value } = find(name);
-    if (shape.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
-    throw new RangeError(`${label} must be a number from ${least} to ${most}, not ${JSON.stringify(value)}`);
-  };
-  const rate = (name: Name) => number(name, 0, 1_000_000, /^\d+(\.\d+)?$/);
+  // NaN for `0x10` and `1e3`, which are probably mistakes.
+  const number = (name: Name): number => Number(/^\d+(\.\d+)?$/.exec(text(name))?.[0] ?? Number.NaN);
 
-  const redis = given.redis === undefined ? undefined : text("redis");
+  const { help, version, redis } = given;
+  const [host, port, data, title] = [text("host"), number("port"), text("data"), text("title")];
+  if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+    throw new RangeError("--port, or the variable PORT, must be a whole number from 0 to 65535");
+  }
   if (redis !== undefined && given.data !== undefined && given.data !== "none") {
     throw new RangeError("--data and --redis exclude each other; choose one");
   }
-  const title = text("title");
   if ([...title].length > 100) throw new RangeError("--title must have at most 100 characters");
-  return {
-    ...{ help: given.help, version: given.version },
-    ...{ host: text("host"), port: number("port", 0, 65_535), data: text("data"), redis },
-    options: {
-      title,
-      backlog: number("backlog", 1, 1_000_000),
-      maxWaiters: number("max-waiters", 1, 1_000_000),
-      postRate: rate("post-rate"),
-      loginRate: rate("login-rate"),
-      metrics: given.metrics ?? false,
-      trustProxy: given["trust-proxy"] ?? false,
-    },
+  const options = {
+    title,
+    backlog: number("backlog"),
+    maxWaiters: number("max-waiters"),
+    postRate: number("post-rate"),
+    loginRate: number("login-rate"),
+    metrics: given.metrics ?? false,
+    trustProxy: given["trust-proxy"] ?? false,
   };
+  return { help, version, host, port, data, redis, options };
 }
 
 /**
@@ -89,16 +81,13 @@ export function parseCommand(args: readonly string[], env: Record<string, string
  */
 function readFlags(args: readonly string[]) {
   try {
-    const { values, positionals } = parseArgs({ args: [...args], options: FLAGS, allowPositionals: true });
-    if (positionals.length > 0) throw new TypeError(`unexpected argument: ${positionals[0]}`);
-    return values;
+    return parseArgs({ args: [...args], options: FLAGS }).values;
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    // A URL may contain a password.
-    const lines = error.message.replace(/\/\/.*@/, "//...@").split("\n");
-    // The last line says what to do. Node adds a sentence about arguments that are no flags, of which there are none.
-    const [sentence] = (lines.at(-1) ?? "").split(/\.(?: |$)/);
-    throw new RangeError(sentence);
+    // The first sentence of the last line says what to do. A URL may contain a password.
+    const line = error.message.replace(/^.*\n/s, "").replace(/\/\/.*@/, "//...@");
+    const sentence = line.replace(/\.( .*)?$/, "");
+    throw new RangeError(sentence.replace(/^Unexpected argument '(.*)'$/s, "unexpected argument: $1"));
   }
 }
 

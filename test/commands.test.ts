@@ -5,17 +5,14 @@ import { access, chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { freePort } from "./conformance/port.js";
-import { blocksOf, readDocuments } from "./documents.js";
+import { blocks, runShell, shellBlocks } from "./documents.js";
 import { answers, NGINX, temporaryPaths } from "./faults/nginx.js";
 import { installPacked, type Packed, ROOT, runIn } from "./packed.js";
 import { ask } from "./wire/person.js";
 import { startRedis } from "./wire/redis.js";
 import { launch, printed, type Run } from "./wire/server.js";
-
-const texts = await readDocuments();
-const blocks = [...texts].flatMap(([name, text]) => blocksOf(name, text));
 
 let folder: string;
 let packed: Packed;
@@ -56,17 +53,10 @@ async function pathWith(programs: Record<string, string>): Promise<string> {
   return `${bin}:${process.env.PATH}`;
 }
 
-const started = new Set<Run>();
-// A failed test must not leave its programs running.
-afterEach(async () => {
-  for (const program of started) await stop(program);
-});
-
 /** Ends commands, as Ctrl-C does. */
-async function stop(program: Run): Promise<void> {
-  const { child, exited } = program;
-  started.delete(program);
-  if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGINT");
+async function stop({ child, exited }: Run): Promise<void> {
+  const isOver = child.exitCode !== null || child.signalCode !== null;
+  if (child.pid !== undefined && !isOver) process.kill(-child.pid, "SIGINT");
   await exited;
 }
 
@@ -78,7 +68,8 @@ async function start(
   text: RegExp,
 ): Promise<[Run, string]> {
   const program = launch("bash", ["-euc", code], { cwd, env: { ...process.env, ...env }, detached: true });
-  started.add(program);
+  // A failed test must not leave its programs running.
+  onTestFinished(() => stop(program));
   return [program, await printed(program, text)];
 }
 
@@ -88,17 +79,13 @@ const STUBS = ["apt-get", "nginx", "node", "npm", "npx", "redis-server", "sudo",
 const RECORD = `echo "\${0##*/} $*" >> "$RECORD"
 case "$1" in ci) mkdir -p node_modules test/node_modules ;; esac`;
 
-const stubbed = blocks.filter(({ lang, stubs }) => lang === "sh" && stubs);
-test.each(
-  stubbed.flatMap(({ place, code }) => ["bash", "zsh"].map((shell) => [place, shell, code] as const)),
-)("the commands in %s run programs, files and flags that exist, in %s", async (_, shell, code) => {
+test.each(shellBlocks(true))("the programs, files and flags in %s exist, in %s", async (_, shell, code) => {
   // zsh runs a comment as a command when it is pasted.
   expect(code).not.toMatch(/(^|\s)#/m);
   const at = await clone();
   const record = join(at, "record");
   const PATH = await pathWith(Object.fromEntries(STUBS.map((name) => [name, RECORD])));
-  const args = shell === "bash" ? ["-euo", "pipefail", "-c"] : ["-f", "-eu", "-o", "pipefail", "-c"];
-  await runIn(at, shell, [...args, code], { env: { ...process.env, PATH, RECORD: record } });
+  await runShell(shell, at, code, { env: { ...process.env, PATH, RECORD: record } });
   const commands = (await readFile(record, "utf8")).trim().split("\n");
   for (const command of commands) await checkCommand(command);
   // The variables that choose what is measured.
@@ -145,7 +132,7 @@ test("make start, the example and make cluster run in a fresh clone", async () =
   }
 });
 
-test("npm install of the packed file brings npx holdline, which follows a Redis", async () => {
+test("npm install of the packed file brings npx holdline, which serves its pages and follows a Redis", async () => {
   const redis = await startRedis("--requirepass", "password");
   const project = await mkdtemp(join(folder, "project-"));
   const install = blockWith("README.md", "npm install").split("\n")[0] ?? "";
@@ -155,7 +142,9 @@ test("npm install of the packed file brings npx holdline, which follows a Redis"
   await symlink(join(ROOT, "node_modules/redis"), join(project, "node_modules/redis"));
   const command = /^npx .*$/m.exec(blockWith("docs/cluster.md", "npx holdline"))?.[0] ?? "";
   const code = command.replace("10.0.0.5:6379", `127.0.0.1:${redis.port}`).replace("5001", "0");
-  const [server] = await start(code, project, {}, /kept in Redis at .*\n/);
+  const [server, url] = await start(code, project, {}, /listening on (http:\S+)\n.*kept in Redis at /);
+  for (const path of ["login", "chat.css", "client/page.js", "healthz"])
+    expect([path, (await ask(`${url}/${path}`)).status]).toEqual([path, 200]);
   await stop(server);
   await redis.stop();
 });
@@ -174,9 +163,7 @@ test("the steps of docs/deployment.md give a closed room over TLS, and its backu
   const env = { ...process.env, PATH, npm_config_offline: "true" };
   /** Runs the block of the document that has this part. */
   const run = (part: string) =>
-    runIn(packed.project, "bash", ["-euo", "pipefail", "-c", within(blockWith("docs/deployment.md", part))], {
-      env,
-    });
+    runShell("bash", packed.project, within(blockWith("docs/deployment.md", part)), { env });
 
   await run("sudo npm install");
   expect(await readFile(join(root, "systemctl"), "utf8")).toBe(
@@ -196,24 +183,20 @@ test("the steps of docs/deployment.md give a closed room over TLS, and its backu
 
   const password = within(blockWith("docs/deployment.md", "openssl passwd"));
   await runIn(root, "bash", ["-euc", `printf "tea\ntea\n" | {\n${password}}`], { env });
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem"];
-  await runIn(root, "openssl", [
-    "req",
-    "-x509",
-    "-subj",
-    "/CN=chat.example",
-    ...key,
-    "-out",
-    "fullchain.pem",
-  ]);
-  const site = within(blockWith("docs/deployment.md", "auth_basic "))
-    .replaceAll(/\S+\/(\w+\.pem)/g, `${root}/$1`)
-    .replace("privkey.pem", "key.pem")
-    .replace("listen 443", `listen 127.0.0.1:${tlsPort}`)
-    .replace("127.0.0.1:5000", `127.0.0.1:${port}`);
+  const pair = "-newkey rsa:2048 -nodes -keyout privkey.pem -out fullchain.pem -subj /CN=chat.example";
+  await runIn(root, "openssl", ["req", "-x509", ...pair.split(" ")]);
   const main = `user ${userInfo().username}; daemon off; pid ${root}/pid; error_log stderr crit; events {}`;
-  await writeFile(conf, `${main}\nhttp { access_log off; ${temporaryPaths(root)}\n${site} }`);
-  await run("sudo nginx -t");
+  const sites = blocks.filter(({ lang }) => lang === "nginx").map(({ code }) => code);
+  // The site with a password is the last one, and runs.
+  for (const code of [...sites, blockWith("docs/deployment.md", "auth_basic ")]) {
+    const site = within(code)
+      .replaceAll(/\S+\/(\w+\.pem)/g, `${root}/$1`)
+      .replace("listen 80", `listen unix:${root}/socket`)
+      .replace("listen 443", `listen 127.0.0.1:${tlsPort}`)
+      .replace("127.0.0.1:5000", `127.0.0.1:${port}`);
+    await writeFile(conf, `${main}\nhttp { access_log off; ${temporaryPaths(root)}\n${site} }`);
+    await run("sudo nginx -t");
+  }
   expect(await readFile(join(root, "systemctl"), "utf8")).toContain("reload nginx\n");
   const nginx = spawn(NGINX, ["-e", "stderr", "-c", conf], { stdio: "inherit" });
   while (!(await answers(tlsPort))) await nextTurn();
@@ -229,12 +212,8 @@ test("the steps of docs/deployment.md give a closed room over TLS, and its backu
   await run("sudo tar");
   await stop(server);
   await rm(join(root, "var/lib/holdline"), { recursive: true });
-  const list = await runIn(root, "tar", [
-    "-C",
-    "var/lib",
-    "-xvzf",
-    join(packed.project, "holdline-backup.tgz"),
-  ]);
+  const backup = join(packed.project, "holdline-backup.tgz");
+  const list = await runIn(root, "tar", ["-C", "var/lib", "-xvzf", backup]);
   expect(list).toMatch(/^holdline\/secret$/m);
   expect(list).not.toContain("lock-");
   [server] = await serve();

@@ -2,32 +2,17 @@
 import { once } from "node:events";
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { userInfo } from "node:os";
 import { dirname, join, normalize } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { transform } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Feed, longPollHandler } from "../dist/feed/index.js";
 import { freePort } from "./conformance/port.js";
-import { type Block, blocksOf, readDocuments } from "./documents.js";
-import { answers, NGINX, temporaryPaths } from "./faults/nginx.js";
+import { blocks, runShell, select, shellBlocks, texts } from "./documents.js";
+import { answers } from "./faults/nginx.js";
 import { installPacked, type Packed, RESOLUTIONS, ROOT, runIn, typeCheck } from "./packed.js";
 import { type Redis, startRedis } from "./wire/redis.js";
 import { launch, startServer } from "./wire/server.js";
-
-const texts = await readDocuments();
-const DOCUMENTS = [...texts.keys()];
-const blocks = [...texts].flatMap(([name, text]) => blocksOf(name, text));
-
-/** The blocks in these languages, each with its place as the name of the test. */
-function select(...langs: string[]): [string, Block][] {
-  return blocks.filter(({ lang }) => langs.includes(lang)).map((block) => [block.place, block]);
-}
-/** Those that run without stubs. Documents in two languages share most of their code. */
-function running(entries: [string, Block][]): [string, Block][] {
-  const byCode = new Map(entries.filter(([, { stubs }]) => !stubs).map((entry) => [entry[1].code, entry]));
-  return [...byCode.values()];
-}
 
 let packed: Packed;
 let folder: string;
@@ -57,17 +42,10 @@ test("make help lists every target", async () => {
   expect(listed.sort()).toEqual(targets.split(" ").sort());
 });
 
-test.concurrent.each(
-  running(select("sh")).flatMap(([place, block]) => [
-    [place, "bash", block] as const,
-    [place, "zsh", block] as const,
-  ]),
-)("the commands in %s run in %s", async (_, shell, { code }) => {
+test.concurrent.each(shellBlocks(false))("the commands in %s run in %s", async (_, shell, code) => {
   const server = await startServer();
   const at = await mkdtemp(join(folder, "sh-"));
-  const script = code.replaceAll("http://127.0.0.1:5000", server.url);
-  const args = shell === "bash" ? ["-euo", "pipefail", "-c"] : ["-f", "-eu", "-o", "pipefail", "-c"];
-  const output = await runIn(at, shell, [...args, script]);
+  const output = await runShell(shell, at, code.replaceAll("http://127.0.0.1:5000", server.url));
   await server.stop();
   expect(output).not.toBe("");
   if (code.includes("npx holdline --help")) expect(output).toContain("Usage: holdline [flags]");
@@ -89,7 +67,7 @@ test.each(RESOLUTIONS)(
   },
 );
 
-test.concurrent.each(running(select("ts", "js")))("the program in %s runs", async (_, { code, lang }) => {
+test.concurrent.each(select("ts", "js"))("the program in %s runs", async (_, { code, lang }) => {
   const chat = code.includes("127.0.0.1:5000") ? await startServer() : undefined;
   const feed = new Feed<{ progress: number }>();
   feed.push({ progress: 0.5 });
@@ -119,23 +97,7 @@ test.each(select("json"))("the JSON in %s can be parsed", (_, { code }) => {
   expect(Object.keys(JSON.parse(code))).not.toEqual([]);
 });
 
-test.each(select("nginx"))("nginx accepts the configuration in %s", async (_, { code }) => {
-  const at = await mkdtemp(join(folder, "nginx-"));
-  const [key, certificate] = [join(at, "key.pem"), join(at, "certificate.pem")];
-  const request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  const files = ["-subj", "/CN=chat.example", "-keyout", key, "-out", certificate];
-  await runIn(at, "openssl", [...request, ...files]);
-  let sockets = 0;
-  const site = code
-    .replaceAll(/listen \d+/g, () => `listen unix:${at}/${sockets++}`)
-    .replaceAll(/ssl_certificate_key .*;/g, `ssl_certificate_key ${key};`)
-    .replaceAll(/ssl_certificate .*;/g, `ssl_certificate ${certificate};`);
-  const main = `user ${userInfo().username}; pid ${at}/pid; error_log stderr; events {}`;
-  await writeFile(join(at, "nginx.conf"), `${main}\nhttp { access_log off; ${temporaryPaths(at)}\n${site} }`);
-  await runIn(at, NGINX, ["-t", "-e", "stderr", "-c", join(at, "nginx.conf")]);
-});
-
-test.each(DOCUMENTS)("every link in %s has a target in the package", async (name) => {
+test.each([...texts.keys()])("every link in %s has a target in the package", async (name) => {
   const root = join(folder, "node_modules/holdline");
   const text = texts.get(name)?.replaceAll(/^ *```[\s\S]*?^ *```$/gm, "") ?? "";
   for (const [, link = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {

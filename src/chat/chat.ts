@@ -1,7 +1,7 @@
 /** `createChat`: a chat room to mount in a server. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Batch, isCursor } from "../feed/index.js";
-import { throttledLog } from "../http/throttled-log.js";
+import { type Batch, type FollowOptions, isCursor } from "../feed/index.js";
+import { throttledLog } from "../http/log.js";
 import type { Message } from "../store/store.js";
 import { type ChatOptions, parseOptions } from "./options.js";
 import { type HostMessage, hostPost } from "./post.js";
@@ -22,37 +22,17 @@ export interface Chat {
    */
   readonly post: (message: HostMessage) => Promise<Message>;
   /**
-   * Follows the room: returns an async iterator of batches in order, for one loop. A batch has messages, or reports a gap.
-   * It ends after `break`, or, when everything is read, `close()`. Its signal also ends it while it waits.
+   * Follows the room: returns an async iterator of batches in order, for one loop. A batch has messages as its `events`, or
+   * reports a gap. It ends after `break`, when its `signal` is aborted, or after `close()` when everything is read.
    * Throws a `RangeError` if `since` is not a cursor.
    */
-  readonly follow: (options?: FollowOptions) => AsyncIterableIterator<ChatBatch>;
+  readonly follow: (options?: FollowOptions) => AsyncIterableIterator<Batch<Message>>;
   /** The names of the present members, in order. */
   readonly present: readonly string[];
   /** How many polls are held. Followers are not counted. */
   readonly waiting: number;
   /** Answers every held poll and rejects new messages. Resolves when the store is closed. */
   readonly close: () => Promise<void>;
-}
-
-/** What `follow` yields. */
-export interface ChatBatch {
-  /** The cursor after these messages. */
-  readonly cursor: string;
-  /** How many members are present. */
-  readonly present: number;
-  /** The messages in order. */
-  readonly messages: readonly Message[];
-  /** Messages before these may be missing. */
-  readonly gap?: true;
-}
-
-/** Options of `follow`. */
-export interface FollowOptions {
-  /** A cursor, `"0"` for everything that is kept, or `"now"` (the default) for the messages after the call. */
-  readonly since?: string;
-  /** Ends the iteration when it is aborted. */
-  readonly signal?: AbortSignal;
 }
 
 /**
@@ -66,12 +46,15 @@ export async function createChat(options: ChatOptions = {}): Promise<Chat> {
   const room = new Room(resolved, onError);
   await room.open();
   const router = createRouter(room, onError);
-  const loopWatch = resolved.metrics ? room.metrics.watchLoop() : undefined;
   let closing: Promise<void> | undefined;
   return {
     handler: (req, res, next) => router.handle(req, res, next),
     post: (message) => hostPost(room, message),
-    follow: (options) => follow(room, options),
+    follow(options = {}) {
+      const { since = "now" } = options;
+      if (since !== "now" && !isCursor(since)) throw new RangeError('since is a cursor, "0" or "now"');
+      return room.feed.follow(options);
+    },
     get present() {
       return [...room.members.names];
     },
@@ -79,22 +62,8 @@ export async function createChat(options: ChatOptions = {}): Promise<Chat> {
       return room.feed.waiting;
     },
     close() {
-      clearInterval(loopWatch);
       closing ??= room.close();
       return closing;
     },
   };
-}
-
-function follow(room: Room, { since = "now", signal }: FollowOptions = {}): AsyncIterableIterator<ChatBatch> {
-  if (since !== "now" && !isCursor(since)) throw new RangeError('since is a cursor, "0" or "now"');
-  // Before the generator starts, which is at the first `next`.
-  const batches = room.feed.follow({ since, ...(signal && { signal }) });
-  return withPresent(batches, room);
-}
-
-async function* withPresent(batches: AsyncIterable<Batch<Message>>, { members }: Room) {
-  for await (const { cursor, events: messages, gap } of batches) {
-    yield { cursor, present: members.names.length, messages, ...(gap && { gap }) };
-  }
 }

@@ -1,9 +1,16 @@
-/** Errors, paths and hashes that several handlers share. */
+/** What several parts of the chat share: errors, paths and ids. */
 import { createHash, randomBytes } from "node:crypto";
 import type { RateLimiter } from "../http/rate-limit.js";
 import { HttpError } from "../http/response.js";
-import { FORM_ID_LENGTH } from "../store/cluster.js";
-import { StoreUnavailable } from "../store/store.js";
+import { FORM_ID_LENGTH, StoreUnavailable } from "../store/store.js";
+
+/** A value, or a promise of it. */
+export type Awaitable<T> = T | Promise<T>;
+
+/** Calls `next` with a value. Without a promise in between, a poll is held in the tick in which it came. */
+export function chain<T, R>(value: Awaitable<T>, next: (value: T) => Awaitable<R>): Awaitable<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
 
 /** Returns a 503: nothing was kept, and the caller may try again after `retryAfterS` seconds. */
 export function unavailable(code: string, message: string, retryAfterS = 5): HttpError {
@@ -29,6 +36,9 @@ export function limitRate(rate: RateLimiter, caller: string): void {
 export function roomPath(name: string): string {
   return `chatroom/${encodeURIComponent(name)}/`;
 }
+
+/** Returns the client of a member's page for the feed. The id of a page has no space, so this is unambiguous. */
+export const clientOf = (page: string, key: string) => `${page} ${key}`;
 
 /** Returns a hash of 132 bits. It stands for a session or a text where others may read it. */
 export function hash(text: string): string {

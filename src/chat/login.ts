@@ -1,61 +1,93 @@
-/** The chat's own log-in: a session is a signed cookie with a name, for as long as its owner does not lose the name. */
-import { cookieSetter, sign, unsign } from "../http/cookie.js";
-import type { Fields } from "../http/form.js";
-import { clientSubnet, RateLimiter } from "../http/rate-limit.js";
+/**
+ * Authentication: by the chat's own log-in, or by the host. A session of the chat is a signed cookie with a name, for as
+ * long as its owner does not lose the name.
+ */
+import type { Fields } from "../http/body.js";
+import { sign, unsign } from "../http/cookie.js";
+import { RateLimiter } from "../http/rate-limit.js";
 import type { Request } from "../http/request.js";
 import { type HeaderMap, HttpError, type HttpResponse, html, redirect } from "../http/response.js";
-import type { Session } from "../store/cluster.js";
-import { type Auth, type Awaitable, chain } from "./auth.js";
-import { limitRate, randomId, roomPath, toHttpError, unavailable } from "./errors.js";
-import { LEGACY_COOKIE, legacyCookie } from "./legacy.js";
+import type { Session } from "../store/store.js";
+import { type Awaitable, chain, limitRate, randomId, roomPath, toHttpError, unavailable } from "./errors.js";
+import type { Identified, Identify, Secrets } from "./options.js";
 import type { Pages } from "./pages.js";
+import { enterRoom, PLAIN_COOKIE, plainCookie } from "./poll.js";
 import type { Room } from "./room.js";
 import { MAX_RAW_NAME_LENGTH, nameKey, parseName } from "./text.js";
 
 const SESSION_COOKIE = "holdline";
-/** Shows that the browser keeps cookies: without one, a log-in would lead back to the form without a word. */
+/** Shows that the browser keeps cookies. If it keeps none, a log-in would lead back to the form without an explanation. */
 const CHECK_COOKIE = "holdline-check";
 const DAY_MS = 24 * 3_600_000;
+/** How long a session cookie is valid after it was signed. */
 const COOKIE_MAX_AGE_MS = 30 * DAY_MS;
+/** An older session cookie is signed again. */
 const COOKIE_RENEW_AGE_MS = DAY_MS;
+/** How long the key of a log-in form is valid. */
 const FORM_MAX_AGE_MS = DAY_MS;
 /** How many verified cookies are remembered. Forged ones are not, so strangers cannot fill the memory. */
 const MAX_VERIFIED = 20_000;
-/** The longest text whose signature is verified. The longest name makes a cookie of less than 400 characters. */
-const MAX_SIGNED_LENGTH = 512;
 /** How many cookies of our name are verified, in the order of the header: each costs an HMAC for each secret. */
 const MAX_COOKIES_TRIED = 8;
 
+export const NO_SESSION = new HttpError(401, "no_session", "Log in first.");
 const NO_COOKIES = new HttpError(403, "cookies_blocked", "Your browser blocks the cookie of the log-in.");
 const NAME_TAKEN = new HttpError(409, "name_taken", "That name is taken.");
 const NAMES_FULL = unavailable("too_many_waiters", "Too many people are here. Try again soon.", 30);
 
-/** The content of a cookie. */
-interface SignedSession extends Session {
-  /** When the cookie was signed, in milliseconds since the Unix epoch. */
-  readonly signedAt: number;
+/** Authenticates requests: by the chat's own cookie, or by the host. */
+export type Auth = Pick<Login, "authenticate" | "renew">;
+
+/** Returns host auth: the host names the sender of each request. There is no cookie, and two people may have one name. */
+export function hostAuth(identify: Identify): Auth {
+  const toError = (rule: string) => new RangeError(`identify returned a name that is not allowed: ${rule}`);
+  const toSession = (name: Identified): Session => {
+    if (name === undefined || name === null) throw NO_SESSION;
+    if (typeof name !== "string") throw toError("A name is a text.");
+    return { ...parseName(name, toError), id: "", since: 0 };
+  };
+  return {
+    // There is no cookie to renew.
+    renew: () => ({}),
+    authenticate({ req }) {
+      const name = identify(req);
+      return chain(typeof name === "object" && name !== null ? Promise.resolve(name) : name, toSession);
+    },
+  };
 }
 
-export class Login implements Auth {
+/** The content of a cookie. `signedAt`: when it was signed, in milliseconds since the Unix epoch. */
+type SignedSession = Session & { readonly signedAt: number };
+
+/** The log-in of the chat. */
+export class Login {
   // A poll brings the same cookie as the one before it. An HMAC each time was a fifth of a poll's cost.
   readonly #verified = new Map<string, SignedSession>();
   readonly #rate: RateLimiter;
+  /** Called each time, because a store that several processes share learns secrets of other processes. */
+  readonly #secrets: () => Secrets;
 
   constructor(
     private readonly room: Room,
     private readonly pages: Pages,
   ) {
     this.#rate = new RateLimiter(room.options.loginRate);
+    this.#secrets = room.options.secrets;
   }
 
+  /** Returns the caller's session, or undefined if there is none that is valid. With host auth, that is a 401 instead. */
   authenticate(request: Request): Awaitable<Session | undefined> {
-    return this.#findOwner(this.#read(request));
+    const session = this.#read(request);
+    return session && chain(this.room.members.owns(session), (owns) => (owns ? session : undefined));
   }
 
-  // Only at the root: a cookie without a path belongs to the folder of the URL that set it, and the mount path is unknown.
+  /**
+   * Returns the header that renews the cookie of a session, if it is time. Only for replies at the chat's root: a cookie
+   * without a path belongs to the folder of the URL that set it, and the mount path is unknown.
+   */
   renew(request: Request, { id }: Session): HeaderMap {
-    const signed = this.#read(request).find((session) => session.id === id);
-    if (request.isHead || !signed || Date.now() - signed.signedAt < COOKIE_RENEW_AGE_MS) return {};
+    const signed = this.#read(request);
+    if (request.isHead || signed?.id !== id || Date.now() - signed.signedAt < COOKIE_RENEW_AGE_MS) return {};
     return { "Set-Cookie": this.#cookie(signed, request) };
   }
 
@@ -63,12 +95,12 @@ export class Login implements Auth {
   async showForm(request: Request, form?: Fields, error?: HttpError): Promise<HttpResponse> {
     const session = await this.authenticate(request);
     const sent = form?.get("key") ?? "";
-    const key = this.#readFormKey(sent) ? sent : this.#sign(`form ${Date.now()} ${randomId()}`);
+    const key = this.#readFormKey(sent) ? sent : sign(`form ${Date.now()} ${randomId()}`, this.#secrets()[0]);
     const name = form?.get("name")?.slice(0, MAX_RAW_NAME_LENGTH);
     const page = this.pages.login(request, key, session?.name, name, error?.code);
     const isChecked = request.isHead || request.cookies(CHECK_COOKIE).length > 0;
     // Until the browser is closed.
-    const check = isChecked ? {} : { "Set-Cookie": cookieSetter(request, CHECK_COOKIE)("1") };
+    const check = isChecked ? {} : { "Set-Cookie": request.cookieSetter(CHECK_COOKIE)("1") };
     return html(error?.status ?? 200, page, { ...error?.headers, ...check });
   }
 
@@ -76,15 +108,13 @@ export class Login implements Auth {
   async logIn(request: Request): Promise<HttpResponse> {
     let form: Fields | undefined;
     try {
-      limitRate(this.#rate, clientSubnet(request.address));
+      limitRate(this.#rate, request.subnet);
       form = await request.form();
       const session = await this.#claim(request, form);
-      this.room.enter(session);
-      const { lastId } = this.room.feed;
-      const cursor = legacyCookie(request, session, lastId).set(lastId);
-      return redirect(303, roomPath(session.name), {
-        "Set-Cookie": [this.#cookie(session, request), cursor],
-      });
+      enterRoom(this.room, session);
+      const cursor = plainCookie(request, session).set(this.room.feed.lastId);
+      const cookies = [this.#cookie(session, request), cursor];
+      return redirect(303, roomPath(session.name), { "Set-Cookie": cookies });
     } catch (failure) {
       const error = toHttpError(failure);
       if (error instanceof HttpError && request.prefersHtml()) return this.showForm(request, form, error);
@@ -96,7 +126,7 @@ export class Login implements Auth {
   async logOut(request: Request): Promise<HttpResponse> {
     const session = await this.authenticate(request);
     if (session) await this.room.members.logout(session);
-    const cookies = [SESSION_COOKIE, LEGACY_COOKIE].map((name) => cookieSetter(request, name)("", 0));
+    const cookies = [SESSION_COOKIE, PLAIN_COOKIE].map((name) => request.cookieSetter(name)("", 0));
     return redirect(303, "login", { "Set-Cookie": cookies });
   }
 
@@ -121,27 +151,21 @@ export class Login implements Auth {
     return claimed;
   }
 
-  /** Returns the first session that is valid. A chat above this one on the same host may have a cookie of the same name. */
-  #findOwner(sessions: readonly Session[], at = 0): Awaitable<Session | undefined> {
-    const session = sessions[at];
-    if (!session) return undefined;
-    const owns = this.room.members.owns(session);
-    return chain(owns, (owns) => (owns ? session : this.#findOwner(sessions, at + 1)));
-  }
-
-  /** Returns the sessions of all cookies that the chat signed in the last thirty days. */
-  #read(request: Request): SignedSession[] {
-    const sessions: SignedSession[] = [];
+  /**
+   * Returns the session of the first cookie that the chat signed in the last thirty days. Another chat of the same host may
+   * have a cookie of the same name.
+   */
+  #read(request: Request): SignedSession | undefined {
     for (const cookie of request.cookies(SESSION_COOKIE).slice(0, MAX_COOKIES_TRIED)) {
       const session = this.#verified.get(cookie) ?? this.#verify(cookie);
-      if (session && Date.now() - session.signedAt <= COOKIE_MAX_AGE_MS) sessions.push(session);
+      if (session && Date.now() - session.signedAt <= COOKIE_MAX_AGE_MS) return session;
     }
-    return sessions;
+    return undefined;
   }
 
   #verify(cookie: string): SignedSession | undefined {
     // The chat also signs the keys of forms, and another version may sign something else.
-    const parts = /^([\w-]+) (\d+) (\d+) (.+)$/.exec(this.#unsign(cookie));
+    const parts = /^([\w-]+) (\d+) (\d+) (.+)$/.exec(unsign(cookie, this.#secrets()) ?? "");
     const [, id = "", since, signedAt, name] = parts ?? [];
     if (name === undefined) return undefined;
     const session = { name, key: nameKey(name), id, since: Number(since), signedAt: Number(signedAt) };
@@ -153,22 +177,13 @@ export class Login implements Auth {
 
   /** Returns the `Set-Cookie` value for a session. */
   #cookie({ name, id, since }: Session, request: Request): string {
-    const value = this.#sign(`${id} ${since} ${Date.now()} ${name}`);
-    return cookieSetter(request, SESSION_COOKIE)(value, COOKIE_MAX_AGE_MS / 1000);
+    const value = sign(`${id} ${since} ${Date.now()} ${name}`, this.#secrets()[0]);
+    return request.cookieSetter(SESSION_COOKIE)(value, COOKIE_MAX_AGE_MS / 1000);
   }
 
   /** Returns the id of a form, or undefined for an invalid or old key. A session cookie is no key: its text has more parts. */
   #readFormKey(key: string): string | undefined {
-    const [, made, id] = /^form (\d+) ([\w-]+)$/.exec(this.#unsign(key)) ?? [];
+    const [, made, id] = /^form (\d+) ([\w-]+)$/.exec(unsign(key, this.#secrets()) ?? "") ?? [];
     return Date.now() - Number(made) <= FORM_MAX_AGE_MS ? id : undefined;
-  }
-
-  #sign(text: string): string {
-    return sign(text, this.room.options.secrets()[0]);
-  }
-
-  /** Returns the text that the chat signed; empty if it did not. */
-  #unsign(signed: string): string {
-    return (signed.length <= MAX_SIGNED_LENGTH && unsign(signed, this.room.options.secrets())) || "";
   }
 }

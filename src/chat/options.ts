@@ -35,15 +35,13 @@ export interface ChatOptions {
    * answered to make room. If no other member has more, the new poll gets a 503. Default 10,000.
    */
   readonly maxWaiters?: number;
-  /** How many polls of one member are held at once, 1 to 1,000,000. One more gets a 503. Default 1,000,000. */
-  readonly maxWaitersPerUser?: number;
   /** How many names are remembered, 1 to 10,000,000. While all of them are held, a log-in gets a 503. Default 100,000. */
   readonly maxNames?: number;
   /** The longest request body in bytes, 1,024 to 1,000,000. A longer one gets a 413. Default 65,536. */
   readonly bodyLimit?: number;
   /**
    * How long a member is present and holds the name after the last poll, page view or post, in milliseconds, 1 to
-   * 3,600,000. Default 30,000.
+   * 3,600,000. After a page was closed, it is at most 5,000. Default 30,000.
    */
   readonly grace?: number;
   /** Posts per second and member, 0 to 1,000,000, with bursts of four times that. 0: no limit. More get a 429. Default 5. */
@@ -89,8 +87,7 @@ const MOUNT = /^(\/[\w.~!$&'()*+,;=:@%-]+)*$/;
  * may be a secret.
  */
 export function parseOptions(options: ChatOptions): ResolvedOptions {
-  if (typeof options !== "object" || options === null)
-    throw new TypeError("createChat takes an object of options");
+  if (typeof options !== "object" || options === null) throw new TypeError("createChat takes options");
   const { path = "", title = "holdline", identify, metrics = false, trustProxy = false } = options;
   const { secrets, log = console.error } = options;
   const store: Store = options.store === undefined ? new MemoryStore() : options.store;
@@ -107,6 +104,7 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
   };
   const isTitle = typeof title === "string" && title.trim() !== "" && !isLonger(title, MAX_TITLE_LENGTH);
   const isStore = [store?.open, store?.append, store?.close].every((method) => typeof method === "function");
+  const isSecret = (one: unknown) => (typeof one === "string" || one instanceof Uint8Array) && one.length > 0;
   const areSecrets = Array.isArray(secrets) && secrets.length > 0 && secrets.every(isSecret);
   check("path", typeof path === "string" && MOUNT.test(path), 'a path as in a URL, like "/chat", or ""');
   check("title", isTitle, `a text of 1 to ${MAX_TITLE_LENGTH} characters`);
@@ -118,10 +116,15 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
   check("secrets", secrets === undefined || areSecrets, "a list of secrets, none of them empty");
   const random: Secrets = [randomBytes(32)];
   const resolved: ResolvedOptions = {
-    ...{ path, title, identify, metrics, trustProxy, store, log },
+    path,
+    title,
+    identify,
+    metrics,
+    trustProxy,
+    store,
+    log,
     backlog: number("backlog", 1, 1_000_000, 1000),
     maxWaiters: number("maxWaiters", 1, 1_000_000, 10_000),
-    maxWaitersPerUser: number("maxWaitersPerUser", 1, 1_000_000, 1_000_000),
     maxNames: number("maxNames", 1, 10_000_000, 100_000),
     bodyLimit: number("bodyLimit", 1_024, 1_000_000, 65_536),
     grace: number("grace", 1, 3_600_000, 30_000),
@@ -133,8 +136,4 @@ export function parseOptions(options: ChatOptions): ResolvedOptions {
     if (!Object.hasOwn(resolved, name)) throw new TypeError(`createChat has no option ${name}`);
   }
   return resolved;
-}
-
-function isSecret(value: unknown): boolean {
-  return (typeof value === "string" || value instanceof Uint8Array) && value.length > 0;
 }

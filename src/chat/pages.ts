@@ -1,22 +1,18 @@
 /** The pages: templates from `static/`. All values are escaped. The pages work without the script, by forms and links. */
 import { readFileSync } from "node:fs";
-import { markup, nameClass } from "../client/markup.js";
+import { dateOf, escapeHtml, itemClass, itemHtml, nameItem } from "../client/markup.js";
 import type { Id } from "../feed/index.js";
 import type { Request } from "../http/request.js";
 import { type HttpError, type HttpResponse, html, json } from "../http/response.js";
+import { STATIC } from "../paths.js";
 import type { Message } from "../store/store.js";
 import { roomPath } from "./errors.js";
 import { pageKey } from "./post.js";
 import type { Room } from "./room.js";
 import { type Strings, stringsFor } from "./strings.js";
-import { nameKey } from "./text.js";
 
-/** The folder of templates and styles, found from `dist/chat/` and from `src/chat/` alike. */
-export const STATIC = new URL("../../static/", import.meta.url);
-
-/** How many messages and how many names are in the page of the room. */
-const PAGE_MESSAGES = 100;
-const PAGE_NAMES = 100;
+/** How many messages, and how many names, are in the page of the room. */
+const PAGE_ITEMS = 100;
 
 export class Pages {
   readonly #login = readFileSync(new URL("login.html", STATIC), "utf8");
@@ -35,12 +31,10 @@ export class Pages {
   login(request: Request, key: string, user = "", name = "", code?: string): string {
     const { lang, page, errors } = stringsFor(request.req.headers["accept-language"]);
     const [before = "", after = ""] = page.inside.split("{name}");
-    return fill(this.#login, {
-      ...{ ...page, lang, title: this.room.options.title, key, name, user, before, after },
-      path: roomPath(user),
-      reason: code === undefined ? "" : (errors[code] ?? code),
-      invalid: `${code !== undefined}`,
-    });
+    const { title } = this.room.options;
+    const reason = code === undefined ? "" : (errors[code] ?? code);
+    const form = { key, name, user, before, after, path: roomPath(user), invalid: `${code !== undefined}` };
+    return fill(this.#login, { ...page, lang, title, reason, ...form });
   }
 
   /**
@@ -51,12 +45,16 @@ export class Pages {
     const { feed, members, options } = this.room;
     const { lang, page, script, errors } = stringsFor(request.req.headers["accept-language"]);
     const [isOld, isStill] = [before !== "now", request.query().get("still") !== undefined];
-    const { events, more } = feed.readBefore(before, PAGE_MESSAGES);
+    const { events, more } = feed.readBefore(before, PAGE_ITEMS);
     const messages = events.map(({ event }) => event);
     const [first] = messages;
-    const names = members.names.slice(0, PAGE_NAMES);
+    const names = members.names.slice(0, PAGE_ITEMS);
     return fill(this.#chatroom, {
-      ...{ ...page, lang, title: options.title, user, key: pageKey() },
+      ...page,
+      lang,
+      title: options.title,
+      user,
+      key: pageKey(),
       // On a page of older messages, the script continues after the last of them.
       cursor: isOld ? (messages.at(-1)?.id ?? feed.lastPrunedId) : feed.lastId,
       segment: encodeURIComponent(user),
@@ -88,49 +86,15 @@ export class Pages {
   }
 }
 
-/** Returns a date and time as the pages show it without scripts. */
-function dateOf(at: number): string {
-  return `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
-}
-
-/** Returns one message; `client/items.ts` makes the same in the browser. */
-function item(message: Message, self: string, words: Strings["script"]): string {
-  const { id, user, at, kind } = message;
-  const iso = new Date(at).toISOString();
-  const clock = iso.slice(11, 16);
-  const time = `<time datetime="${iso}" title="${dateOf(at)}">${clock.replace(/^0/, "")}</time>`;
-  const name = `<bdi class="${nameClass(user)}">${escapeHtml(user)}</bdi>`;
-  if (kind) {
-    const text = words[kind === "join" ? "joined" : "left"].replace("{name}", () => name);
-    return `<li class="notice" data-id="${id}"><p>${text}</p> ${time}</li>`;
-  }
-  const own = user === self ? ' class="own"' : "";
-  return `<li${own} data-id="${id}">${name} ${time}<p dir="auto">${rendered(message)}</p></li>`;
-}
-
-/** Returns one name of the list of people; `client/people.ts` makes the same. */
-function nameItem(name: string, self: string, { you }: Strings["script"]): string {
-  // A host may spell the name in another way than before.
-  const mark = nameKey(name) === nameKey(self) ? ` <span class="quiet">${you}</span>` : "";
-  return `<li><bdi>${escapeHtml(name)}</bdi>${mark}</li>`;
-}
-
-/** The HTML of texts. Pages show the same messages many times, and a hostile text takes long. */
+/** The HTML inside the items of messages. Pages show the same messages many times, and a hostile text takes long to convert. */
 const cache = new WeakMap<Message, string>();
 
-function rendered(message: Message): string {
-  const known = cache.get(message);
-  if (known !== undefined) return known;
-  const pieces = markup(message.text).map(({ text, href, code }) => {
-    const words = escapeHtml(text);
-    if (code) return `<code class="${code}">${words}</code>`;
-    if (href === undefined) return words;
-    return `<a href="${escapeHtml(href)}" target="_blank" rel="noopener noreferrer nofollow">${words}</a>`;
-  });
-  // A browser without styles shows no other line end.
-  const html = pieces.join("").replaceAll("\n", "<br>");
-  cache.set(message, html);
-  return html;
+/** Returns one message. */
+function item(message: Message, self: string, words: Strings["script"]): string {
+  const html = cache.get(message) ?? itemHtml(message, words);
+  // A notice has words in the language of its reader.
+  if (!message.kind) cache.set(message, html);
+  return `<li class="${itemClass(message, self)}" data-id="${message.id}">${html}</li>`;
 }
 
 const TAG = /\{\{#(\w+)\}\}(.*?)\{\{\/\1\}\}|\{\{\{(\w+)\}\}\}|\{\{(\w+)\}\}/gs;
@@ -147,8 +111,4 @@ function fill(template: string, values: Readonly<Record<string, string>>): strin
     if (section !== undefined) return value && fill(inner, values);
     return html === undefined ? escapeHtml(value) : value;
   });
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

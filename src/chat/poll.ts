@@ -3,37 +3,36 @@
  * cursor is a cookie and whose answer is one text. When the connection closes, the poll ends and no cursor moves.
  */
 import type { ServerResponse } from "node:http";
-import { type Batch, type FinishReason, type Id, type PollQuery, sendJson, Waiter } from "../feed/index.js";
+import type { Batch, FinishReason, Id, PollQuery } from "../feed/index.js";
+import { compareIds, isId, sendJson, Waiter } from "../feed/index.js";
 import type { Request } from "../http/request.js";
 import { DEFERRED, type Result } from "../http/response.js";
-import type { Session } from "../store/cluster.js";
-import type { Message } from "../store/store.js";
-import { type LegacyReader, legacyCookie } from "./legacy.js";
-import { clientOf, type Member } from "./member.js";
+import type { Message, Session } from "../store/store.js";
+import { clientOf, hash } from "./errors.js";
+import type { Member } from "./presence.js";
 import type { Room } from "./room.js";
 import { nameKey } from "./text.js";
 
-/** How long a plain poll waits, in milliseconds. */
-const PLAIN_WAIT_MS = 10_000;
-
 /** A poll with `since`: it is answered with a batch. */
 export class Poll extends Waiter<Message> {
-  readonly room: Room;
   readonly member: Member;
   readonly res: ServerResponse;
   readonly #end: number;
 
-  constructor(room: Room, { res, wasQueued }: Request, { key, name }: Session, query: PollQuery) {
+  constructor(
+    readonly room: Room,
+    { res, wasQueued }: Request,
+    { key, name }: Session,
+    { cursor, wait, client }: PollQuery,
+  ) {
     super();
-    const { cursor, wait, client } = query;
-    this.room = room;
     this.member = room.members.get(key, name);
     this.res = res;
     this.cursor = cursor;
     // Other requests may be queued behind a pipelined one (protocol.md).
     this.wait = wasQueued ? 0 : wait;
     this.#end = performance.now() + this.wait;
-    if (client !== undefined) this.client = clientOf(key, client);
+    if (client !== undefined) this.client = clientOf(client, key);
   }
 
   /** Hands the poll to the room. Throws a 503 if there is no room for it. */
@@ -79,25 +78,67 @@ export class Poll extends Waiter<Message> {
   protected send(_batch: Batch<Message>, body: string | Buffer): boolean {
     const { room, res } = this;
     if (room.draining) res.shouldKeepAlive = false;
-    const bytes = sendJson(res, 200, body);
-    room.metrics.bytes += bytes;
-    return bytes > 0;
+    return sendJson(res, 200, body);
   }
+}
+
+/** How long a plain poll waits, in milliseconds. */
+const PLAIN_WAIT_MS = 10_000;
+/** How often a caller that brings the same cookie each time is answered with a text. */
+const MAX_REPLIES = 3;
+export const PLAIN_COOKIE = "holdline-plain";
+
+/**
+ * Where the plain polls of one session are. A caller that keeps cookies brings its cursor in one, and since it comes back,
+ * the answer that set it arrived. For other callers, the process remembers the cursor of the last answer.
+ */
+interface PlainPosition {
+  readonly sessionId: string;
+  /** Where the session opened the room; `"0-0"` if it did so on another process or before a restart. */
+  readonly opened: Id;
+  /** The cursor of the last answer. */
+  readonly cursor: Id;
+  /** The cursor that the caller brought last, and how often it was answered with a text. */
+  readonly brought?: Id | undefined;
+  readonly replies: number;
+}
+
+// Forgotten with the record of the member.
+const positions = new WeakMap<Member, PlainPosition>();
+
+/** Opens the room for a session: its plain polls start after the newest message. */
+export function enterRoom({ members, feed }: Room, { key, name, id }: Session): Member {
+  const member = members.get(key, name);
+  positions.set(member, { sessionId: id, opened: feed.lastId, cursor: feed.lastId, replies: 0 });
+  return member;
+}
+
+/** Returns where a session's plain polls are. A session that is new here starts after its log-in and after our start. */
+function positionOf({ members, feed, startedAt }: Room, { key, name, id, since }: Session): PlainPosition {
+  const known = positions.get(members.get(key, name));
+  if (known?.sessionId === id) return known;
+  const [before] = feed.readBefore(`${Math.max(since, startedAt)}-0`, 1).events;
+  return { sessionId: id, opened: "0-0", cursor: before?.id ?? feed.lastPrunedId, replies: 0 };
 }
 
 /** A poll without `since`: it is answered with one text, or with `""` at the end of the wait. */
 export class PlainPoll extends Poll {
-  readonly #reader: LegacyReader;
-  readonly #start: Id;
+  readonly #brought: Id | undefined;
   readonly #setCookie: (cursor: Id) => string;
 
-  constructor(room: Room, request: Request, session: Session) {
-    const { brought, set } = legacyCookie(request, session, room.feed.lastId);
-    const reader = room.legacyReader(session, brought);
-    const start = reader.start(brought);
+  constructor(
+    room: Room,
+    request: Request,
+    private readonly session: Session,
+  ) {
+    const { brought, set } = plainCookie(request, session);
+    const { opened, cursor, ...last } = positionOf(room, session);
+    const isRepeated = brought === last.brought && last.replies >= MAX_REPLIES;
+    // A cursor after `lastId` is of another history, or of a process of the same store that is ahead; then it has no gap.
+    const isFuture = brought && compareIds(brought, room.feed.lastId) > 0 && room.feed.read(brought).gap;
+    const start = !brought || isRepeated || isFuture ? cursor : later(brought, opened);
     super(room, request, session, { cursor: start, wait: PLAIN_WAIT_MS, client: undefined });
-    this.#reader = reader;
-    this.#start = start;
+    this.#brought = brought;
     this.#setCookie = set;
   }
 
@@ -111,7 +152,39 @@ export class PlainPoll extends Poll {
     const text = `${JSON.stringify(message?.text ?? "")}\n`;
     if (!this.res.headersSent) this.res.setHeader("Set-Cookie", this.#setCookie(message?.id ?? batch.cursor));
     const isSent = super.send(batch, text);
-    if (isSent && message) this.#reader.sent(this.#start, message.id);
+    if (isSent && message) {
+      const brought = this.#brought;
+      const last = positionOf(this.room, this.session);
+      const replies = brought === last.brought ? last.replies + 1 : 1;
+      const cursor = later(last.cursor, message.id);
+      // Other callers of the session may bring no cookie.
+      positions.set(this.member, { ...last, cursor, ...(brought && { brought, replies }) });
+    }
     return isSent;
   }
+}
+
+/**
+ * Reads the cookie of a plain poll: `<session>.<cursor>`, without `Max-Age`. It is not signed, because a caller may read
+ * from any cursor. It has no path, so it belongs to the chat's root, or to `get_post/`.
+ * - `brought`: the cursor that the caller brings for this session, if any.
+ * - `set`: returns the `Set-Cookie` value for a cursor.
+ */
+export function plainCookie(request: Request, { id, key }: Session) {
+  // With the name, because behind a host's log-in all sessions have one id.
+  const prefix = `${hash(`${id} ${key}`)}.`;
+  const setter = request.cookieSetter(PLAIN_COOKIE);
+  // The cookie of the last poll comes before that of the log-in, because its path is longer (RFC 6265, section 5.4).
+  const brought = request
+    .cookies(PLAIN_COOKIE)
+    .filter((value) => value.startsWith(prefix))
+    // A copy: a slice would keep the whole header in memory.
+    .map((value) => Buffer.from(value, "latin1").toString("latin1", prefix.length))
+    .find(isId);
+  return { brought, set: (cursor: Id) => setter(prefix + cursor) };
+}
+
+/** Returns the later one of two ids. */
+function later(a: Id, b: Id): Id {
+  return compareIds(a, b) < 0 ? b : a;
 }

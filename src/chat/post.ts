@@ -1,10 +1,10 @@
 /** Posting: a message is read, checked, and answered with its id when it is kept. */
+import type { Fields } from "../http/body.js";
 import { RateLimiter } from "../http/rate-limit.js";
+import type { Request } from "../http/request.js";
 import { badRequest, HttpError, json, redirect } from "../http/response.js";
-import type { Handler } from "../http/router.js";
-import type { Message } from "../store/store.js";
-import { type Auth, withMember } from "./auth.js";
-import { hash, limitRate, randomId, roomPath, unavailable } from "./errors.js";
+import type { Message, Session } from "../store/store.js";
+import { hash, limitRate, randomId, roomPath } from "./errors.js";
 import type { Room } from "./room.js";
 import { isLonger, parseName, parseText } from "./text.js";
 
@@ -12,8 +12,6 @@ import { isLonger, parseName, parseText } from "./text.js";
 const MAX_KEY_LENGTH = 64;
 /** How the keys of the forms in our pages begin. */
 const PAGE_KEY = "page-";
-/** The scope of the keys of the host's own code. The scope of a session is longer. */
-const HOST_SCOPE = "host";
 
 const BAD_KEY = badRequest(`An idempotency key has at most ${MAX_KEY_LENGTH} characters.`);
 const REUSED = "This idempotency key was already used for another message.";
@@ -23,12 +21,11 @@ export function pageKey(): string {
   return PAGE_KEY + randomId();
 }
 
-/** Returns the handler of `/put_post/:user`. */
-export function putPost(room: Room, auth: Auth): Handler {
+/** Returns the handler of `/put_post/*`. */
+export function putPost(room: Room) {
   const rate = new RateLimiter(room.options.postRate);
-  return withMember(auth, async (request, session, form) => {
+  return async (request: Request, session: Session, form: Fields) => {
     limitRate(rate, session.key);
-    if (room.draining) throw unavailable("draining", "The server is stopping. Try again soon.");
     const text = parseText(form.get("message") ?? "", (rule) => new HttpError(422, "bad_message", rule));
     const key = request.req.headers["idempotency-key"] ?? form.get("key");
     if (Array.isArray(key) || (key !== undefined && isLonger(key, MAX_KEY_LENGTH))) throw BAD_KEY;
@@ -40,7 +37,7 @@ export function putPost(room: Room, auth: Auth): Handler {
     room.metrics.countPost("kept");
     if (request.prefersHtml()) return redirect(303, `../${roomPath(session.name)}`);
     return json(200, { id: message.id });
-  });
+  };
 }
 
 /** A message that the host's own code posts. */
@@ -49,7 +46,10 @@ export interface HostMessage {
   readonly user: string;
   /** The text, 1 to 2,000 characters. */
   readonly text: string;
-  /** An idempotency key, 1 to 64 characters: a second post of the same user, key and text is the first one again. */
+  /**
+   * An idempotency key, 1 to 64 characters. A second post with the same user, key and text resolves with the first message.
+   * With another text it rejects with a `RangeError`. Default: none.
+   */
   readonly key?: string;
 }
 
@@ -64,8 +64,8 @@ export async function hostPost(room: Room, { user, text, key }: HostMessage): Pr
   if (key !== undefined && (key === "" || isLonger(key, MAX_KEY_LENGTH))) {
     throw toError("key")(`An idempotency key has 1 to ${MAX_KEY_LENGTH} characters.`);
   }
-  if (room.draining) throw new Error("The chat is closed.");
-  const message = await room.post(name, parsed, key && scopedKey(HOST_SCOPE, key, parsed));
+  // `host` cannot be the scope of a session, which is a hash of 22 characters.
+  const message = await room.post(name, parsed, key && scopedKey("host", key, parsed));
   if (message.text !== parsed) throw toError("key")(REUSED);
   return message;
 }

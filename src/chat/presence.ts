@@ -2,20 +2,48 @@
  * Presence: the members in the room, and the join and leave notices. A member is present while a poll is held, and for the
  * grace time after that. With a cluster, a member is present as long as one of the processes says so.
  */
-import { compareIds, type Feed } from "../feed/index.js";
-import type { Cluster } from "../store/cluster.js";
+import { compareIds, type Feed, type Waiter } from "../feed/index.js";
 import type { Message } from "../store/store.js";
-import { clientOf, indexOf, Member, type MemberPoll } from "./member.js";
+import { clientOf } from "./errors.js";
 import type { ResolvedOptions } from "./options.js";
 import { nameKey } from "./text.js";
 
 /** Above this number of present members, no join or leave notice is written. */
 const MAX_NOTICE_MEMBERS = 50;
-/** If a member closes the last page and returns within this time, that was a reload: no notice is written. */
+/** How long a member is present after a page was closed: it may be a reload. */
 const RELOAD_MS = 5_000;
-const SWEEP_MAX_MS = 1_000;
 /** How many records are checked to find one that may be forgotten. */
 const MAX_CHECKED = 100;
+
+/** A poll of a member. */
+export type MemberPoll = Waiter<Message> & { readonly member: Member };
+
+/** The record of one member: the owner of the name, the presence, and the held polls. */
+export class Member {
+  /** The session that owns the name. Empty after a log-out, and behind a host's log-in. */
+  sessionId = "";
+  /** When the owner logged in, in milliseconds since the Unix epoch. Of two sessions, the newer one is valid. */
+  since = 0;
+  /** Until when the name is held, and the member is present without a poll, by `performance.now()`. */
+  expiry = 0;
+  /** On how many processes the member is present. */
+  processes = 0;
+  /** The newest join or leave notice of this member. Its `id` is its idempotency key until the store has kept it. */
+  lastNotice: { readonly id: string; readonly kind?: Message["kind"] } | undefined = undefined;
+  /** The held polls, the oldest first. */
+  polls: MemberPoll[] = [];
+
+  constructor(
+    readonly key: string,
+    /** The name as its owner writes it. */
+    public name: string,
+  ) {}
+
+  /** Whether nobody else may take the name, and the record is needed. */
+  get isHeld(): boolean {
+    return this.processes > 0 || this.expiry > performance.now();
+  }
+}
 
 export class Presence {
   /** The members who are present on this process. */
@@ -24,8 +52,6 @@ export class Presence {
   readonly names: string[] = [];
   // Roughly by age: `makeRoom` moves a record that is still needed to the end.
   protected readonly records = new Map<string, Member>();
-  /** When a leave notice is due, by `performance.now()`, unless the member is present then. */
-  readonly #leaving = new Map<Member, number>();
   #sweepTimer: NodeJS.Timeout | undefined;
 
   /** @param feed holds the polls; its replies contain the number of present members */
@@ -33,10 +59,6 @@ export class Presence {
     protected readonly feed: Feed<Message>,
     readonly options: ResolvedOptions,
   ) {}
-
-  protected get cluster(): Cluster | undefined {
-    return this.options.store.cluster;
-  }
 
   /** Returns the record of a name. Makes one if there is none. If all are needed, the bound is exceeded. */
   get(key: string, name: string): Member {
@@ -56,8 +78,10 @@ export class Presence {
 
   /** Makes the member of a poll present while the poll is held. */
   addPoll(poll: MemberPoll): void {
-    poll.member.polls.push(poll);
-    this.#join(poll.member);
+    const { member } = poll;
+    // `push` to an empty list reserves room for 17.
+    member.polls = [...member.polls, poll];
+    this.#join(member);
   }
 
   /** Removes a poll that is not held any more. Its member is present for the grace time. */
@@ -67,29 +91,29 @@ export class Presence {
     poll.member.expiry = performance.now() + this.options.grace;
   }
 
-  /** Remembers the newest notice of a member: by it, all processes agree on the next one. */
-  noticed(notice: Message): Member {
-    const member = this.get(nameKey(notice.user), notice.user);
-    member.lastNotice = notice;
-    return member;
+  /** Remembers the newest notice of a member. The key of the next one contains its id, so all processes use the same key. */
+  rememberNotice(notice: Message): void {
+    this.get(nameKey(notice.user), notice.user).lastNotice = notice;
   }
 
-  /** Remembers the kept notices. A member with a join notice has left, unless the member is here after the grace time. */
+  /**
+   * Starts, or starts again after messages were lost. Remembers the kept notices. After the grace time, an absent
+   * member whose newest notice is a join gets a leave notice.
+   */
   reset(messages: readonly Message[]): void {
-    const due = performance.now() + this.options.grace;
-    for (const message of messages) if (message.kind) this.#leaving.set(this.noticed(message), due);
+    const sweepMs = Math.min(1_000, this.options.grace / 10);
+    this.#sweepTimer ??= setInterval(() => this.#sweep(), sweepMs).unref();
+    for (const message of messages) if (message.kind) this.rememberNotice(message);
+    const checkAll = () => {
+      for (const member of this.records.values())
+        if (member.processes === 0 && member.lastNotice?.kind === "join") void this.#notify(member, "leave");
+    };
+    setTimeout(checkAll, this.options.grace).unref();
   }
 
-  /** Starts the sweep. */
-  start(): void {
-    const sweepMs = Math.min(SWEEP_MAX_MS, this.options.grace / 10);
-    this.#sweepTimer = setInterval(() => this.#sweep(), sweepMs).unref();
-  }
-
-  /** Stops the sweep. No notice is written after that. */
+  /** Stops. Members stay present. */
   stop(): void {
     clearInterval(this.#sweepTimer);
-    this.#sweepTimer = undefined;
   }
 
   // The following three methods are described in `LocalMembers`.
@@ -103,33 +127,31 @@ export class Presence {
     void this.#notify(member, "join");
   }
 
-  applyLeave(key: string, mayReturn: boolean): void {
+  applyLeave(key: string): void {
     const member = this.records.get(key);
     if (!member || --member.processes > 0) return;
     this.names.splice(indexOf(this.names, member.name), 1);
     this.feed.forgetReplies();
-    if (mayReturn) this.#leaving.set(member, performance.now() + RELOAD_MS);
-    else void this.#notify(member, "leave");
+    void this.#notify(member, "leave");
   }
 
   applyUnload(key: string, page: string | undefined): void {
     const member = this.records.get(key);
     if (!member) return;
     for (const poll of [...member.polls]) {
-      if (page === undefined || poll.client === clientOf(key, page)) this.feed.cancel(poll);
+      if (page === undefined || poll.client === clientOf(page, key)) this.feed.cancel(poll);
     }
-    if (member.polls.length > 0) return;
-    this.leave(member, true);
-    if (page === undefined) member.expiry = 0;
+    if (page === undefined) this.leave(member);
+    else member.expiry = Math.min(member.expiry, performance.now() + RELOAD_MS);
   }
 
-  /** Forgets a name that nobody holds, if there are too many. Sessions that it had before are valid again then. */
+  /** Returns whether there is room for a name. Forgets one that nobody holds if there is none; its sessions are valid again. */
   protected makeRoom(): boolean {
     if (this.records.size < this.options.maxNames) return true;
     let checked = 0;
     for (const [key, member] of this.records) {
       this.records.delete(key);
-      if (!member.isHeld && member.processes === 0 && !this.#leaving.has(member)) return true;
+      if (!member.isHeld) return true;
       this.records.set(key, member);
       if (++checked === MAX_CHECKED) break;
     }
@@ -139,41 +161,28 @@ export class Presence {
   #join(member: Member): void {
     if (this.present.has(member)) return;
     this.present.add(member);
-    void this.cluster?.publish("join", member.key, member.name);
+    void this.options.store.cluster?.publish("join", member.key, member.name);
     this.applyJoin(member.key, member.name);
   }
 
-  /** Makes a member absent on this process. */
-  protected leave(member: Member, mayReturn = false): void {
+  /** Makes a member absent on this process, and frees the name. */
+  protected leave(member: Member): void {
+    member.expiry = 0;
     if (!this.present.delete(member)) return;
-    void this.cluster?.publish("leave", member.key, mayReturn ? "reload" : "");
-    this.applyLeave(member.key, mayReturn);
-  }
-
-  /** Writes the leave notice of an absent member now: another session has the name, so this was no reload. */
-  protected replaced(member: Member): void {
-    if (member.processes === 0 && this.#leaving.delete(member)) void this.#notify(member, "leave");
+    void this.options.store.cluster?.publish("leave", member.key, "");
+    this.applyLeave(member.key);
   }
 
   #sweep(): void {
     const now = performance.now();
-    for (const member of this.present) {
+    for (const member of this.present)
       if (member.polls.length === 0 && member.expiry <= now) this.leave(member);
-    }
-    for (const [member, due] of this.#leaving) {
-      if (due > performance.now()) continue;
-      this.#leaving.delete(member);
-      if (member.processes === 0) void this.#notify(member, "leave");
-    }
   }
 
-  /**
-   * Writes a notice, unless the newest one says the same. The idempotency key contains the id of the notice before, so if
-   * several processes see one change, the store keeps one notice.
-   */
+  /** Writes a notice, unless the newest one says the same. By its key, processes that see one change write one notice. */
   async #notify(member: Member, kind: "join" | "leave"): Promise<void> {
     const { name, lastNotice } = member;
-    if (!this.#sweepTimer || lastNotice?.kind === kind || this.names.length > MAX_NOTICE_MEMBERS) return;
+    if (lastNotice?.kind === kind || this.names.length > MAX_NOTICE_MEMBERS) return;
     const key = `${kind} after ${lastNotice?.id ?? "0"}`;
     member.lastNotice = { id: key, kind };
     const { lastId } = this.feed;
@@ -187,4 +196,15 @@ export class Presence {
       // A lost notice needs no line in the log: the store reports its trouble.
     }
   }
+}
+
+/** Returns the index of a name in a sorted list, by binary search. */
+function indexOf(names: readonly string[], name: string): number {
+  let [low, high] = [0, names.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((names[middle] ?? "") < name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -2,17 +2,15 @@
  * The room: a feed of messages behind a store. A message goes to the store, and when it is kept it returns and is pushed
  * to the feed. Polls are held in the feed, and their members are present meanwhile.
  */
-import { type Batch, Feed, type Id } from "../feed/index.js";
-import type { Session } from "../store/cluster.js";
+import { type Batch, Feed } from "../feed/index.js";
 import type { Message, Snapshot } from "../store/store.js";
 import { unavailable } from "./errors.js";
-import { LegacyReader } from "./legacy.js";
-import type { Member, MemberPoll } from "./member.js";
 import { Members } from "./members.js";
 import { Metrics } from "./metrics.js";
 import type { ResolvedOptions } from "./options.js";
+import type { Member, MemberPoll } from "./presence.js";
 
-/** How far the clocks of processes with a common store may differ. */
+/** How far the clocks of processes with a common store may differ, in milliseconds. */
 const CLOCK_SKEW_MS = 60_000;
 
 const FULL = unavailable("too_many_waiters", "Too many people are waiting. Try again soon.", 2);
@@ -23,7 +21,8 @@ export class Room {
   readonly metrics = new Metrics();
   /** Whether the room has stopped accepting polls and posts. */
   draining = false;
-  readonly #startedAt = Date.now();
+  /** In milliseconds since the Unix epoch. */
+  readonly startedAt = Date.now();
 
   /** @param onError called with an error that is a fault of the chat; must not throw */
   constructor(
@@ -31,11 +30,9 @@ export class Room {
     private readonly onError: (error: unknown) => void,
   ) {
     const { backlog, maxWaiters, store } = options;
-    this.feed = new Feed({
-      ...{ backlog, maxWaiters, onError },
-      clockSkew: store.cluster ? CLOCK_SKEW_MS : 0,
-      encode: (batch, events) => this.#encode(batch, events),
-    });
+    const clockSkew = store.cluster ? CLOCK_SKEW_MS : 0;
+    const encode = (batch: Batch<Message>, events: string) => this.#encode(batch, events);
+    this.feed = new Feed({ backlog, maxWaiters, clockSkew, encode, onError });
     this.members = new Members(this.feed, options);
   }
 
@@ -44,55 +41,30 @@ export class Room {
     const { store, backlog } = this.options;
     const receive = (message: Message) => this.#receive(message);
     this.#reset(await store.open(receive, (snapshot) => this.#reset(snapshot), backlog));
-    this.members.start();
     store.cluster?.join(this.members);
   }
 
   /**
-   * Posts a message. Resolves when it is kept; rejects with `StoreUnavailable` if it is not. A second post of the same
-   * user and idempotency key resolves with the first one's message.
+   * Posts a message. Resolves when it is kept; rejects with `StoreUnavailable` if it is not, and with a 503 once the room is
+   * closed. A second post of the same user and idempotency key resolves with the first one's message.
    */
   async post(user: string, text: string, key?: string): Promise<Message> {
+    if (this.draining) throw unavailable("draining", "The server is stopping. Try again soon.");
     const start = performance.now();
     const message = await this.options.store.append({ user, text, ...(key !== undefined && { key }) });
-    this.metrics.appends.add((performance.now() - start) / 1000);
+    this.metrics.appends._sum += (performance.now() - start) / 1000;
+    this.metrics.appends._count++;
     return message;
   }
 
   /** Takes a poll. Throws a 503 if there is no room for it; then it is never answered. */
   poll(poll: MemberPoll): void {
-    const { member, client, wait } = poll;
-    const isOver = wait > 0 && member.polls.length >= this.options.maxWaitersPerUser;
-    if (!isOver || (client !== undefined && member.polls.some((other) => other.client === client))) {
-      this.members.addPoll(poll);
-      if (this.feed.poll(poll) !== "full") return;
-      if (this.#makeRoom(member) && this.feed.poll(poll) !== "full") return;
-      this.members.removePoll(poll);
-    }
+    this.members.addPoll(poll);
+    if (this.feed.poll(poll) !== "full") return;
+    if (this.#makeRoom(poll.member) && this.feed.poll(poll) !== "full") return;
+    this.members.removePoll(poll);
     this.metrics.polls.full++;
     throw FULL;
-  }
-
-  /** Opens the room for a session: its plain polls start after the newest message. */
-  enter({ key, name, id }: Session): Member {
-    const member = this.members.get(key, name);
-    const { lastId } = this.feed;
-    member.legacy = new LegacyReader(id, lastId, lastId);
-    return member;
-  }
-
-  /**
-   * Returns the position of a session's plain polls. A session that is new to this process starts after its log-in, but not
-   * before the process started.
-   * @param brought the cursor in the caller's cookie, where such a session starts instead
-   */
-  legacyReader({ key, name, id, since }: Session, brought: Id | undefined): LegacyReader {
-    const member = this.members.get(key, name);
-    if (member.legacy?.sessionId !== id) {
-      const [before] = this.feed.readBefore(`${Math.max(since, this.#startedAt)}-0`, 1).events;
-      member.legacy = new LegacyReader(id, brought ?? before?.id ?? this.feed.lastPrunedId);
-    }
-    return member.legacy;
   }
 
   /** Rejects posts, answers every poll from now on at once, and closes the store. */
@@ -113,7 +85,7 @@ export class Room {
     try {
       this.feed.push(message, message.id);
       this.metrics.messages++;
-      if (message.kind !== undefined) this.members.noticed(message);
+      if (message.kind !== undefined) this.members.rememberNotice(message);
     } catch (error) {
       this.onError(error);
     }

@@ -22,6 +22,7 @@ const PAGE = {
   renew: ["Refresh now", "立即刷新"],
   stop: ["Pause refresh", "暂停刷新"],
   past: ["These are earlier messages.", "这些是较早的消息。"],
+  failed: ["Live updates failed to start.", "实时更新未能启动。"],
   utc: ["Times are UTC.", "时间为协调世界时。"],
   newest: ["Newest messages", "最新消息"],
   back: ["Back to the room", "返回聊天室"],
@@ -39,20 +40,19 @@ const SCRIPT = {
   tryAgain: ["Try again", "重试"],
   newHere: ["New messages", "新消息"],
   here: ["{n} here", "{n} 人在线"],
-  more: ["and {n} more", "还有 {n} 人"],
   you: ["(you)", "（你）"],
   connecting: ["Connecting…", "正在连接…"],
   live: ["Connected", "已连接"],
   lost: ["Connection lost. Trying again…", "连接已断开，正在重试…"],
   offline: ["You are offline.", "你已离线。"],
-  restarting: ["The server is restarting…", "服务器正在重启…"],
+  draining: ["The server is restarting…", "服务器正在重启…"],
+  too_many_waiters: ["The room is full. Trying again…", "聊天室满了，正在重试…"],
   superseded: ["This conversation is open in another window.", "此对话已在另一个窗口中打开。"],
   no_session: ["You are logged out.", "你已退出登录。"],
   not_you: ["You are logged in as {name} now.", "你现在以“{name}”的身份登录。"],
   refused: ["The server has ended the connection.", "服务器结束了连接。"],
   logIn: ["Log in again", "重新登录"],
   reload: ["Reload", "重新加载"],
-  failed: ["Live updates failed to start.", "实时更新未能启动。"],
   newMessage: ["1 new message", "1 条新消息"],
   newMessages: ["{n} new messages", "{n} 条新消息"],
   sending: ["Sending…", "发送中…"],
@@ -73,10 +73,7 @@ const ERRORS = {
   bad_message: ["Use 1–2,000 characters, no control characters.", "请使用 1–2,000 个字，不含控制字符。"],
   key_reused: ["This form was already used. Nothing was sent.", "这个表单已经用过，内容没有发送。"],
   name_taken: ["That name is taken. Try another, or wait 30 seconds.", "名字有人用了。请换名，或等 30 秒。"],
-  cookies_blocked: [
-    "Your browser blocks cookies. Allow them for this site, then open this page again.",
-    "浏览器阻止了 Cookie。请允许本网站使用 Cookie，然后重新打开此页面。",
-  ],
+  cookies_blocked: ["Your browser blocks cookies. Allow them, then try again.", "请允许 Cookie 后重试。"],
   no_session: ["You are not logged in.", "你还没有登录。"],
   no_host_session: ["Log in to this site first, then come back.", "请先在本网站登录，然后再回来。"],
   not_you: ["You are logged in under another name.", "你登录的是另一个名字。"],
@@ -94,32 +91,23 @@ const ERRORS = {
   internal: ["Something went wrong on our side. Try again soon.", "我们这边出了点问题，请稍后再试。"],
 } as const;
 
-/** The words of one language. */
-export interface Strings {
-  /** The tag of the language. */
-  readonly lang: string;
-  readonly page: Words<keyof typeof PAGE>;
-  readonly script: Words<keyof typeof SCRIPT>;
-  readonly errors: Words<string>;
+/** The words of one language, and its tag. */
+export type Strings = ReturnType<typeof stringsOf>;
+
+const [EN, ZH] = [stringsOf("en", 0), stringsOf("zh-CN", 1)];
+
+function stringsOf(lang: string, at: 0 | 1) {
+  return { lang, page: column(PAGE, at), script: column(SCRIPT, at), errors: column<string>(ERRORS, at) };
 }
 
-type Words<K extends string> = Readonly<Record<K, string>>;
-
-const EN = stringsOf("en", 0);
-const ZH = stringsOf("zh-CN", 1);
-
-function stringsOf(lang: string, at: 0 | 1): Strings {
-  return { lang, page: column(PAGE, at), script: column(SCRIPT, at), errors: column(ERRORS, at) };
-}
-
-function column<K extends string>(texts: Readonly<Record<K, Text>>, at: 0 | 1): Words<K> {
+function column<K extends string>(texts: Readonly<Record<K, Text>>, at: 0 | 1): Readonly<Record<K, string>> {
   const words = Object.entries<Text>(texts).map(([key, text]) => [key, text[at]]);
-  return Object.fromEntries(words) as Words<K>;
+  return Object.fromEntries(words) as Record<K, string>;
 }
 
 /**
- * Returns the words for an `Accept-Language` header, English by default. Every Chinese gets Simplified: most readers of
- * Traditional prefer it to English.
+ * Returns the words for an `Accept-Language` header, English by default. Every kind of Chinese gets Simplified Chinese: most
+ * readers of Traditional Chinese prefer it to English.
  */
 export function stringsFor(acceptLanguage = ""): Strings {
   const [best] = parseAccept(acceptLanguage)

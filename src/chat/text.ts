@@ -51,8 +51,8 @@ export function nameKey(name: string): string {
 }
 
 /**
- * Returns a text without what nobody can see. This comes before normalization, because an invisible character between a
- * letter and its accent keeps the two apart.
+ * Returns a text without invisible characters, with single spaces. This comes before normalization, because an invisible
+ * character between a letter and its accent keeps the two apart.
  */
 function visible(text: string): string {
   return text.replace(INVISIBLE, "").replace(/\s+/g, " ").trim();
@@ -71,6 +71,7 @@ export const MESSAGE_LENGTH = 2000;
  * breaks a rule.
  */
 export function parseText(raw: string, toError: ToError): string {
+  // `(?<!\n)` keeps the time linear: only the first line end of a run is tried.
   const text = raw.replace(/\r\n?/g, "\n").replace(/^\n+|(?<!\n)\n+$/g, "");
   if (text === "") throw toError("A message needs at least one character.");
   if (isLonger(text, MESSAGE_LENGTH)) throw toError(`A message has at most ${MESSAGE_LENGTH} characters.`);

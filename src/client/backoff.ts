@@ -1,12 +1,12 @@
 /**
- * Timing of retries: exponential backoff with full jitter, so that a thousand clients do not return together. Wake-ups
- * (network back, page shown, machine awake) cut it short. One request or one pause runs at a time, on one timer.
+ * Timing of retries: exponential backoff with full jitter, so that a thousand clients do not return together. A wake-up
+ * (network back, page shown, machine awake) ends a pause or a request early. One of them runs at a time, on one timer.
  */
-import type { RequestOptions } from "./options.js";
-import { type Init, type Result, request } from "./request.js";
+import { type Init, type RequestOptions, type Result, request } from "./request.js";
 
 /** Limit of the first pause; each further one may be twice as long. */
 const FIRST_PAUSE_MS = 1000;
+/** Limit of every pause, without the delay that the server asks for. */
 const MAX_PAUSE_MS = 30_000;
 /** Shortest pause, because full jitter may draw zero again and again. */
 const MIN_PAUSE_MS = 250;
@@ -15,9 +15,11 @@ const MIN_RUN_MS = 1000;
 /** How often the clock is read. If it is `SLEEP_MS` later than expected, the machine has slept. */
 const CLOCK_INTERVAL_MS = 2000;
 const SLEEP_MS = 10_000;
-/** Number of connections of a browser to one host over HTTP/1.1. After a sleep all may be dead; each costs a request. */
-const CONNECTIONS = 6;
-/** Timeout of a request whose connection may be dead. */
+/**
+ * After a sleep, all connections of a browser to one host may be dead: six over HTTP/1.1. Each costs a request. So the
+ * requests after a wake-up or a cut have a short timeout: seven in a row, because a wake-up may cut one itself.
+ */
+const SUSPECTS = 7;
 const SUSPECT_TIMEOUT_MS = 2500;
 const WAKE_EVENTS = ["online", "offline", "visibilitychange"];
 
@@ -28,84 +30,71 @@ type Answer = Result & { readonly isCut: boolean };
 export class Backoff {
   /** Whether the signal was aborted or `stop` was called. */
   stopped = false;
-  readonly #options: RequestOptions;
-  readonly #events: EventTarget | undefined;
+  /** Number of failures since the server answered. */
+  failures = 0;
   readonly #clock: ReturnType<typeof setInterval>;
   #clockReadAt = Date.now();
-  #failures = 0;
-  /** How many of the next requests may get a dead connection. */
-  #suspects = 0;
+  /** Number of requests in a row that were cut. */
+  #cuts = 0;
   /** Ends the request or pause that is running. */
-  #cut = new AbortController();
+  #run = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #endsAt = 0;
-  /** The earliest end by a wake-up. */
+  /** When a wake-up may end it. */
   #mayEndAt = 0;
 
   /** Listens for wake-ups. The signal of the options ends the running request or pause, and with it the loop. */
-  constructor(options: RequestOptions) {
-    const { signal, events } = options;
-    this.#options = options;
-    // Node has no `addEventListener`.
-    this.#events = events ?? (typeof globalThis.addEventListener === "function" ? globalThis : undefined);
-    signal?.addEventListener("abort", this);
-    for (const name of WAKE_EVENTS) this.#events?.addEventListener(name, this);
+  constructor(private readonly options: RequestOptions) {
+    options.signal?.addEventListener("abort", this);
+    // Node has no global `addEventListener`.
+    for (const name of WAKE_EVENTS) globalThis.addEventListener?.(name, this);
     // The timers of a hidden tab may run once a minute. That looks like sleep, too, and costs one more poll.
     this.#clock = setInterval(() => {
       if (Date.now() - this.#clockReadAt > CLOCK_INTERVAL_MS + SLEEP_MS) this.wake();
       this.#clockReadAt = Date.now();
     }, CLOCK_INTERVAL_MS);
-    if (signal?.aborted) this.stop();
+    if (options.signal?.aborted) this.stop();
   }
 
   /** Ends the running request or pause, and releases all timers and listeners. */
   stop(): void {
     this.stopped = true;
     clearInterval(this.#clock);
-    // Not by the `signal` option of addEventListener, which Chrome knows from version 90 on.
-    this.#options.signal?.removeEventListener("abort", this);
-    for (const name of WAKE_EVENTS) this.#events?.removeEventListener(name, this);
-    this.#endBy(0);
+    // Not by the option `signal` of addEventListener, which Chrome has from version 90 on.
+    this.options.signal?.removeEventListener("abort", this);
+    for (const name of WAKE_EVENTS) globalThis.removeEventListener?.(name, this);
+    this.#endAt(0);
   }
 
   /** Sends a request. A cut says nothing about the server, so the caller may try again at once. */
   async request(url: string, init: Init, timeoutMs: number): Promise<Answer> {
-    const isSuspect = this.#suspects-- > 0;
+    const isSuspect = this.#cuts > 0 && this.#cuts <= SUSPECTS;
     const signal = this.#begin(isSuspect ? Math.min(SUSPECT_TIMEOUT_MS, timeoutMs) : timeoutMs, 0);
-    const result = await request(this.#options, url, { ...init, signal });
+    const result = await request(this.options, url, { ...init, signal });
     const isCut = signal.aborted;
-    this.#endBy(0);
-    if (!isCut) this.#suspects = 0;
-    // After a timeout, the other connections may be dead, too.
-    else if (!isSuspect) this.#suspects = CONNECTIONS;
+    this.#endAt(0);
+    this.#cuts = isCut ? this.#cuts + 1 : 0;
     return { ...result, isCut };
   }
 
-  /** Waits `ms`. A wake-up ends the wait sooner, but not before `minDelay` ms. */
-  async pause(ms: number, minDelay: number): Promise<void> {
+  /** Waits `ms`. A wake-up ends the wait sooner, but not before `minDelay` ms; without `minDelay`, it does not. */
+  async pause(ms: number, minDelay = ms): Promise<void> {
     const signal = this.#begin(ms, minDelay);
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
   }
 
   /** Counts a failure. Returns the length of the next pause in ms: the jitter, on top of `minDelay`. */
   failed(minDelay: number): number {
-    const limit = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++);
+    const limit = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.failures++);
     return minDelay + Math.max(MIN_PAUSE_MS, Math.random() * limit);
   }
 
-  /** Forgets the failures. */
-  succeeded(): void {
-    this.#failures = 0;
-  }
-
-  /** Tries again soon, after a wake-up. A running request may be dead. */
+  /** Tries again soon, after a wake-up. A running request may be dead, and earlier failures no longer count. */
   wake(): void {
     // One wake-up causes several events; the clock must not act as a second one.
     this.#clockReadAt = Date.now();
-    // Earlier failures no longer count, and the connections of the next requests may be dead.
-    this.#failures = 0;
-    this.#suspects = CONNECTIONS;
-    this.#endBy(this.#mayEndAt);
+    this.failures = 0;
+    this.#cuts = 1;
+    if (!this.#run.signal.aborted) this.#endAt(this.#mayEndAt);
   }
 
   /** Receives the wake-up events and the end of the signal. */
@@ -115,24 +104,20 @@ export class Backoff {
     else if (type !== "visibilitychange" || !globalThis.document?.hidden) this.wake();
   }
 
-  /** Begins a request or a pause. The returned signal is aborted when it must end. */
+  /** Begins a request or a pause of at most `ms`. The returned signal is aborted when it must end. */
   #begin(ms: number, minDelay: number): AbortSignal {
     const now = performance.now();
-    this.#cut = new AbortController();
-    this.#mayEndAt = now + Math.max(minDelay, MIN_RUN_MS);
-    this.#endsAt = Number.POSITIVE_INFINITY;
-    this.#endBy(this.stopped ? 0 : now + ms);
-    return this.#cut.signal;
+    this.#run = new AbortController();
+    this.#mayEndAt = now + Math.min(ms, Math.max(minDelay, MIN_RUN_MS));
+    this.#endAt(this.stopped ? 0 : now + ms);
+    return this.#run.signal;
   }
 
-  /** Ends the request or pause at `endsAt`, unless it ends sooner. */
-  #endBy(endsAt: number): void {
-    if (endsAt >= this.#endsAt) return;
+  #endAt(time: number): void {
     clearTimeout(this.#timer);
-    this.#endsAt = endsAt;
-    const left = endsAt - performance.now();
+    const left = time - performance.now();
     // Without a timer if possible: the timers of a hidden tab are late.
-    if (left > 0) this.#timer = setTimeout(() => this.#cut.abort(), left);
-    else this.#cut.abort();
+    if (left > 0) this.#timer = setTimeout(() => this.#run.abort(), left);
+    else this.#run.abort();
   }
 }

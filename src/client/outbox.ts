@@ -3,18 +3,14 @@
  * post and the message in the poll come in either order. If the reply is first, the message is recognised by its id.
  * Otherwise a message of the user with the same text hides the entry, until the reply shows whether it is that message.
  */
-import type { Message } from "./chat.js";
-import { byId, make, memory, room, words } from "./dom.js";
+import { type Message, SendError, Sender } from "./chat.js";
+import { byId, errors, make, memory, room, words } from "./dom.js";
+import { makeItem } from "./items.js";
 import * as log from "./log.js";
 import { randomId } from "./request.js";
-import { SendError, Sender } from "./send.js";
 
-/** Errors after which the same message can be sent once the user has logged in again. */
-const SESSION_ERRORS = ["no_session", "not_you"];
-/** What replaces them after a reload: the user has logged in again. */
-const NOT_SENT = "not_sent";
-/** Delay after which "Sending…" is shown. */
-const SHOW_AFTER_MS = 1000;
+/** After these errors, a message can be sent again when the user has logged in. After a reload, `not_sent` replaces the others. */
+const SESSION_ERRORS = ["no_session", "not_you", "not_sent"];
 const MEMORY = `outbox ${location.pathname}`;
 
 /** One message on its way. */
@@ -29,29 +25,25 @@ interface Entry {
 }
 
 const list = byId("outbox", HTMLOListElement);
-const sending = byId("sending", HTMLElement);
 const sender = new Sender(room);
 const entries = new Set<Entry>();
+byId("sending", HTMLElement).textContent = words.sending;
 
 // A click removes the button. Without this, the focus would be lost with it.
 list.addEventListener("click", ({ target }) => {
   if (target instanceof HTMLButtonElement) document.getElementById("message")?.focus();
 });
 
-const own = document.querySelectorAll("#messages .own > p");
+const shown = Array.from(document.querySelectorAll("#messages .own > p"), (p) => p.textContent);
 // Messages that a reload has cut off are sent again with the same key, so they are kept once.
-const saved = new URLSearchParams(memory.get(MEMORY));
-const [texts, codes] = [saved.getAll("text"), saved.getAll("code")];
-for (const [n, key] of saved.getAll("key").entries()) {
-  const entry = makeEntry(texts[n] ?? "", key);
-  const code = codes[n];
-  if (code) fail(entry, new SendError(SESSION_ERRORS.includes(code) ? NOT_SENT : code, "", false));
-  else {
-    void send(entry);
-    // The page may have it: its reply may have been lost, or cut off by the reload.
-    const shown = entry.li.querySelector("p")?.textContent;
-    entry.li.hidden = [...own].some((p) => p.textContent === shown);
-  }
+for (const [key, saved] of new URLSearchParams(memory(MEMORY) ?? "")) {
+  const [, code, text] = /^(\w*) (.+)$/s.exec(saved) ?? [];
+  if (text === undefined) continue;
+  const entry = makeEntry(text, key);
+  // The page may have it, because its reply was lost. The next reply shows whether it does.
+  entry.li.hidden = shown.includes(entry.li.querySelector("p")?.textContent ?? "");
+  if (code) fail(entry, new SendError(SESSION_ERRORS.includes(code) ? "not_sent" : code, "", false));
+  else void send(entry);
 }
 
 /** Sends a message. */
@@ -80,9 +72,10 @@ export function remove(messages: readonly Message[]): void {
 }
 
 function makeEntry(text: string, key: string): Entry {
-  const entry: Entry = { key, text, li: log.pendingItem(text) };
+  const li = makeItem({ id: "0-0", user: room.user, text, at: Date.now() });
+  const entry: Entry = { key, text, li };
   entries.add(entry);
-  list.append(entry.li);
+  list.append(li);
   return entry;
 }
 
@@ -93,9 +86,8 @@ async function send(entry: Entry): Promise<void> {
     li.className = "own pending";
     li.querySelector(".failure")?.remove();
   });
-  const timer = setTimeout(() => update(() => li.classList.add("late")), SHOW_AFTER_MS);
   try {
-    const id = await sender.send(text, { key });
+    const id = await sender.send(text, key);
     entry.id = id;
     update(() => {
       li.hidden = false;
@@ -105,8 +97,6 @@ async function send(entry: Entry): Promise<void> {
   } catch (error) {
     if (!(error instanceof SendError)) throw error;
     fail(entry, error);
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -117,16 +107,15 @@ function fail(entry: Entry, error: SendError): void {
   const isSessionError = SESSION_ERRORS.includes(code);
   // The class hides the button until the poll is live.
   if (isSessionError) document.body.classList.add("stopped");
-  const alert = make("p", { className: "reason" }, words.errors[code] ?? words.errors.unreachable ?? code);
+  const alert = make("p", { className: "reason" }, errors[code] ?? errors.unreachable ?? code);
   alert.setAttribute("role", "alert"); // Firefox has the property `role` from version 119 on
   const again = make("button", { className: "again", onclick: () => void send(entry) }, words.again);
-  const onclick = () => update(() => drop(entry));
-  const buttons = [make("button", { className: "quiet", onclick }, words.drop)];
-  if (retryable || isSessionError || code === NOT_SENT) buttons.unshift(again);
+  again.hidden = !retryable && !isSessionError;
+  const remove = make("button", { className: "quiet", onclick: () => update(() => drop(entry)) }, words.drop);
   update(() => {
     entry.li.hidden = false;
     entry.li.className = "own failed";
-    entry.li.append(make("div", { className: "failure" }, alert, ...buttons));
+    entry.li.append(make("div", { className: "failure" }, alert, again, remove));
   });
 }
 
@@ -135,19 +124,18 @@ function drop(entry: Entry): void {
   entries.delete(entry);
 }
 
-/** Changes items. Then groups them anew, shows whether one of them is late, and stores the unsent ones. */
+/** Changes items. Then groups them anew, and stores the unsent ones. */
 function update(change: () => void): void {
   log.steady(() => {
     change();
     log.group(list);
   });
-  sending.textContent = list.querySelector(".late:not([hidden])") ? words.sending : "";
+  // The style shows "Sending…" and marks the items after a second.
+  list.classList.toggle("sending", list.querySelector(".pending:not([hidden])") !== null);
   const unsent = [...entries].filter(({ id }) => id === undefined);
-  const fields = unsent.flatMap(({ key, text, error }) => {
-    const code = error && !error.retryable ? error.code : "";
-    return Object.entries({ key, text, code });
-  });
-  memory.set(MEMORY, new URLSearchParams(fields).toString());
+  const codeOf = ({ error }: Entry) => (error?.retryable === false ? error.code : "");
+  const saved = unsent.map((entry) => [entry.key, `${codeOf(entry)} ${entry.text}`]);
+  memory(MEMORY, String(new URLSearchParams(saved)));
   // Only while it is needed: a page with this handler is not kept in Firefox's back/forward cache.
   window.onbeforeunload = unsent.length > 0 ? () => "unsent" : null;
 }

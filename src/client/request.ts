@@ -1,8 +1,25 @@
 /** One HTTP request and its result. Nothing here throws: a request without a reply has a result too. */
-import type { RequestOptions } from "./options.js";
 
 /** Longest delay that a server can ask for. A wrong `Retry-After` must not silence a page for a day. */
 const MAX_DELAY_MS = 300_000;
+
+/** Options of all requests. */
+export interface RequestOptions {
+  /** Used instead of the global `fetch`. It must obey its `signal`. */
+  readonly fetch?: typeof globalThis.fetch;
+  /** Headers of every request. In Node the session's `cookie` belongs here; a browser sends its own. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Ends every request and every pause of the client. */
+  readonly signal?: AbortSignal;
+}
+
+/** The chat, and the user in it. */
+export interface RoomOptions extends RequestOptions {
+  /** Address where the chat is mounted: `"../../"` in its page, `"http://127.0.0.1:5000/"` elsewhere. */
+  readonly base: string;
+  /** The name that the user has logged in with. */
+  readonly user: string;
+}
 
 /** The result of a request. The last three fields describe the failure if it is not the expected reply. */
 export interface Result {
@@ -14,6 +31,7 @@ export interface Result {
   readonly minDelay: number;
   /** The protocol's code; `unreachable`: no reply; `bad_answer`: a reply that is not the protocol's. */
   readonly code: string;
+  /** The server's message, or what happened to the request. English, for a log. */
   readonly message: string;
   /** Whether another attempt would fail in the same way. */
   readonly final: boolean;
@@ -36,11 +54,13 @@ export async function request(options: RequestOptions, url: string, init: Init):
   const { fetch = globalThis.fetch } = options;
   const headers = { ...options.headers, ...init.headers, accept: "application/json" };
   try {
-    const response = await fetch(url, { ...init, headers, cache: "no-store", credentials: "same-origin" });
+    const response = await fetch(url, { ...init, headers, cache: "no-store" });
     const { status } = response;
     // HTML, nothing or half a text is no JSON.
     const body: unknown = await response.json().catch(() => undefined);
-    const minDelay = retryAfter(response.headers);
+    // Seconds, or a date (RFC 9110, section 10.2.3).
+    const after = response.headers.get("retry-after") ?? "";
+    const minDelay = toDelay(Number(after) * 1000 || Date.parse(after) - Date.now());
     const { code, message = `HTTP ${status}` } = fieldsOf(fieldsOf(body).error);
     const result = { status, body, minDelay, message: String(message) };
     // Not final: firewalls, proxies and the log-in pages of a Wi-Fi answer with any status.
@@ -51,25 +71,15 @@ export async function request(options: RequestOptions, url: string, init: Init):
   }
 }
 
-/** Returns `Retry-After` in ms: seconds, or a date (RFC 9110, section 10.2.3), compared with the server's own clock. */
-function retryAfter(headers: Headers): number {
-  const value = headers.get("retry-after") ?? "";
-  const now = Date.parse(headers.get("date") ?? "") || Date.now();
-  return toDelay(Number.isNaN(Number(value)) ? Date.parse(value) - now : Number(value) * 1000);
-}
-
 /** Returns a delay that a server asked for, in ms: 0 for anything that is not a delay, at most five minutes. */
 export function toDelay(ms: unknown): number {
   return typeof ms === "number" && ms > 0 ? Math.min(ms, MAX_DELAY_MS) : 0;
 }
 
-/** Returns the URL of a route of the chat. */
-export function roomUrl(base: string, path: string): string {
-  return base.endsWith("/") ? base + path : `${base}/${path}`;
+/** Returns the URL of a route that ends with the user's name. */
+export function roomUrl({ base, user }: RoomOptions, route: string): string {
+  return `${base.replace(/\/?$/, "/")}${route}/${encodeURIComponent(user)}`;
 }
 
-/** Returns 128 random bits in hex. Not `randomUUID`, which a page over plain http does not have. */
-export function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+/** Returns 128 random bits as a text. Not `randomUUID`, which a page over plain http does not have. */
+export const randomId = () => crypto.getRandomValues(new Uint32Array(4)).join("-");

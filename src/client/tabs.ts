@@ -4,18 +4,15 @@
  * Locks (plain http) each tab polls for itself; over HTTP/1.1 a browser then has room for six.
  */
 import { type Batch, isSeen, type LongPollOptions, longPoll } from "./chat.js";
-import type { State } from "./options.js";
+import type { State } from "./poll.js";
 import { randomId } from "./request.js";
 
 /** Options of a `SharedPoll`. */
 export interface SharedPollOptions extends LongPollOptions {
-  /** A cursor: everything up to it is on the page. */
-  readonly since: string;
   /** Name of the lock and the channel: the same in all tabs that share a poll. */
   readonly name: string;
-  /** Called with each batch, in order, each message once (except after a gap, where a cursor says nothing). */
+  /** Called with each batch, in order, each message once, except after a gap: then ids cannot be compared with the cursor. */
   readonly onBatch: (batch: Batch) => void;
-  readonly onState: (state: State) => void;
 }
 
 /** What the leader sends to the other tabs: a batch and the cursor that it follows, or its state. */
@@ -24,18 +21,15 @@ type TabMessage = { readonly from: string; readonly batch: Batch } | { readonly 
 export class SharedPoll {
   /** The id of this tab's poll, or undefined if another tab leads. */
   client: string | undefined;
-  readonly #options: SharedPollOptions;
   /** The cursor of the last applied batch. */
   #cursor: string;
   /** Ends the poll, and leaves the lock or the queue for it. Undefined after `stop`. */
   #end: AbortController | undefined;
   #channel: BroadcastChannel | undefined;
-  /** Resolves when all batches that were received have been applied. */
-  #applied = Promise.resolve();
 
-  constructor(options: SharedPollOptions) {
-    this.#options = options;
-    this.#cursor = options.since;
+  /** @param options `since` is a cursor: everything up to it is on the page */
+  constructor(private readonly options: SharedPollOptions) {
+    this.#cursor = options.since ?? "0";
   }
 
   /**
@@ -44,12 +38,12 @@ export class SharedPoll {
    * another tab may have logged in.
    */
   start(): void {
-    const isStopped = this.#end === undefined;
+    if (this.#end && (document.hidden || this.client)) return;
     if (navigator.locks) {
-      this.#channel ??= new BroadcastChannel(this.#options.name);
+      this.#channel ??= new BroadcastChannel(this.options.name);
       this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => this.#receive(data);
-      if (isStopped || (!document.hidden && !this.client)) this.#queue(!document.hidden);
-    } else if (isStopped) void this.#poll(this.#begin());
+    }
+    this.#queue(!document.hidden);
   }
 
   /** Ends polling and listening, because the page closes or is suspended. */
@@ -61,18 +55,16 @@ export class SharedPoll {
     this.#channel = undefined;
   }
 
-  /** Ends the running poll or lock request. Returns the signal that ends the next one. */
-  #begin(): AbortSignal {
+  /** Leads once it has the lock, in place of the running poll or lock request. */
+  #queue(steal: boolean): void {
     this.#end?.abort();
     this.client = undefined;
     this.#end = new AbortController();
-    return this.#end.signal;
-  }
-
-  #queue(steal: boolean): void {
-    const signal = this.#begin();
+    const { signal } = this.#end;
+    const lead = () => this.#poll(signal);
+    if (!navigator.locks) return void lead();
     navigator.locks
-      .request(this.#options.name, steal ? { steal } : { signal }, () => this.#poll(signal))
+      .request(this.options.name, steal ? { steal } : { signal }, lead)
       .catch((error: unknown) => {
         if (signal.aborted) return;
         if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
@@ -85,15 +77,14 @@ export class SharedPoll {
   async #poll(signal: AbortSignal): Promise<void> {
     // The lock may be granted just after `stop`.
     if (signal.aborted) return;
-    const client = randomId();
-    this.client = client;
+    this.client = randomId();
     let from = this.#cursor;
     const onState = (state: State) => {
-      if (state.name === "stopped" && state.reason === "aborted") return;
+      if (signal.aborted) return;
       this.#channel?.postMessage({ state });
       this.#setState(state);
     };
-    const { batches } = longPoll({ ...this.#options, since: from, client, signal, onState });
+    const { batches } = longPoll({ ...this.options, since: from, client: this.client, signal, onState });
     for await (const batch of batches) {
       this.#channel?.postMessage({ from, batch });
       await this.#apply(from, batch);
@@ -102,29 +93,25 @@ export class SharedPoll {
   }
 
   #setState(state: State): void {
-    this.#options.onState(state);
+    this.options.onState?.(state);
     // The poll of the next leader would end in the same way.
     if (state.name === "stopped") this.stop();
   }
 
   #receive(message: TabMessage): void {
-    if ("batch" in message) {
-      const { from, batch } = message;
-      this.#applied = this.#applied.then(() => this.#apply(from, batch));
-    } else if (!this.client) this.#setState(message.state);
+    if ("batch" in message) void this.#apply(message.from, message.batch);
+    else if (!this.client) this.#setState(message.state);
   }
 
-  /** Applies a batch that follows a cursor. If this tab has missed what is before it, the tab asks the server itself. */
+  /** Applies a batch that follows a cursor. If this tab has another cursor, it asks the server itself. */
   async #apply(from: string, batch: Batch): Promise<void> {
     const since = this.#cursor;
-    if (from === since || (!batch.gap && isSeen(from, since))) {
-      if (from !== since && isSeen(batch.cursor, since)) return;
+    if (from === since) {
       this.#cursor = batch.cursor;
-      const messages = batch.messages.filter(({ id }) => batch.gap || !isSeen(id, since));
-      this.#options.onBatch({ ...batch, messages });
-    } else if (this.#end) {
+      this.options.onBatch(batch);
+    } else if (this.#end && (batch.gap || !isSeen(batch.cursor, since))) {
       const { signal } = this.#end;
-      const { batches } = longPoll({ ...this.#options, since, signal, onState: () => {} });
+      const { batches } = longPoll({ ...this.options, since, signal, onState: () => {} });
       for await (const missed of batches) return this.#apply(since, missed);
     }
   }

@@ -7,9 +7,10 @@ const MAX_BATCH_EVENTS = 1000;
 /** A batch has at most this many bytes of JSON, or one event that is larger. */
 const MAX_BATCH_BYTES = 1024 * 1024;
 
-type Entry<E> = StoredEvent<E> & { readonly json: string };
+/** An event, and its JSON once it is known. */
+type Entry<E> = StoredEvent<E> & { json: string | undefined };
 
-/** The reading side of a feed. */
+/** The events of a feed: pushing and reading, without polls. */
 export class Backlog<E> {
   protected closed = false;
   #entries: Entry<E>[] = [];
@@ -44,29 +45,34 @@ export class Backlog<E> {
     // The type says `string`, but JSON has no undefined, functions or symbols.
     const json: string | undefined = JSON.stringify(event);
     if (json === undefined) throw new TypeError(`JSON cannot carry an event of type ${typeof event}.`);
-    const isValid = isExactId(id) && compareIds(id, this.#lastId) > 0;
-    if (!isValid) throw new RangeError(`The id ${id} does not come after ${this.#lastId}.`);
-    this.#entries.push({ id, event, json });
-    this.#lastId = id;
-    if (this.#entries.length > this.limit) this.#lastPrunedId = this.#entries.shift()?.id ?? id;
+    this.#append(id, event, json);
     this.wakeReaders();
     return id;
   }
 
   /**
    * Replaces all events, after a store was restored or unreachable. Readers whose cursor is in the snapshot continue from
-   * there. All other readers get a gap and everything in the snapshot. Later ids follow those of the snapshot.
-   * @throws RangeError if `lastPrunedId` is malformed; then nothing changes. RangeError or TypeError as `push` does, for
-   * an event; then the events before it are kept
+   * there. All other readers get a gap and everything in the snapshot. Later ids follow those of the snapshot. JSON must be
+   * able to carry the events. Each is encoded when its first reader gets it.
+   * @throws RangeError if `lastPrunedId` is malformed; then nothing changes
+   * @throws RangeError if the id of an event is wrong, as in `push`; then the events before it are kept
    */
   reset({ lastPrunedId, events }: Snapshot<E>): void {
     if (!isExactId(lastPrunedId)) throw new RangeError(`The id ${lastPrunedId} is malformed.`);
     this.#entries = [];
     this.#lastPrunedId = lastPrunedId;
     this.#lastId = lastPrunedId;
-    // Readers are woken first, so they are woken even if `push` throws.
+    // Readers are woken first, so they are woken even if an id is wrong. None of them reads before this method returns.
     this.wakeReaders();
-    for (const { event, id } of events) this.push(event, id);
+    for (const { event, id } of events) this.#append(id, event);
+  }
+
+  #append(id: Id, event: E, json?: string): void {
+    const isValid = isExactId(id) && compareIds(id, this.#lastId) > 0;
+    if (!isValid) throw new RangeError(`The id ${id} does not come after ${this.#lastId}.`);
+    this.#entries.push({ id, event, json });
+    this.#lastId = id;
+    if (this.#entries.length > this.limit) this.#lastPrunedId = this.#entries.shift()?.id ?? id;
   }
 
   /** Returns the events after a cursor, oldest first: at most 1,000, and at most 1 MiB of JSON or one larger event. */
@@ -87,8 +93,9 @@ export class Backlog<E> {
   }
 
   /**
-   * Reads in the same process. Each batch has events or a gap, and a slow reader gets larger batches. Use the iterator in
-   * one loop only. It ends when its loop is left, when `signal` is aborted, or after `close` when everything was read.
+   * Returns an async iterator of batches, for code in the same process. Each batch has events or a gap, and a slow reader
+   * gets larger batches. Use the iterator in one loop only. It ends when the loop is left, when `signal` is aborted, or
+   * after `close` when everything was read.
    */
   follow({ since = "now", signal }: FollowOptions = {}): AsyncIterableIterator<Batch<E>, undefined> {
     // A generator starts with its first `next`, but "now" means the time of this call.
@@ -118,7 +125,7 @@ export class Backlog<E> {
     });
   }
 
-  /** Wakes all followers, so that each reads again. Called when the events have changed. */
+  /** Wakes all followers, so that each reads again. Called when the events have changed, and by `close`. */
   protected wakeReaders(): void {
     for (const wake of this.#waitingFollowers) wake();
   }
@@ -129,7 +136,7 @@ export class Backlog<E> {
     return id !== this.#lastId && !this.#isFuture(id);
   }
 
-  /** Returns the batch after an id, and its events as a JSON array. */
+  /** Returns the batch after an id, and its events as the text of a JSON array. */
   protected readJson(id: Id): [batch: Batch<E>, json: string] {
     if (this.#isFuture(id)) return [{ cursor: id, events: [] }, "[]"];
     const at = this.#indexFrom(id);
@@ -139,6 +146,7 @@ export class Backlog<E> {
     const entries: Entry<E>[] = [];
     let bytes = 0;
     for (const entry of this.#entries.slice(from, from + MAX_BATCH_EVENTS)) {
+      entry.json ??= JSON.stringify(entry.event);
       bytes += Buffer.byteLength(entry.json) + 1;
       // A batch has at least one event. Otherwise a large event would never be read.
       if (bytes > MAX_BATCH_BYTES && entries.length > 0) break;

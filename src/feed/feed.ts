@@ -1,7 +1,7 @@
 /**
- * A feed: ordered events for readers that disconnect and reconnect. Each reader has a cursor, and the next poll with the
- * same cursor gets every event after it. An event between two polls stays in the backlog. A poll becomes a waiter and
- * checks for events in one tick, with no `await` between, so it misses no event.
+ * A feed: ordered events for readers that disconnect and reconnect. Each reader has a cursor. Events that come between two
+ * polls stay in the backlog, and the next poll with the same cursor gets all of them. A poll becomes a waiter and checks for
+ * events in one tick, with no `await` between, so it misses no event.
  */
 import { Backlog } from "./backlog.js";
 import type { Batch, Snapshot } from "./batch.js";
@@ -36,9 +36,12 @@ export interface FeedOptions<E> {
 
 /** The longest `retry`, in milliseconds. Each client waits a random time up to this value, then polls again. */
 const MAX_RETRY_MS = 2000;
-/** Waiters share a body of this length or more as a Buffer. Node copies a string for each response, but not a Buffer. */
+/** A body of this length in characters or more is shared as a Buffer. Node copies a string for each response, no Buffer. */
 const SHARED_BODY_LENGTH = 4 * 1024;
-/** The total length of the cached replies. Most waiters share a few cursors, but a client can send any cursor. */
+/**
+ * The total length of the cached replies, in characters. Beyond it, the cache is cleared. Most waiters share a few cursors,
+ * but a client can send any cursor.
+ */
 const MAX_CACHED_LENGTH = 4 * 1024 * 1024;
 
 type Reply<E> = [batch: Batch<E>, body: string | Buffer];
@@ -95,7 +98,7 @@ export class Feed<E> extends Backlog<E> {
     if (this.#draining) this.#waiters.finish(waiter, "drained");
     else if (!(waiter.wait > 0)) this.#waiters.finish(waiter, "timeout");
     else if (this.hasNews(waiter.cursor)) this.#requestFlush();
-    // The answer of a superseded poll can finish this poll.
+    // The `answer` of the superseded poll may have finished this poll.
     return waiter.slot ? "held" : "answered";
   }
 
@@ -120,6 +123,7 @@ export class Feed<E> extends Backlog<E> {
     this.wakeReaders();
   }
 
+  /** Also requests a flush for the held polls. The cached replies are out of date. */
   protected override wakeReaders(): void {
     super.wakeReaders();
     this.forgetReplies();
@@ -147,6 +151,7 @@ export class Feed<E> extends Backlog<E> {
     if (cached) return cached;
     const reply = this.#encoded(...this.readJson(cursor));
     if (this.#cachedLength > MAX_CACHED_LENGTH) this.forgetReplies();
+    // 1,024 more for the batch and its place in the map.
     this.#cachedLength += reply[1].length + 1024;
     this.#replies.set(cursor, reply);
     return reply;

@@ -16,7 +16,8 @@ const COOLDOWN_FACTOR = 2;
 
 /**
  * Returns a function that requests a flush: now, or after the cooldown. A poll that already has news also waits for the
- * flush. On a busy feed almost every poll has news. Direct answers would skip the cooldown, with one event in each reply.
+ * flush. On a busy feed almost every poll has news. If these were answered directly, a flush would find few waiters and its
+ * cooldown would be short, so each reply would have one event.
  * @param collect returns the items that a flush answers; called when the flush begins
  * @param answer answers one of them; must not throw
  */

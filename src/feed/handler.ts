@@ -10,9 +10,9 @@ import { type FinishReason, Waiter } from "./waiters.js";
 /**
  * Returns a listener for `http.createServer`, and a middleware. It takes every `GET` as a poll, whatever its path.
  *
- * In the query, `since` is a cursor, `0` (everything that is kept) or `now`; `wait` is 0 to 60 seconds, 10 by default;
- * `client` is 1 to 64 of `A-Z a-z 0-9 _ -`, which the client generates at random; a newer poll of the same client supersedes
- * the older one. The reply is 200 and a `Batch` as JSON. `HEAD` is answered at once and changes nothing.
+ * In the query, `since` is a cursor, `0` (everything that is kept) or `now`, and is required. `wait` is 0 to 60 seconds, 10
+ * by default. `client` is 1 to 64 of `A-Z a-z 0-9 _ -`, which the client generates at random; a newer poll of the same
+ * client supersedes the older one. The reply is 200 and a `Batch` as JSON. `HEAD` is answered at once and changes nothing.
  *
  * An error is `{"error": {"code", "message"}}`: 400 `bad_cursor` or `bad_request`, 401 `unauthorized`, 405
  * `method_not_allowed` (with `next`, another handler gets the request instead), 503 `too_many_waiters` with `Retry-After`,
@@ -28,10 +28,10 @@ export function longPollHandler<E, Req extends IncomingMessage = IncomingMessage
     if (next && req.method !== "GET" && req.method !== "HEAD") return next();
     // Reads a request without a body to its end. Otherwise Node does it after the reply, with more work.
     if (!req.headers["content-length"] && !req.headers["transfer-encoding"]) req.read();
-    const poll = new HttpPoll(feed, res);
+    const poll = new HttpPoll<E>(res);
     try {
       if (res.socket === null) await earlierReplies(req, res);
-      if (!authorize || (await authorize(req)) === true) poll.start(req);
+      if (!authorize || (await authorize(req)) === true) poll.start(feed, req);
       else poll.refuse(401, "unauthorized", "Not allowed.");
     } catch (error) {
       poll.failed();
@@ -40,7 +40,7 @@ export function longPollHandler<E, Req extends IncomingMessage = IncomingMessage
   };
 }
 
-/** How many requests of one connection may be queued behind one that is not answered yet. */
+/** How many requests of one connection may be queued behind one that is not answered yet. One more closes the connection. */
 const MAX_QUEUED = 16;
 const queued = new WeakMap<object, number>();
 
@@ -83,12 +83,12 @@ export function parsePoll(query: string): PollQuery | { readonly error: [code: s
  * Sends JSON. Does nothing if the response cannot be sent: the connection may be closed, or the host may have sent a
  * response. Node may read a pipelined request after a reply with `Connection: close`, and a write to that response would
  * end the process.
- * @returns the length of the body in bytes, or 0 if nothing was sent
+ * @returns whether it was sent
  */
-export function sendJson(res: ServerResponse, status: number, body: string | Buffer): number {
-  if (!res.socket?.writable || res.headersSent) return 0;
+export function sendJson(res: ServerResponse, status: number, body: string | Buffer): boolean {
+  if (!res.socket?.writable || res.headersSent) return false;
   const bytes = Buffer.byteLength(body);
-  // A literal: a copy of a constant costs 4% of a poll.
+  // The headers are a literal, because a copy of a constant object costs 4% of a poll.
   res.writeHead(status, {
     "Content-Type": "application/json",
     "Content-Length": bytes,
@@ -101,26 +101,24 @@ export function sendJson(res: ServerResponse, status: number, body: string | Buf
   if (res.req.method !== "HEAD") res.write(body, bytes === body.length ? "latin1" : "utf8");
   res.socket.uncork();
   res.end();
-  return bytes;
+  return true;
 }
 
+/** One poll over HTTP. */
 class HttpPoll<E> extends Waiter<E> {
-  constructor(
-    readonly feed: Feed<E>,
-    readonly res: ServerResponse,
-  ) {
+  constructor(readonly res: ServerResponse) {
     super();
   }
 
-  start({ method, url = "" }: IncomingMessage): undefined {
+  start(feed: Feed<E>, { method, url = "" }: IncomingMessage): undefined {
     if (!this.res.socket?.writable || this.res.headersSent) return;
     if (method !== "GET" && method !== "HEAD")
       return this.refuse(405, "method_not_allowed", "Use GET.", "Allow", "GET, HEAD");
     const query = parsePoll(url.slice(url.indexOf("?") + 1 || url.length));
     if ("error" in query) return this.refuse(400, ...query.error);
     Object.assign(this, query, method === "HEAD" && { wait: 0, client: undefined });
-    const result = this.feed.poll(this);
-    if (result === "held") this.res.on("close", () => this.feed.cancel(this, "disconnected"));
+    const result = feed.poll(this);
+    if (result === "held") this.res.on("close", () => feed.cancel(this, "disconnected"));
     if (result === "full") this.refuse(503, "too_many_waiters", "Try again soon.", "Retry-After", "2");
   }
 

@@ -9,10 +9,10 @@ import type { Cursor } from "./id.js";
  * Why a waiter is finished.
  * - `events`: there are events after its cursor, or a gap.
  * - `timeout`: its wait has ended. Its batch contains the events that no flush has delivered yet.
- * - `superseded`: the same client has sent a newer poll.
- * - `canceled`: the host has canceled it.
+ * - `superseded`: the same client has sent a newer poll. Its batch has no events, so the newer poll gets all of them.
+ * - `canceled`: the host has canceled it. Its batch is as for `timeout`.
  * - `disconnected`: its connection is closed. It is not answered. The next poll with the same cursor gets the events.
- * - `drained`: the feed is draining.
+ * - `drained`: the feed is draining. Its batch has no events and a `retry`.
  */
 export type FinishReason = "events" | "timeout" | "superseded" | "canceled" | "disconnected" | "drained";
 
@@ -23,7 +23,7 @@ export abstract class Waiter<E> {
    * held waiter forward, past events that its reader need not see.
    */
   cursor: Cursor | "now" = "now";
-  /** How long the poll may be held, in milliseconds, at most 2^31 - 1. If it is 0, negative or NaN, it is answered at once. */
+  /** How long the poll may be held, in milliseconds, at most 2^31 - 1. With 0, less or NaN, the poll is answered at once. */
   wait = 0;
   /** Identifies the client. A newer poll of the same client supersedes this one. If it is undefined, no other poll does. */
   client: string | undefined = undefined;
@@ -48,6 +48,7 @@ export interface Slot<E> {
   readonly key: string | symbol;
   waiter: Waiter<E> | undefined;
   timer: NodeJS.Timeout | undefined;
+  /** The time for which `timer` runs, in milliseconds; 0 before the first poll. */
   timerMs: number;
 }
 
@@ -121,6 +122,7 @@ export class Waiters<E> {
       slot.timerMs = ms;
       // The timer does not keep the process alive, because the connection of the poll does.
       slot.timer = setTimeout(() => {
+        // It runs once more after a timeout, and then removes the slot if no new poll has come.
         slot.timer?.refresh();
         if (slot.waiter) this.finish(slot.waiter, "timeout");
         else this.#remove(slot);

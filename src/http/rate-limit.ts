@@ -4,19 +4,16 @@ import { isIP, SocketAddress } from "node:net";
 /** How many callers are remembered. Beyond that, the one that was quiet for longest is forgotten. */
 const MAX_CALLERS = 10_000;
 
-/** A token bucket for each caller: `rate` tokens a second, at most `burst` seconds' worth. */
+/** How many seconds' worth of tokens a caller may take at once. */
+const BURST_S = 4;
+
+/** A token bucket for each caller. */
 export class RateLimiter {
   /** When the bucket of a caller is full again, in milliseconds; the caller that was quiet for longest is first. */
   readonly #fullAt = new Map<string, number>();
 
-  /**
-   * @param rate how often per second; 0: no limit
-   * @param burst how many seconds' worth may come at once
-   */
-  constructor(
-    private readonly rate: number,
-    private readonly burst = 4,
-  ) {}
+  /** @param rate how often per second; 0: no limit */
+  constructor(private readonly rate: number) {}
 
   /** Takes a token. Returns 0 if there was one, else the milliseconds until there is one. */
   take(caller: string): number {
@@ -24,7 +21,7 @@ export class RateLimiter {
     const now = performance.now();
     const period = 1000 / this.rate;
     const fullAt = Math.max(now, this.#fullAt.get(caller) ?? 0) + period;
-    const wait = fullAt - now - Math.max(period, this.burst * 1000);
+    const wait = fullAt - now - Math.max(period, BURST_S * 1000);
     // A millionth of a millisecond is the error of floating-point numbers.
     if (wait > 1e-6) return wait;
     this.#fullAt.delete(caller);
@@ -38,23 +35,17 @@ export class RateLimiter {
 }
 
 /**
- * Returns the canonical form of an address: lower case, the longest run of zeros left out, an IPv4-mapped address as IPv4,
- * without zone and port. Undefined for any other text. `X-Forwarded-For` may contain ports (Azure).
+ * Returns the part of an address that identifies one household: all of an IPv4 address, and the first 64 bits of an IPv6
+ * address, because its owner chooses the rest (RFC 4291, section 2.5.4). Undefined for any other text. The address may have
+ * a port, as in `X-Forwarded-For` from Azure. Different spellings of one address have one result.
  */
-export function canonicalAddress(text: string): string | undefined {
-  const [, bracketed, beforePort] = /^\[(.*)\](?::\d+)?$|^([^:]*):\d+$/.exec(text) ?? [];
-  const address = bracketed ?? beforePort ?? text;
+export function clientSubnet(text: string): string | undefined {
+  const address = text.replace(/^\[(.*)\](?::\d+)?$|^([^:]*):\d+$/, "$1$2");
   if (isIP(address) !== 6) return isIP(address) === 4 ? address : undefined;
-  return new SocketAddress({ address, family: "ipv6" }).address.replace(/^::ffff:(?=\d+\.)/, "");
-}
-
-/**
- * Returns the part of a canonical address that identifies one household: all of an IPv4 address, and the first 64 bits of
- * an IPv6 address, because its owner chooses the rest (RFC 4291, section 2.5.4).
- */
-export function clientSubnet(address: string): string {
-  if (!address.includes(":")) return address;
-  const [left = [], right = []] = address.split("::").map((part) => part.split(":").filter(Boolean));
+  const canonical = new SocketAddress({ address, family: "ipv6" }).address;
+  // An IPv4 address in IPv6.
+  if (canonical.startsWith("::ffff:") && canonical.includes(".")) return canonical.slice(7);
+  const [left = [], right = []] = canonical.split("::").map((part) => part.split(":").filter(Boolean));
   const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");
   return [...left, ...zeros, ...right].slice(0, 4).join(":");
 }

@@ -31,7 +31,6 @@ export class HttpError extends Error {
     readonly headers: HeaderMap = {},
   ) {
     super(message);
-    this.name = "HttpError";
   }
 }
 
@@ -79,22 +78,16 @@ export function redirect(status: 303 | 308, location: string, headers: HeaderMap
   return { status, headers: { Location: location, ...ISOLATED, ...DYNAMIC, ...headers } };
 }
 
-/** Returns a 204. */
-export function noContent(): HttpResponse {
-  return { status: 204, headers: DYNAMIC };
-}
-
-/** A longer text is sent as bytes. A text that waits uses up to three bytes a character, and counts as one. */
+/** A longer text becomes a Buffer. In the queue of a socket, a text uses up to three bytes a character, but Node counts one. */
 const LARGE_BYTES = 4_096;
 
-/** Sends a response, unless one is sent or the client is gone. Returns the length of its body, in bytes. */
-export function send(res: ServerResponse, { status, headers, body = "" }: HttpResponse): number {
-  if (res.headersSent || res.destroyed) return 0;
+/** Sends a response. Does nothing if one is sent already, or if the client is gone. */
+export function send(res: ServerResponse, { status, headers, body = "" }: HttpResponse): void {
+  if (res.headersSent || res.destroyed) return;
   const hasNoBody = status === 204 || status === 304;
   const bytes = Buffer.byteLength(body);
   // Without a length, the body would be sent in chunks.
   res.writeHead(status, hasNoBody ? headers : { ...headers, "Content-Length": bytes });
   if (res.req.method === "HEAD") res.end();
   else res.end(bytes > LARGE_BYTES && typeof body === "string" ? Buffer.from(body) : body);
-  return bytes;
 }

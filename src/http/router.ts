@@ -1,6 +1,6 @@
 /**
- * The router: a method and a path pattern lead to a handler, and every request gets exactly one reply. A pattern is a path
- * whose segments may be `:name`, which matches any segment that is not empty. Its text is decoded after the match.
+ * The router: a method and a path pattern lead to a handler, and every request gets exactly one reply. A pattern is a path.
+ * Its second segment may be `*`, which matches any text and becomes `Request.param`.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -12,16 +12,6 @@ import { badRequest, HttpError, type HttpResponse, json, type Result, send } fro
 /** Answers a request. An `HttpError` becomes its response. Any other error is a fault of ours, and a 500. */
 export type Handler = (request: Request) => Result | Promise<Result>;
 
-interface Route {
-  readonly methods: readonly string[];
-  /** The text before the first parameter. To compare it first is faster than the pattern. */
-  readonly prefix: string;
-  readonly pattern: RegExp;
-  /** The names of the parameters. A pattern with named groups takes twice as long. */
-  readonly names: readonly string[];
-  readonly handler: Handler;
-}
-
 export interface RouterOptions extends RequestOptions {
   /** Returns whether the server is about to stop, so that each reply closes its connection. */
   readonly closing: () => boolean;
@@ -31,22 +21,20 @@ export interface RouterOptions extends RequestOptions {
   readonly toHttpError?: (error: unknown) => unknown;
   /** Called with an error that is a fault of ours. */
   readonly onError: (error: unknown) => void;
-  /** Called with the bytes of each body that was sent, except those that a handler sends itself. */
-  readonly onSent?: (bytes: number) => void;
 }
 
 const NOT_FOUND = new HttpError(404, "not_found", "Page not found.");
 /** Plain JSON, because the code that makes pages may be what failed. */
 const INTERNAL = json(500, { error: { code: "internal", message: "Something went wrong on our side." } });
-/** RFC 9112, section 3.2. */
-const BAD_HOST = badRequest("A request has one Host.", { Connection: "close" });
-const BAD_PATH = badRequest("The path is malformed.");
+/** For a request with no Host, or with several (RFC 9112, section 3.2). */
+const BAD_HOST = badRequest("A request needs exactly one Host header.", { Connection: "close" });
 
 /** The most requests of one connection that wait for the reply to an earlier one. One more closes the connection. */
 const MAX_QUEUED = 16;
 
 export class Router {
-  readonly #routes: Route[] = [];
+  /** Handlers by pattern and then by method. */
+  readonly #routes = new Map<string, Map<string, Handler>>();
   readonly #queued = new WeakMap<Socket, number>();
 
   constructor(private readonly options: RouterOptions) {
@@ -55,22 +43,20 @@ export class Router {
 
   /** Routes requests of `method` (`GET` includes `HEAD`) for paths that match `pattern` to `handler`. */
   on(method: "GET" | "POST", pattern: string, handler: Handler): void {
-    const methods = method === "GET" ? ["GET", "HEAD"] : [method];
-    const path = encodeURI(pattern);
-    const names = Array.from(path.matchAll(/:(\w+)/g), ([, name = ""]) => name);
-    const source = path.replaceAll(".", "\\.").replace(/:\w+/g, "([^/]+)");
-    const [prefix = ""] = path.split(":");
-    this.#routes.push({ methods, prefix, pattern: new RegExp(`^${source}$`), names, handler });
+    const methods = this.#routes.get(pattern) ?? new Map<string, Handler>();
+    methods.set(method, handler);
+    if (method === "GET") methods.set("HEAD", handler);
+    this.#routes.set(pattern, methods);
   }
 
   /**
    * Answers one request, in every case exactly once.
-   * @param next called instead if there is no such path or it is malformed; without it, that is a 404 or 400
+   * @param next called instead if there is no such path; without it, that is a 404
    */
   handle(req: IncomingMessage, res: ServerResponse, next?: () => void): void {
     const request = new Request(req, res, this.options);
     let found = this.#find(request);
-    if (next && (found === NOT_FOUND || found === BAD_PATH)) {
+    if (next && found === NOT_FOUND) {
       next();
       return;
     }
@@ -84,9 +70,9 @@ export class Router {
   }
 
   /**
-   * Lets a pipelined request wait until the replies before it are sent; then Node gives its response a socket. An earlier
-   * reply would stay in memory, and Node would end the process if the connection closed first. Behind a reply that closes
-   * the connection the socket never comes, and the request is dropped.
+   * Lets a pipelined request wait until the replies before it are sent; then Node gives its response a socket. A reply sent
+   * before that would stay in memory, and would end the process if the connection closed first. Behind a reply that closes
+   * the connection, the response never gets a socket, and the request is dropped.
    */
   #queue(request: Request, found: Handler | HttpError): void {
     const { socket } = request.req;
@@ -128,50 +114,28 @@ export class Router {
     } catch (fault) {
       if (isExpected) this.#fail(request, fault);
     }
-    // After the head of a reply, only the end of the connection reports a fault. A host may also have wrapped `res`.
+    // After the head of a reply, a fault can only be reported by closing the connection. The same holds if `send` throws,
+    // because the host has wrapped `res`.
     if (!res.writableEnded) res.destroy();
   }
 
   #send(res: ServerResponse, response: HttpResponse): void {
     if (this.options.closing()) res.shouldKeepAlive = false;
-    const bytes = send(res, response);
-    this.options.onSent?.(bytes);
+    send(res, response);
   }
 
-  /** Finds the handler for a request, and sets the parameters of the request. */
-  #find(request: Request): Handler | HttpError {
-    const { path, req } = request;
-    const isEncoded = path.includes("%");
-    if (isEncoded && isMalformed(path)) return BAD_PATH;
-    const decode = isEncoded ? decodeURIComponent : String;
-    const allowed: string[] = [];
-    for (const { methods, prefix, pattern, names, handler } of this.#routes) {
-      const match = path.startsWith(prefix) && pattern.exec(path);
-      if (!match) continue;
-      for (const [at, name] of names.entries()) request.params[name] = decode(match[at + 1] ?? "");
-      if (methods.includes(req.method ?? "")) return handler;
-      allowed.push(...methods);
-    }
-    if (allowed.length === 0) return NOT_FOUND;
-    const allow = allowed.join(", ");
-    return new HttpError(405, "method_not_allowed", `Use one of these methods: ${allow}.`, { Allow: allow });
+  #find({ path, pattern, req }: Request): Handler | HttpError {
+    const methods = this.#routes.get(pattern) ?? this.#routes.get(path);
+    if (!methods) return NOT_FOUND;
+    const handler = methods.get(req.method ?? "");
+    if (handler) return handler;
+    const Allow = [...methods.keys()].join(", ");
+    return new HttpError(405, "method_not_allowed", `Use one of these methods: ${Allow}.`, { Allow });
   }
 }
 
-/** Node merges two Host headers, and a proxy may use the other one. HTTP/1.0 needs none, and HTTP/2 has none. */
-function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
-  const isHost = (text: string, at: number) =>
-    at % 2 === 0 && text.length === 4 && text.toLowerCase() === "host";
-  const hosts = rawHeaders.filter(isHost).length;
+/** Of two Host headers, Node uses the first, and a proxy may use the other one. HTTP/1.0 needs none, and HTTP/2 has none. */
+function hasOneHost({ rawHeaders: raw, httpVersion }: IncomingMessage): boolean {
+  const hosts = raw.filter((text, at) => at % 2 === 0 && text.length === 4 && /^host$/i.test(text)).length;
   return hosts === 1 || (hosts === 0 && httpVersion !== "1.1");
-}
-
-/** Returns whether the percent-encoding of a path is malformed, or its UTF-8. */
-function isMalformed(path: string): boolean {
-  try {
-    decodeURIComponent(path);
-    return false;
-  } catch {
-    return true;
-  }
 }

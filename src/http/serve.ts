@@ -1,35 +1,23 @@
 /** The HTTP server of the program: Node's own, with bounds on everything that a client can hold open. */
 import { closeSync, openSync } from "node:fs";
-import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { createServer, type RequestListener, type Server, ServerResponse } from "node:http";
+import { Server as NetServer, Socket } from "node:net";
 import { devNull } from "node:os";
-import { rejectInvalid } from "./invalid.js";
-import { watchLoop } from "./loop-delay.js";
+import type { Duplex } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { throttledLog } from "./log.js";
 import { memory, ServedRequest } from "./memory.js";
 import { DYNAMIC, send } from "./response.js";
-import { stopServer } from "./stop.js";
-import { throttledLog } from "./throttled-log.js";
 
 /** Options of `serve`. */
 export interface ServeOptions {
-  /** How many connections may be open. One more is closed as it comes. Default 12,000. */
-  readonly maxConnections?: number;
   /** The longest request head, in bytes. A longer one is 431. Default 8,192. */
   readonly maxHeaderSize?: number;
-  /** How long the head of a request may take, in milliseconds; then 408. Default 10,000. */
-  readonly headersTimeout?: number;
-  /** How long a whole request may take, in milliseconds; then 408. Default 30,000. */
-  readonly requestTimeout?: number;
-  /**
-   * How long a connection may be idle, with a request or between two, in milliseconds. It must be longer than the longest
-   * poll, and longer than the idle time of a proxy in front. Default 75,000.
-   */
-  readonly idleTimeout?: number;
   /**
    * How many bytes clients may make the process keep, over all its connections: requests that are not answered, and
    * replies that are not read. A request counts as 4 KiB, twice its head, and its body. Beyond the bound, the connections
-   * with most bytes are closed, until half of it is left. A process has one such bound, and the last server with this
-   * option sets it. Default 24 MiB.
+   * with the most bytes are closed, until half of it is left. A process has one such bound, and the last server with this
+   * option sets it. Default 16 MiB.
    */
   readonly maxBufferedBytes?: number;
   /** Called with one line about trouble, each kind at most once a minute. Default: `console.error`. */
@@ -38,6 +26,14 @@ export interface ServeOptions {
 
 /** A server that stops without losing requests. */
 export interface Serving {
+  /**
+   * Node's server. These properties may be changed:
+   * - `maxConnections`: 11,000. One more is closed as it comes.
+   * - `headersTimeout`: 10,000 ms for the head of a request; then 408.
+   * - `requestTimeout`: 30,000 ms for a whole request; then 408.
+   * - `timeout`: 75,000 ms for which a connection may be idle, with a request or between two. It must be longer than the
+   *   longest poll, and longer than the idle time of a proxy in front.
+   */
   readonly server: Server;
   /**
    * Stops listening. Requests on open connections are still answered, later ones with `Connection: close`. Idle connections
@@ -47,13 +43,14 @@ export interface Serving {
   stop(): Promise<void>;
 }
 
-/** From this delay of the event loop on, a line is logged, in milliseconds. */
-const LATE_MS = 1_000;
-const WATCH_MS = 1_000;
-const DESCRIPTORS_ADVICE = "new connections are closed as they come; raise the limit (ulimit -n)";
-/** A head with this many fields is 431. Node keeps the fields of an unfinished head in pieces of 32. */
+/** How often a file is opened, in milliseconds. If that fails, the process has no free file descriptor. */
+const DESCRIPTORS_CHECK_MS = 1_000;
+/** After this many milliseconds without a request, a stopping server closes idle connections: one may be on its way. */
+const QUIET_MS = 1_000;
+/** The longest time for which a stopping server accepts the connections that the system has queued, in milliseconds. */
+const ACCEPT_MS = 2_000;
+/** A head with this many fields gets a 431. Node collects the fields in pieces of 32, and stops when it has this many. */
 const TOO_MANY_HEADERS = 64;
-const HEAD_TOO_LONG = { status: 431, headers: DYNAMIC };
 
 /** Returns a server for a handler. It does not listen yet. */
 export function serve(handler: RequestListener, options: ServeOptions = {}): Serving {
@@ -68,12 +65,11 @@ export function serve(handler: RequestListener, options: ServeOptions = {}): Ser
     this.req.countReply(this);
   };
   const onRequest = (req: ServedRequest, res: ServerResponse<ServedRequest> & { req: ServedRequest }) => {
-    // Node drops the fields beyond its limit without an error.
-    const isTooLong = req.rawHeaders.length >= 2 * TOO_MANY_HEADERS;
-    if (isTooLong || stopped) res.shouldKeepAlive = false;
-    if (isTooLong && res.socket) return send(res, HEAD_TOO_LONG);
+    // Node drops the fields beyond `maxHeadersCount` without an error.
+    const hasTooMany = req.rawHeaders.length >= 2 * TOO_MANY_HEADERS;
+    if (hasTooMany || stopped) res.shouldKeepAlive = false;
     // A response without a socket waits for an earlier reply.
-    if (isTooLong) return req.socket.destroy();
+    if (hasTooMany) return res.socket ? send(res, { status: 431, headers: DYNAMIC }) : req.socket.destroy();
     res.on("prefinish", onReply);
     handler(req, res);
     if (!res.writableEnded) req.count(res);
@@ -81,8 +77,8 @@ export function serve(handler: RequestListener, options: ServeOptions = {}): Ser
   const limits = {
     IncomingMessage: ServedRequest,
     maxHeaderSize: options.maxHeaderSize ?? 8_192,
-    headersTimeout: options.headersTimeout ?? 10_000,
-    requestTimeout: options.requestTimeout ?? 30_000,
+    headersTimeout: 10_000,
+    requestTimeout: 30_000,
     // With a second timeout, Node would switch between the two for each poll.
     keepAliveTimeout: 0,
     // With Node's default of 30 seconds, a timeout of ten seconds would take up to forty.
@@ -92,13 +88,13 @@ export function serve(handler: RequestListener, options: ServeOptions = {}): Ser
   };
   const server = createServer(limits, onRequest);
   server.maxHeadersCount = TOO_MANY_HEADERS;
-  server.maxConnections = options.maxConnections ?? 12_000;
-  server.timeout = options.idleTimeout ?? 75_000;
+  server.maxConnections = 11_000;
+  server.timeout = 75_000;
   // An unknown expectation is ignored (RFC 9110, section 10.1.1). Otherwise Node sends a bare 417.
   server.on("checkExpectation", onRequest);
   server.on("clientError", rejectInvalid);
   server.on("drop", () =>
-    log("too many connections", `more than ${server.maxConnections} at once are closed`),
+    log("too many connections", `${server.maxConnections} are open, new ones are closed`),
   );
   server.on("listening", () => {
     server.on("error", (error) => log("cannot accept a connection", error.message));
@@ -107,21 +103,78 @@ export function serve(handler: RequestListener, options: ServeOptions = {}): Ser
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
   });
-  const watch = watchLoop(WATCH_MS, (late) => {
-    if (late > LATE_MS) log("the event loop was late", `by ${Math.round(late)} ms`);
+  const descriptors = setInterval(() => {
     try {
       closeSync(openSync(devNull, "r"));
     } catch {
       // Node itself reports nothing: it accepts each new connection and closes it at once.
-      log("out of file descriptors", DESCRIPTORS_ADVICE);
+      log("out of file descriptors", "new connections are closed as they come; raise the limit (ulimit -n)");
     }
-  });
+  }, DESCRIPTORS_CHECK_MS).unref();
   return {
     server,
     stop() {
-      clearInterval(watch);
+      clearInterval(descriptors);
       stopped ??= stopServer(server, sockets);
       return stopped;
     },
   };
+}
+
+/**
+ * Stops listening and closes connections as they become idle. Every request that a client has sent is answered, and no
+ * connection is reset. Resolves when all are closed.
+ */
+async function stopServer(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
+  let isQuiet = false;
+  const markBusy = () => {
+    isQuiet = false;
+  };
+  server.on("connection", markBusy);
+  // The clients in the system's queue have sent requests already. Node accepts one of them in each turn of the event loop.
+  for (const end = performance.now() + ACCEPT_MS; !isQuiet && performance.now() < end; ) {
+    isQuiet = true;
+    // The first one ends this turn, and the second one a turn that looks for connections.
+    await nextTurn();
+    await nextTurn();
+  }
+  server.on("request", markBusy);
+  const closeIfQuiet = () => {
+    // For Node, a connection is idle although a slow reader has not received all of its reply.
+    const areSent = [...sockets].every(({ writableLength }) => writableLength === 0);
+    // In a busy process, the next request of any connection may wait to be read.
+    if (isQuiet && areSent) {
+      server.closeIdleConnections();
+      // For Node, a connection that never had a request is not idle.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    }
+    isQuiet = true;
+  };
+  // A turn later, when the requests that have arrived by then are read.
+  const timer = setInterval(() => setImmediate(closeIfQuiet), QUIET_MS).unref();
+  // Not `server.close()`, which closes idle connections at once.
+  await new Promise((resolve) => NetServer.prototype.close.call(server, resolve));
+  clearInterval(timer);
+}
+
+const STATUSES: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+const HEADERS = "X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: 0";
+
+/**
+ * Answers bytes that are not an HTTP request, or a request that is too slow or too large, with a bare status, and closes.
+ * While the client waits for an earlier reply it only closes, because the client would take the status for that reply. A
+ * connection without a byte is closed without a status: a browser connects in advance, and its next request would get it.
+ */
+function rejectInvalid({ code = "" }: NodeJS.ErrnoException, socket: Duplex): void {
+  // Bytes behind a request with `Connection: close`, or behind a reply that closes: that reply closes the connection.
+  if (code === "HPE_CLOSED_CONNECTION" || socket.writableEnded) return;
+  // A complete request waits for its reply, or a reply has begun. Node stores the current response at the socket.
+  const response = "_httpMessage" in socket ? socket._httpMessage : undefined;
+  const isPending = response instanceof ServerResponse && (response.req.complete || response.headersSent);
+  const isAnswerable = socket instanceof Socket && socket.bytesRead > 0 && !isPending;
+  if (isAnswerable) socket.write(`HTTP/1.1 ${STATUSES[code] ?? "400 Bad Request"}\r\n${HEADERS}\r\n\r\n`);
+  socket.end(() => socket.destroy());
 }

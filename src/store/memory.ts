@@ -5,23 +5,25 @@ import type { Message, NewMessage, Receive, Snapshot, Store } from "./store.js";
 /** A message and its idempotency key. */
 export type Stored = { readonly message: Message; readonly key: string | undefined };
 
-/** The messages that are kept already, oldest first, and the id before them. */
+/** The messages that a store on a disk has found, oldest first, perhaps more than it keeps, and the id before them. */
 export type Found = { readonly lastPrunedId: Id; readonly stored: readonly Stored[] };
 
 /**
  * Keeps messages until the process ends. A store on a disk is built on it: it gives messages their ids and applies
- * idempotency keys. A key is known from the moment its append begins until its message leaves the backlog; that of an
- * append that fails is forgotten.
+ * idempotency keys. A key is known from the moment its append begins until its message leaves the backlog, or the append
+ * fails.
  */
 export class MemoryStore implements Store {
   readonly writable = true;
+  /** Where messages are kept, in words. */
+  readonly place = "memory";
   #receive: Receive = () => {};
   /** The id that was given last, perhaps to a post that was refused: no id is used twice. */
   #lastId: Id = "0-0";
   // By user and key.
   readonly #pending = new Map<string, Promise<Message>>();
   readonly #kept = new Map<string, Message>();
-  /** Goes on at the oldest kept message. A new iterator would first pass all those that were deleted. */
+  /** Its next step is the oldest kept message. A new iterator would first pass all those that were deleted. */
   readonly #oldest = this.#kept.keys();
   #backlog = 0;
 
@@ -30,9 +32,9 @@ export class MemoryStore implements Store {
     const { lastPrunedId, stored }: Found = found ?? { lastPrunedId: `${Date.now()}-0`, stored: [] };
     this.#backlog = backlog;
     this.#lastId = stored.at(-1)?.message.id ?? lastPrunedId;
-    const messages = stored.map((one) => this.#keep(one));
+    const messages = stored.slice(-backlog).map((one) => this.#keep(one));
     this.#receive = receive;
-    return { lastPrunedId, messages };
+    return { lastPrunedId: stored.at(-backlog - 1)?.message.id ?? lastPrunedId, messages };
   }
 
   /** @param persist resolves, in the order of its calls, when the message is on a disk; by default it is kept at once */

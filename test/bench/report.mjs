@@ -1,4 +1,5 @@
-/** Medians, ranges and the table. */
+/** Medians, ranges and tables, and the builds to measure. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 export function median(figures) {
@@ -12,50 +13,49 @@ export function percentile(figures, share) {
 }
 
 /** Returns the median, with the lowest and the highest figure if they differ. */
-export function spread(figures) {
+function spread(figures) {
   const known = figures.filter((figure) => !Number.isNaN(figure));
-  if (known.length === 0) return "–";
+  if (known.length === 0) return "";
   const [low, middle, high] = [Math.min(...known), median(known), Math.max(...known)].map((figure) =>
     figure.toLocaleString("en", { maximumFractionDigits: figure < 10 ? 2 : figure < 100 ? 1 : 0 }),
   );
   return low === high ? middle : `${middle} (${low}–${high})`;
 }
 
-/**
- * Prints one table for each scenario.
- * @param results Map of scenario → Map of contender and label → figures of each round
- */
-export function table(results) {
-  for (const [scenario, rows] of results) {
-    const names = [...new Set([...rows.values()].flat().flatMap(Object.keys))];
-    const cells = [...rows].map(([name, rounds]) => [
-      name,
-      ...names.map((key) => spread(rounds.map((figures) => figures[key] ?? Number.NaN))),
+/** A table of figures: row → the figures of each round, by column. */
+export class Table {
+  rows = new Map();
+
+  add(row, figures) {
+    this.rows.set(row, [...(this.rows.get(row) ?? []), figures]);
+  }
+
+  /** Prints the table in Markdown. With FILL=1, it replaces the one under `<!-- title -->` in a document. */
+  print(title) {
+    const columns = [...new Set([...this.rows.values()].flat().flatMap(Object.keys))];
+    const cells = [...this.rows].map(([row, rounds]) => [
+      row,
+      ...columns.map((column) => spread(rounds.map((figures) => figures[column] ?? Number.NaN))),
     ]);
-    console.log(`\n${aligned([[scenario, ...names], ...cells])}`);
+    const head = [
+      ["", ...columns],
+      ["---", ...columns.map(() => "---:")],
+    ];
+    const lines = [...head, ...cells].map((row) => `| ${row.join(" | ")} |\n`).join("");
+    console.log(`\n<!-- ${title} -->\n${lines}`);
+    if (!process.env.FILL) return;
+    for (const name of ["measurements", "cluster"]) {
+      const file = new URL(`../../docs/${name}.md`, import.meta.url);
+      const under = new RegExp(`(<!-- ${title} -->\n)(\\|.*\n)*`);
+      writeFileSync(
+        file,
+        readFileSync(file, "utf8").replace(under, (_, mark) => mark + lines),
+      );
+    }
   }
 }
 
-/** Lines of figures: name → figures of each round. */
-export class Lines {
-  #all = new Map();
-
-  add(name, figure) {
-    this.#all.set(name, [...(this.#all.get(name) ?? []), figure]);
-  }
-
-  print() {
-    console.log(aligned([...this.#all].map(([name, figures]) => [name, spread(figures)])));
-  }
-}
-
-function aligned(rows) {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  const pad = (cell, n) => cell[n === 0 ? "padEnd" : "padStart"](widths[n]);
-  return rows.map((row) => row.map(pad).join("  ")).join("\n");
-}
-
-/** Returns the builds to measure: name → folder. */
+/** Returns the builds to measure, name → folder: this one, and that of the variable BASELINE. */
 export function builds() {
   const { BASELINE } = process.env;
   const here = new URL("../../dist/", import.meta.url);

@@ -1,32 +1,25 @@
 /**
- * What is measured. `measure(rooms)` returns rows for each room: `{ label, ...figures }`. The first figure is the one that is
- * compared with bare's. Rooms are open at the same time only in `one`, where they take turns.
+ * What is measured, and in how many rounds. `measure(rooms)` returns rows for each room: `{ label, ...figures }`. The first figure
+ * is the one that is compared with bare's. The rooms of a scenario are open at the same time only if they take turns.
  */
 import { fork } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { percentile } from "./report.mjs";
 
-const { CLIENTS, RATES } = process.env;
-const clients = (usual) => Number(CLIENTS ?? usual);
-const RATES_PER_SECOND = RATES?.split(",").map(Number) ?? [10, 50, 100, 200, 400, 800, 1200, 2000];
+const { CLIENTS, RATES = "10,100,800,2000" } = process.env;
+const few = { clients: Number(CLIENTS ?? 1000) };
+const many = { clients: Number(CLIENTS ?? 10_000), servers: ["bare", "holdline"] };
 const RATE_SECONDS = 2.5;
-const ARRIVAL_TIMEOUT_MS = 10_000;
-const IDLE_SECONDS = 50;
-const YIELD_SECONDS = 6;
-const KIB = 1024;
+const IDLE_SECONDS = 30;
+const POLL_SECONDS = 25;
 
 export const SCENARIOS = {
-  one: { clients: clients(1000), measure: one },
-  rate: { clients: clients(1000), measure: async ([room]) => [await rates(room)] },
-  yield: { clients: clients(10_000), isForOurs: true, measure: async ([room]) => [[await others(room)]] },
-  memory: { clients: clients(10_000), measure: async ([room]) => [[await memory(room)]] },
-  idle: {
-    clients: clients(10_000),
-    isForOurs: true,
-    // Bare's polls must end, too.
-    flags: ["--timeouts"],
-    measure: async ([room]) => [[await idle(room)]],
-  },
+  one: { ...few, rounds: 7, takeTurns: true, hasPeers: true, measure: one },
+  browser: { ...few, rounds: 7, takeTurns: true, measure: one, servers: many.servers },
+  rate: { ...few, rounds: 3, hasPeers: true, servers: many.servers, measure: rates },
+  crowd: { ...many, rounds: 2, measure: crowd },
+  // Bare's polls must end, too.
+  idle: { ...many, rounds: 2, flags: ["--timeouts"], measure: idle },
 };
 
 /** Posts message after message, each when all clients have the last one: `count` of them, or until the time is over. */
@@ -41,17 +34,15 @@ async function messages(room, count, seconds) {
 
 /** How many messages one room gets before the next room has its turn. */
 const TURN = 5;
-const WARM_UP_DELIVERIES = 40_000;
+const WARM_UP_MESSAGES = 40;
+const WARM_UP_SECONDS = 3;
 
 /** One message at a time. Rooms take turns, so that a noisy machine disturbs all of them alike. */
-async function one(rooms, { count = 200, seconds = 8 } = {}) {
-  for (const room of rooms)
-    await messages(room, Math.max(4, Math.ceil(WARM_UP_DELIVERIES / room.clients.length)), seconds / 2);
-  await sleep(200);
+async function one(rooms, seconds = 3) {
+  for (const room of rooms) await messages(room, WARM_UP_MESSAGES, WARM_UP_SECONDS);
   const before = rooms.map(({ server, posted }) => ({ cpu: server.cpu, posted }));
   const end = performance.now() + rooms.length * seconds * 1000;
-  for (let n = 0; n < count && (n === 0 || performance.now() < end); n += TURN)
-    for (const room of rooms) await messages(room, TURN, seconds);
+  while (performance.now() < end) for (const room of rooms) await messages(room, TURN, seconds);
   await sleep(200);
   return rooms.map(({ server, posted, clients }, n) => {
     const deliveries = (posted - before[n].posted) * clients.length;
@@ -60,17 +51,14 @@ async function one(rooms, { count = 200, seconds = 8 } = {}) {
 }
 
 /** Posts at each rate, whether the server keeps up or not. Ends after a rate that was too high. */
-async function rates(room) {
-  await one([room], { count: 0, seconds: 8 });
+async function rates([room]) {
+  await messages(room, WARM_UP_MESSAGES, WARM_UP_SECONDS);
   const rows = [];
-  let best = 0;
-  for (const rate of room.contender.rates ?? RATES_PER_SECOND) {
-    const row = await offer(room, rate);
-    rows.push(row);
-    if (row.missing > 0 || row["deliveries/s"] < best) break;
-    best = row["deliveries/s"] * 0.8;
+  for (const rate of RATES.split(",").map(Number)) {
+    rows.push(await offer(room, rate));
+    if (rows.at(-1).missing > 0) break;
   }
-  return rows;
+  return [rows];
 }
 
 async function offer(room, rate) {
@@ -83,7 +71,7 @@ async function offer(room, rate) {
     while (posted < due) room.post(start + (posted++ * 1000) / rate);
     await sleep(1);
   }
-  await room.arrival(ARRIVAL_TIMEOUT_MS);
+  await room.arrival(10_000);
   const elapsed = (performance.now() - start) / 1000;
   return {
     label: `${rate} messages/s`,
@@ -97,44 +85,28 @@ async function offer(room, rate) {
   };
 }
 
-/** Message after message to all clients. In the meantime, a process of its own posts and loads the page. */
-async function others(room) {
+/** The memory of waiters. Then message after message to all of them, while a process of its own posts and loads the page. */
+async function crowd([room]) {
   const { contender, server, clients } = room;
+  const figures = { "resident KiB per waiter": (server.memory - room.emptyMemory) / 1024 / clients.length };
   const { ticket } = clients[0];
-  const requests = {
-    post: contender.post(ticket, "another text"),
-    ...(contender.page && { page: contender.page(ticket) }),
-  };
-  const prober = fork(new URL("prober.mjs", import.meta.url));
+  const page = contender.page && { page: contender.page(ticket) };
+  const prober = fork(new URL("load.mjs", import.meta.url), ["probe"]);
+  prober.send({ port: server.port, requests: { post: contender.post(ticket, "another text"), ...page } });
   let times;
-  let hasEnded = false;
   prober.once("message", (message) => {
     times = message;
   });
-  prober.once("exit", () => {
-    hasEnded = true;
-  });
-  prober.send({ port: server.port, requests, seconds: YIELD_SECONDS });
-  while (!hasEnded) await messages(room, 1, 0);
-  if (!times) throw new Error("the prober failed");
-  const figures = Object.entries(times).map(([name, all]) => [
-    [`${name} p99 ms`, percentile(all, 0.99)],
-    [`${name} p50 ms`, percentile(all, 0.5)],
-  ]);
-  return Object.fromEntries(figures.flat());
+  while (prober.exitCode === null) await messages(room, 1, 0);
+  for (const [name, all] of Object.entries(times))
+    for (const share of [99, 50]) figures[`${name} p${share} ms`] = percentile(all, share / 100);
+  return [[figures]];
 }
 
-async function memory({ server, emptyMemory, clients }) {
-  const resident = (server.memory - emptyMemory) / KIB / clients.length;
-  const heap = (await server.heap()) / KIB / clients.length;
-  return { "resident KiB per waiter": resident, "heap in use, KiB per waiter": heap };
-}
-
-/** Nothing but polls that time out after 25 s and come again. */
-async function idle(room) {
-  // All polls begin now.
+/** Nothing but polls, which all begin now. Each ends once in this time. */
+async function idle([room]) {
   await messages(room, 1, 0);
   const { cpu } = room.server;
   await sleep(IDLE_SECONDS * 1000);
-  return { "% of a core": ((room.server.cpu - cpu) / IDLE_SECONDS) * 100 };
+  return [[{ "% of a core": ((room.server.cpu - cpu) / POLL_SECONDS) * 100 }]];
 }

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const TICKS = Number(execFileSync("getconf", ["CLK_TCK"]));
-const PROBE = new URL("servers/probe.mjs", import.meta.url).href;
+const NODE = fileURLToPath(new URL("servers/node.mjs", import.meta.url));
 const START_TIMEOUT_MS = 20_000;
 
 const children = new Set();
@@ -21,7 +21,7 @@ export class Server {
   /** Starts a program that prints its address. */
   static async start(program, args) {
     const server = new Server();
-    server.#child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit", "ipc"] });
+    server.#child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
     children.add(server.#child);
     const timer = setTimeout(() => server.#child.kill("SIGKILL"), START_TIMEOUT_MS);
     let printed = "";
@@ -33,6 +33,13 @@ export class Server {
     clearTimeout(timer);
     if (!server.port) throw new Error(`${program} ${args.join(" ")} did not start`);
     return server;
+  }
+
+  /** Starts a program that listens on this port and prints nothing. */
+  static startAt(port, command) {
+    const isListening = `(: >/dev/tcp/127.0.0.1/${port}) 2>/dev/null`;
+    const address = `(until ${isListening}; do sleep 0.1; done; echo http://127.0.0.1:${port}) &`;
+    return Server.start("bash", ["-c", `${address} exec ${command}`]);
   }
 
   /** The processor time used so far, user and system, in seconds. */
@@ -47,24 +54,16 @@ export class Server {
     return 1024 * Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.#child.pid}/status`, "utf8"))[1]);
   }
 
-  /** Collects garbage, and returns the bytes of the heap in use. NaN if the server does not run on Node. */
-  async heap() {
-    if (!this.#child.spawnargs.includes(PROBE)) return Number.NaN;
-    this.#child.send("heap");
-    const [bytes] = await once(this.#child, "message");
-    return bytes;
-  }
-
-  async stop() {
+  async stop(signal = "SIGKILL") {
     const closed = once(this.#child, "close");
     children.delete(this.#child);
-    this.#child.kill("SIGKILL");
+    this.#child.kill(signal);
     await closed;
   }
 }
 
-/** Starts a Node program that prints its address. @param program a URL, or a path relative to this folder */
+/** Starts a Node program that prints its address. @param program a URL, or the name of a server in node.mjs */
 export function startNode(program, ...flags) {
-  const file = fileURLToPath(new URL(program, import.meta.url));
-  return Server.start(process.execPath, ["--import", PROBE, file, ...flags]);
+  const args = program instanceof URL ? [fileURLToPath(program)] : [NODE, program];
+  return Server.start(process.execPath, [...args, ...flags]);
 }

@@ -1,85 +1,96 @@
-/** Accessibility: axe-core finds no violation, the keyboard can do everything, and the focus is always visible. */
+/** Accessibility: axe-core finds no violation, controls are large, the keyboard can do everything, and the focus is visible. */
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type axe from "axe-core";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { describe, expect } from "vitest";
+import type { Page } from "playwright-core";
+import { expect } from "vitest";
+import { start } from "../wire/chat.js";
 import { Person } from "../wire/person.js";
-import { startServer } from "../wire/server.js";
-import { connected, enter, inRoom, leave, say, shows } from "./browser.js";
+import { connected, enter, goLive, inRoom, leave, shows } from "./browser.js";
 
 const test = inRoom();
 const axeSource = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** The violations that axe finds. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axeSource);
-  const found = await page.evaluate(() => {
-    const { run }: typeof axe = Reflect.get(globalThis, "axe");
-    return run(document).then(({ violations }) => violations);
-  });
-  return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+/** Expects that every control, but for links in messages, is large enough for a finger. */
+async function expectLarge(page: Page): Promise<void> {
+  const small = await page.$$eval("a, button, input, textarea, summary", (controls) =>
+    controls.flatMap((control) => {
+      const { width, height } = control.getBoundingClientRect();
+      const isShown = control.checkVisibility() && !control.matches(".skip, p[dir] a");
+      return isShown && (width < 44 || height < 44) ? [`${width} × ${height} ${control.outerHTML}`] : [];
+    }),
+  );
+  expect(small).toEqual([]);
 }
 
-describe.each(["light", "dark"] as const)("in %s", (colorScheme) => {
-  const open = async (browser: Browser, options?: BrowserContextOptions) =>
-    (await browser.newContext({ colorScheme, viewport: { width: 390, height: 700 }, ...options })).newPage();
+/** Expects large controls and no violation of axe's rules, in light and in dark. */
+async function expectAccessible(page: Page): Promise<void> {
+  await expectLarge(page);
+  await page.evaluate(axeSource);
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    const found = await page.evaluate(() => {
+      const { run }: typeof axe = Reflect.get(globalThis, "axe");
+      return run(document).then(({ violations }) => violations);
+    });
+    expect(found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);
+  }
+}
 
-  test("the log-in and the error page have no violation", async ({ browser, server }) => {
-    const page = await open(browser);
-    await page.goto(`${server.url}/login`);
-    expect(await violations(page)).toEqual([]);
-    await page.fill("#name", "a/b");
-    await page.keyboard.press("Enter");
-    await page.waitForSelector("#reason:not(:empty)");
-    expect(await violations(page)).toEqual([]);
-    await page.goto(`${server.url}/nothing/here`);
-    expect(await violations(page)).toEqual([]);
-    await leave(page);
-  });
-
-  test("the room has no violation when it is empty, with all its parts, and with a lost connection", async ({
-    browser,
-  }) => {
-    const server = await startServer();
-    const page = await open(browser);
-    await enter(page, server.url, "Ann");
-    await connected(page);
-    await page.waitForSelector(".invite");
-    await page.fill("#message", "x".repeat(2100));
-    await page.waitForSelector("#count.wrong");
-    expect(await violations(page)).toEqual([]);
-    // Names in all eight colours.
-    for (let n = 0; n < 16; n++) {
-      const other = await Person.login(server.url, `${n}`);
-      await other.post("a link: https://example.com/ and `more`:\n```\nlet code;\n```");
-      other.close();
-    }
-    await say(page, "my `own`");
-    await shows(page, "my own");
-    await page.click("summary");
-    await page.waitForSelector("#people li");
-    await page.route("**/put_post/**", (route) =>
-      route.fulfill({ status: 413, json: { error: { code: "too_large", message: "no" } } }),
-    );
-    await say(page, "refused");
-    await page.waitForSelector(".failed");
-    expect(await violations(page)).toEqual([]);
-    await page.unroute("**/put_post/**");
-    await page.context().setOffline(true);
-    await say(page, "on its way");
-    await page.waitForSelector("#status.waiting");
-    expect(await violations(page)).toEqual([]);
-    await leave(page);
-    await server.stop();
-  });
-});
-
-test("the conversation is a live region, and the connection has a status", async ({ ann, ben }) => {
-  expect(await ann.getByRole("log").getAttribute("aria-label")).toBe("Conversation");
-  expect(await ann.getByRole("status").textContent()).toBe("Connected");
-  await ben.post("read this out");
-  await ann.getByRole("log").getByText("read this out").waitFor();
+test("on a phone, no page and no state of the room violates a rule, and every control has 44 px", async ({
+  browser,
+}) => {
+  const { url } = await start();
+  const phone = { hasTouch: true, viewport: { width: 320, height: 560 } };
+  const page = await (await browser.newContext(phone)).newPage();
+  await page.goto(`${url}/login`);
+  await expectAccessible(page);
+  await page.fill("#name", "a/b");
+  await page.tap("form button");
+  await page.waitForSelector("#reason:not(:empty)");
+  await expectAccessible(page);
+  await page.goto(`${url}/nothing/here`);
+  await expectAccessible(page);
+  await goLive(page, url, "Ann");
+  await page.waitForSelector(".invite");
+  await page.fill("#message", "x".repeat(2100));
+  await page.waitForSelector("#count.wrong");
+  await expectAccessible(page);
+  // Names in all eight colours.
+  for (let n = 0; n < 16; n++) {
+    const other = await Person.login(url, `${n}`);
+    await other.post("a link: https://example.com/ and `more`:\n```\nlet code;\n```");
+    other.close();
+  }
+  const say = async (text: string) => {
+    await page.fill("#message", text);
+    await page.tap("#composer button");
+  };
+  await say("my `own`");
+  await shows(page, "my own");
+  await page.tap("summary");
+  await page.waitForSelector("#people li");
+  const json = { error: { code: "too_large", message: "no" } };
+  await page.route("**/put_post/**", (route) => route.fulfill({ status: 413, json }));
+  await say("refused");
+  await page.waitForSelector(".failed");
+  await expectAccessible(page);
+  await page.unroute("**/put_post/**");
+  await page.context().setOffline(true);
+  await say("on its way");
+  await page.waitForSelector("#status.waiting");
+  await expectAccessible(page);
+  await page.context().setOffline(false);
+  await page.request.post(`${url}/logout`);
+  await page.getByText("Log in again").waitFor();
+  await expectLarge(page);
+  await leave(page);
+  const plain = await (await browser.newContext({ ...phone, javaScriptEnabled: false })).newPage();
+  await enter(plain, url, "Ann");
+  await expectLarge(plain);
+  await plain.goto(`${url}/login`); // with a link back to the room
+  await expectLarge(plain);
+  await leave(plain);
 });
 
 /** The focused element, and whether its focus is visible. */
@@ -91,56 +102,48 @@ const focused = (page: Page) =>
     return { what: element?.id || element?.textContent?.trim() || element?.nodeName, seen };
   });
 
-test("a person with a keyboard logs in, reads, writes, opens the list of people and logs out, with a visible focus", async ({
+test("a person with a keyboard logs in, writes, reads, opens the list of people and logs out, with a visible focus", async ({
   page,
   server,
+  ben,
 }) => {
+  for (let n = 0; n < 60; n++) await ben.post(`line ${n}`);
+  /** Presses a key. Another element has the focus then, visibly. */
+  const press = async (key: string, what: unknown) => {
+    await page.keyboard.press(key);
+    expect(await focused(page)).toEqual({ what, seen: true });
+  };
   await page.goto(`${server.url}/login`);
   expect(await focused(page)).toEqual({ what: "name", seen: true });
   await page.keyboard.type("Ann, typing");
-  await page.keyboard.press("Tab");
-  expect(await focused(page)).toEqual({ what: "Join the room", seen: true });
+  await press("Tab", "Join the room");
   await page.keyboard.press("Enter");
   await connected(page);
+  expect(await page.getByRole("status").textContent()).toBe("Connected");
   expect(await focused(page)).toEqual({ what: "message", seen: true });
   await page.keyboard.type("by keyboard");
-  await page.keyboard.press("Tab");
-  expect(await focused(page)).toEqual({ what: "Send", seen: true });
-  await page.keyboard.press("Enter");
-  await shows(page, "by keyboard");
-  expect((await focused(page)).what).toBe("message");
-  const back: string[] = [];
-  for (let n = 0; n < 4; n++) {
-    await page.keyboard.press("Shift+Tab");
-    const { what, seen } = await focused(page);
-    expect(seen).toBe(true);
-    back.push(`${what}`);
-  }
-  expect(back).toEqual(["scroller", "Log out", "here", "Skip to message box"]);
-  await page.keyboard.press("Enter");
-  expect((await focused(page)).what).toBe("message");
+  await press("Tab", "Send");
+  await press("Enter", "message");
+  // The conversation is a live region.
+  await page.getByRole("log", { name: "Conversation" }).getByText("by keyboard").waitFor();
+  await press("Shift+Tab", "scroller");
+  await page.keyboard.press("Home");
+  await page.waitForFunction(() => (document.querySelector("#scroller")?.scrollTop ?? 0) < -1000);
+  await ben.post("new");
+  await page.waitForSelector("button.newer:not([hidden])");
+  await press("Tab", "1 new message");
+  await press("Enter", "scroller");
+  expect(await page.$eval("#scroller", ({ scrollTop }) => Math.round(scrollTop))).toBe(0);
+  await press("Shift+Tab", "Log out");
+  await press("Shift+Tab", "here");
+  await press("Shift+Tab", "Skip to message box");
+  await press("Enter", "message");
   for (let n = 0; n < 3; n++) await page.keyboard.press("Shift+Tab");
   await page.keyboard.press("Enter");
   await page.getByRole("list").getByText("Ann, typing").first().waitFor();
-  await page.keyboard.press("Escape");
+  await press("Escape", "here");
   expect(await page.getAttribute("#people", "open")).toBe(null);
-  expect((await focused(page)).what).toMatch(/here$/);
-  await page.keyboard.press("Tab");
+  await press("Tab", "Log out");
   await page.keyboard.press("Enter");
   await page.waitForURL("**/login");
-});
-
-test("a person with a keyboard scrolls back, and a button leads to new messages", async ({ ann, ben }) => {
-  for (let n = 0; n < 60; n++) await ben.post(`line ${n}`);
-  await shows(ann, "line 59");
-  await ann.focus("#scroller");
-  await ann.keyboard.press("Home");
-  await ann.waitForFunction(() => (document.querySelector("#scroller")?.scrollTop ?? 0) < -1000);
-  await ben.post("new");
-  await ann.waitForSelector("button.newer:not([hidden])");
-  await ann.keyboard.press("Tab");
-  expect(await focused(ann)).toEqual({ what: "1 new message", seen: true });
-  await ann.keyboard.press("Enter");
-  expect(await ann.evaluate(() => Math.round(document.querySelector("#scroller")?.scrollTop ?? -1))).toBe(0);
-  expect(await focused(ann)).toEqual({ what: "scroller", seen: true });
 });

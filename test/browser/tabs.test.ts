@@ -1,45 +1,50 @@
 /** One poll for many tabs, with the locks and channels of a real browser. */
-import { afterAll, beforeAll, expect } from "vitest";
-import { type Running, startChat, until } from "../wire/chat.js";
+import { expect } from "vitest";
+import { start, until } from "../wire/chat.js";
 import { Person } from "../wire/person.js";
-import { anotherTab, connected, enter, inRoom, openTabs, say, shows } from "./browser.js";
+import { anotherTab, connected, inRoom, join, leave, say, shows, texts } from "./browser.js";
 
 const test = inRoom();
-let running: Running;
+const COUNT = 60;
 
-beforeAll(async () => {
-  running = await startChat();
-});
-afterAll(() => running.close());
-
-test("a person with many tabs joins and leaves once", async ({ browser }) => {
-  const [first, ...others] = await openTabs(browser, running.url, "Fay", 3);
-  if (!first) throw new Error("no tab was opened");
+test("tabs share a poll and show each message once and in order when one is closed, and their person joins and leaves once", async ({
+  browser,
+}) => {
+  const { url, chat } = await start();
+  const first = await join(browser, url, "Ann");
+  // The last tab polls while it is open.
+  const [second, last] = [await anotherTab(first), await anotherTab(first)];
+  const cat = await Person.login(url, "Cat");
+  await until(() => chat.waiting === 1);
+  const posted = Array.from({ length: COUNT - 10 }, (_, n) => cat.post(`Cat ${n}`));
+  const written = (async () => {
+    for (let n = 0; n < 10; n++) await say(second, `Ann ${n}`);
+  })();
+  await shows(second, "Ann 3");
+  await last.close();
+  await Promise.all([written, ...posted]);
+  for (const tab of [first, second])
+    await tab.waitForFunction(
+      (count) => document.querySelectorAll("#messages > li:not(.notice)").length >= count,
+      COUNT,
+    );
+  const shown = await texts(first);
+  expect(shown.length).toBe(COUNT);
+  expect(new Set(shown).size).toBe(COUNT);
+  expect(await texts(second)).toEqual(shown);
+  await until(() => chat.waiting === 1);
+  // A reload is no leave, nor is a tab that closes while another is open.
   await first.reload();
-  await Promise.all(others.map((page) => page.close()));
+  await second.close();
   await connected(first);
   await first.close();
-  const hal = await Person.login(running.url, "Hal");
   const notices: string[] = [];
   for (let since = "0"; !notices.includes("leave"); ) {
-    const { cursor, messages } = await hal.batch(`since=${since}&wait=10`);
+    const { cursor, messages } = await cat.batch(`since=${since}&wait=10`);
     since = cursor;
-    for (const { user, kind } of messages) if (user === "Fay" && kind) notices.push(kind);
+    for (const { user, kind } of messages) if (user === "Ann" && kind) notices.push(kind);
   }
   expect(notices).toEqual(["join", "leave"]);
-  hal.close();
-});
-
-test("each tab polls for itself without locks, as over plain http", async ({ page }) => {
-  await page.context().addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
-  await enter(page, running.url, "Gus");
-  await connected(page);
-  const second = await anotherTab(page);
-  await say(page, "from the first");
-  await say(second, "from the second");
-  for (const tab of [page, second]) {
-    await shows(tab, "from the first");
-    await shows(tab, "from the second");
-  }
-  await until(() => running.chat.waiting === 2);
+  cat.close();
+  await leave(first);
 });

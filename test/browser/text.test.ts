@@ -5,84 +5,66 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Running, startChat } from "../wire/chat.js";
-import { cookieAt, Person } from "../wire/person.js";
+import { start } from "../wire/chat.js";
+import { Person, texts } from "../wire/person.js";
 
-const BROWSERS = ["w3m", "lynx", "links2", "elinks"];
-
-let running: Running;
 let folder: string;
 
 beforeAll(async () => {
-  [running, folder] = await Promise.all([startChat(), mkdtemp(join(tmpdir(), "holdline-"))]);
+  folder = await mkdtemp(join(tmpdir(), "holdline-"));
+  // From the name to the button; in the room, past two links to the log-out; then, at the button, out of lynx.
+  const down = "Down Arrow";
+  const keys = ["A", "n", "n", down, "^J", down, down, "^J", down, "q", "y"];
+  await writeFile(join(folder, "keys"), keys.map((key) => `key ${key}\n`).join(""));
+  await writeFile(join(folder, "editor"), "#!/bin/sh\nprintf 'one\\ntwo\\n' > $1\n", { mode: 0o755 });
 });
-afterAll(async () => {
-  await running.close();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => rm(folder, { recursive: true }));
 
-/** Runs a program in an empty home and returns its output. */
-async function run(program: string, ...args: string[]): Promise<string> {
-  const env = { PATH: process.env.PATH, HOME: folder, TERM: "xterm" };
+/** Runs a command of the shell in an empty home and returns its output. */
+async function run(command: string): Promise<string> {
+  const env = { PATH: process.env.PATH, HOME: folder, EDITOR: "./editor", TERM: "xterm" };
   // A program that waits for a key must not outlive its test.
-  const { stdout } = await promisify(execFile)(program, args, { env, timeout: 60_000 });
+  const options = { env, cwd: folder, timeout: 60_000 };
+  const { stdout } = await promisify(execFile)("sh", ["-c", command], options);
   return stdout;
 }
 
-test.each(BROWSERS)("%s shows the log-in page as text, and nothing of its head", async (browser) => {
-  const page = await run(browser, "-dump", `${running.url}/login`);
-  expect(page).toMatch(/Your name/);
-  expect(page).not.toMatch(/client|modulepreload|\{/);
-});
+test.each(["w3m", "lynx", "links2", "elinks"])(
+  "%s shows the pages as text, and nothing of their head",
+  async (browser) => {
+    const { url, chat } = await start({ identify: () => "Ann" });
+    await chat.post({ user: "Ben", text: "the first line\nand the second" });
+    const room = await run(`${browser} -dump ${url}/chatroom/Ann/`);
+    expect(room).toMatch(/Ben \d?\d:\d\d\s+the first line\s+and the second/);
+    expect(room).toMatch(/Send/);
+    const { url: open } = await start();
+    const login = await run(`${browser} -dump ${open}/login`);
+    expect(login).toMatch(/Your name/);
+    expect(room + login).not.toMatch(/client\/|modulepreload|\{/);
+  },
+);
 
-test.each(BROWSERS)("%s shows the room as text, and nothing of its head", async (browser) => {
-  const chat = await startChat({ identify: () => "Ann" });
-  await chat.chat.post({ user: "Ben", text: "the first line\nand the second" });
-  const page = await run(browser, "-dump", `${chat.url}/chatroom/Ann/`);
-  expect(page).toMatch(/Ben \d?\d:\d\d\s+the first line\s+and the second/);
-  expect(page).toMatch(/Send/);
-  expect(page).not.toMatch(/client\/|modulepreload|\{/);
-  await chat.close();
-});
-
-test("lynx logs in and out", async () => {
-  const down = "Down Arrow";
-  // From the name to the button; in the room, past two links to the log-out; then, at the button, out of lynx.
-  const keys = ["A", "n", "n", down, "^J", down, down, "^J", down, "q", "y"];
-  const script = join(folder, "keys");
-  await writeFile(script, keys.map((key) => `key ${key}\n`).join(""));
+/** Runs a browser in a terminal, which both want, and returns what it has asked for. */
+async function visit(browser: string, keys = "") {
+  const running = await start();
   const requests: string[] = [];
   running.server.on("request", ({ method, url }) => requests.push(`${method} ${url}`));
-  // lynx wants a terminal.
-  const lynx = `lynx -accept_all_cookies -cmd_script=${script} ${running.url}/login`;
-  await run("script", "-qec", lynx, "/dev/null");
-  expect(requests).toEqual([
-    "GET /login",
-    "POST /login?page",
-    "GET /chatroom/Ann/",
-    "POST /logout?page",
-    "GET /login",
-  ]);
-  expect(running.chat.present).toEqual([]);
+  await run(`printf '${keys}' | script -qec '${browser} ${running.url}/login' /dev/null`);
+  expect(requests.splice(0, 3)).toEqual(["GET /login", "POST /login?page", "GET /chatroom/Ann/"]);
+  return { ...running, requests };
+}
+
+test("lynx logs in and out", async () => {
+  const { requests, chat } = await visit("lynx -nopause -accept_all_cookies -cmd_script=keys");
+  expect(requests).toEqual(["POST /logout?page", "GET /login"]);
+  expect(chat.present).toEqual([]);
 });
 
-test("w3m shows the room to a session, and posts to it", async () => {
-  const eve = await Person.login(running.url, "Eve");
-  const w3m = (...rest: string[]) =>
-    run("w3m", "-dump", "-cols", "200", "-header", `Cookie: ${cookieAt(running.url, eve)}`, ...rest);
-  await eve.post("the first line\nand the second");
-  const room = await w3m(`${running.url}/chatroom/Eve/`);
-  for (const line of [
-    /Eve \d?\d:\d\d/,
-    /the first line\n *and the second/,
-    /Refresh now/,
-    /Log out/,
-    /Message.* Send/,
-  ])
-    expect(room).toMatch(line);
-  await writeFile(join(folder, "form"), "message=from+w3m");
-  // It is led on to a page, there without our cookie: that is given for one request.
-  expect(await w3m("-post", join(folder, "form"), `${running.url}/put_post/Eve`)).toMatch(/^holdline\n/);
-  expect(await w3m(`${running.url}/chatroom/Eve/`)).toMatch(/from w3m\n/);
-  eve.close();
+test("w3m logs in and posts a text of two lines, which it takes from an editor", async () => {
+  // The name, in a line of its own, and the button; back from the end to "Message", the box and the button; out of w3m.
+  const { requests, url } = await visit("w3m", "\\t\\rAnn\\r\\t\\rG?Message\\r\\t\\r\\t\\rQ");
+  expect(requests).toEqual(["POST /put_post/Ann?page", "GET /chatroom/Ann/"]);
+  const ben = await Person.login(url, "Ben");
+  expect(texts(await ben.batch("since=0&wait=0"))).toEqual(["one\ntwo"]);
+  ben.close();
 });

@@ -1,12 +1,7 @@
 /** Fake time, and a room made of a fake `fetch`, with a consumer that records what it receives. */
 import { afterEach, beforeEach, vi } from "vitest";
-import {
-  type Batch,
-  type LongPollOptions,
-  longPoll,
-  type Message,
-  type State,
-} from "../../src/client/index.js";
+import { type Batch, type LongPollOptions, longPoll, type State } from "../../src/client/index.js";
+import type { Answers, Asked } from "./replies.js";
 
 export const second = 1000;
 
@@ -36,52 +31,6 @@ export function fakeTime(jitter = 0.5): void {
     vi.useRealTimers();
   });
 }
-
-/** A request. */
-export interface Asked {
-  readonly url: string;
-  readonly query: URLSearchParams;
-  readonly init: RequestInit;
-  readonly signal: AbortSignal;
-  readonly isPost: boolean;
-}
-/** Answers the n-th poll or the n-th post. */
-export type Answers = (asked: Asked, n: number) => Response | Promise<Response>;
-
-export function message(id: Message["id"], text = `text of ${id}`): Message {
-  return { id, user: "ann", text, at: 1 };
-}
-
-/** Returns a good reply to a poll. */
-export function reply(cursor: string, messages: readonly Message[] = [], more: object = {}): Response {
-  return Response.json({ cursor, present: 1, messages, ...more });
-}
-
-export function refused(status: number, code: string, headers: Record<string, string> = {}): Response {
-  return Response.json({ error: { code, message: `said: ${code}` } }, { status, headers });
-}
-
-/** Returns the page of a firewall or a proxy. */
-export const html = (status: number) => new Response("<!doctype html><title>Blocked</title>", { status });
-
-/** Replies after some time. */
-export function later(ms: number, answer: () => Response): Promise<Response> {
-  return new Promise((resolve) => setTimeout(() => resolve(answer()), ms));
-}
-
-/** Never replies; the request ends when it is aborted. */
-export function never({ signal }: { readonly signal: AbortSignal }): Promise<Response> {
-  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-}
-
-/** Replies to a probe (`wait=0`) at once, holds any other poll without end, and keeps posts. */
-export function holds(asked: Asked): Response | Promise<Response> {
-  if (asked.isPost) return Response.json({ id: "1-0" });
-  return asked.query.get("wait") === "0" ? reply("1-0") : never(asked);
-}
-
-/** Fails as `fetch` does without a server. */
-export const away = () => Promise.reject(new TypeError("fetch failed"));
 
 /** Opens a room that gives these answers. It ends with the test. */
 export function open(answers: Answers, options: Partial<LongPollOptions> = {}) {
@@ -119,4 +68,12 @@ export function enter(answers: Answers, options: Partial<LongPollOptions> = {}) 
   })();
   const texts = () => batches.flatMap((batch) => batch.messages.map(({ text }) => text));
   return { ...room, batches, done, texts };
+}
+
+/** Gives the test a window, as a browser has one. It ends with the test. */
+export function fakeWindow(): EventTarget {
+  const target = new EventTarget();
+  vi.stubGlobal("addEventListener", target.addEventListener.bind(target));
+  vi.stubGlobal("removeEventListener", target.removeEventListener.bind(target));
+  return target;
 }

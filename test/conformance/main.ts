@@ -1,12 +1,16 @@
 #!/usr/bin/env node
 /** The kit: flags, the run, the report, the exit status. */
 import { parseArgs } from "node:util";
-import "./cases/all.js";
+import "./cases/delivery.js";
+import "./cases/polls.js";
+import "./cases/messages.js";
+import "./cases/people.js";
+import "./cases/http.js";
+import "./cases/restart.js";
 import { Fault } from "./fault.js";
-import { counts, table } from "./report.js";
-import { CASES, runCases } from "./runner.js";
+import { CASES, type Result, runCases } from "./runner.js";
 import { Site } from "./site.js";
-import { type Started, Starter } from "./start.js";
+import { Starter } from "./start.js";
 
 const USAGE = `Checks a server against the contract (docs/protocol.md), from outside, over HTTP.
 
@@ -23,49 +27,88 @@ const USAGE = `Checks a server against the contract (docs/protocol.md), from out
                  keeps messages in {data}. Without a URL all cases run on such servers, at the same time
 
 The kit writes into the room: use a server for tests, with rates off (holdline: --post-rate 0 --login-rate 0).
-With rates on it waits as 429 says, which takes longer. Exit status: 0 all passed, 1 something failed, 2 wrong usage.`;
-
-function wrong(line: string): never {
-  process.stderr.write(`conformance: ${line}\n\n${USAGE}\n`);
-  process.exit(2);
-}
+With rates on it waits as 429 says, which takes longer. Exit status: 0 all passed, 1 something failed, 2 wrong usage.
+`;
 
 function readFlags() {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        only: { type: "string", default: "" },
-        json: { type: "boolean", default: false },
-        proxy: { type: "boolean", default: false },
-        several: { type: "boolean", default: false },
-        backlog: { type: "string", default: "1000" },
-        time: { type: "string", default: "90" },
-        start: { type: "string" },
-        help: { type: "boolean", default: false },
-      },
-    });
-    if (values.help) {
-      process.stdout.write(`${USAGE}\n`);
-      process.exit(0);
-    }
-    if (positionals.length > 1) throw new RangeError(`one URL, not ${positionals.length}`);
-    const { start, backlog, time } = values;
-    const [url] = positionals;
-    if (url === undefined && start === undefined)
-      throw new RangeError("which server? Give its URL, or --start");
-    if (url !== undefined && !/^https?:$/.test(new URL(url).protocol))
-      throw new RangeError(`"${url}" is no http URL`);
-    const numbers = { backlog: whole("--backlog", backlog), time: whole("--time", time) };
-    return { ...values, ...numbers, url };
-  } catch (error) {
-    return wrong(error instanceof Error ? error.message : String(error));
-  }
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      only: { type: "string", default: "" },
+      json: { type: "boolean", default: false },
+      proxy: { type: "boolean", default: false },
+      several: { type: "boolean", default: false },
+      backlog: { type: "string", default: "1000" },
+      time: { type: "string", default: "90" },
+      start: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  const { start, only, backlog, time, help } = values;
+  const [url, second] = positionals;
+  if (second !== undefined) throw new RangeError(`one URL, not ${positionals.length}`);
+  if (!(url ?? start ?? help)) throw new RangeError("which server? Give its URL, or --start");
+  if (url !== undefined && !/^https?:$/.test(new URL(url).protocol))
+    throw new RangeError(`"${url}" is no http URL`);
+  for (const [flag, text] of Object.entries({ backlog, time }))
+    if (!/^[1-9]\d{0,6}$/.test(text)) throw new RangeError(`--${flag} takes a whole number, not "${text}"`);
+  const choices = only.toLowerCase().split(",");
+  const cases = CASES.filter(({ topic, name }) => {
+    const text = `${topic} ${name}`.toLowerCase();
+    return choices.some((words) => words.split(" ").every((word) => text.includes(word)));
+  });
+  if (cases.length === 0) throw new RangeError(`no case has the words "${only}"`);
+  return { ...values, url, cases, backlog: Number(backlog), time: Number(time) };
 }
 
-function whole(flag: string, text: string): number {
-  if (!/^[1-9]\d{0,6}$/.test(text)) throw new RangeError(`${flag} takes a whole number, not "${text}"`);
-  return Number(text);
+const MARKS = { passed: "ok  ", failed: "FAIL", "not tried": "-   " } as const;
+
+/** Returns the results by topic. A failure shows what was sent, expected and received, and the section of the contract. */
+function table(results: readonly Result[]): string {
+  const lines = results.flatMap(({ topic, status, name, reason, sent, expected, came, section }, at) => {
+    const heading = topic === results[at - 1]?.topic ? [] : ["", topic];
+    const line = `  ${MARKS[status]} ${name}${reason ? ` (not tried: ${reason})` : ""}`;
+    const fault = Object.entries({ sent, expected, came, contract: section });
+    const details = fault.map(([part, text]) => `         ${part.padEnd(9)} ${text}`);
+    return [...heading, line, ...(status === "failed" ? details : [])];
+  });
+  return lines.join("\n");
+}
+
+/** Runs the cases and prints the results. Returns the exit status. */
+async function check(flags: ReturnType<typeof readFlags>): Promise<number> {
+  const { cases, url, start, time, json, proxy, several, backlog } = flags;
+  const starter = start === undefined ? undefined : new Starter(start);
+  try {
+    // Without a URL, each kind of case has a server of its own. Few cases do not need many servers.
+    const own: Site[] = [];
+    const needed = cases.length > 20 ? 3 : 1;
+    for (let n = 0; starter && url === undefined && n < needed; n++) own.push((await starter.start()).site);
+    const [site = new Site(url ?? ""), ...others] = own;
+    // One request first, so that a missing server is reported once.
+    await site.ask("healthz", { signal: AbortSignal.timeout(60_000) });
+    if (!json) process.stdout.write(`${site.base}: ${cases.length} cases\n`);
+    const began = performance.now();
+    const here = { starter, proxy, several, backlog };
+    const results = await runCases(cases, [site, ...others], here, time * 1000, (done) => {
+      const text = done < cases.length ? `${done} of ${cases.length}` : "";
+      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+    });
+    const count = (status: Result["status"]) => results.filter((result) => result.status === status).length;
+    const [passed, failed, notTried] = [count("passed"), count("failed"), count("not tried")];
+    const seconds = Math.round((performance.now() - began) / 100) / 10;
+    const sum = `${passed} passed, ${failed} failed, ${notTried} not tried, in ${seconds} s`;
+    const report = { url: site.base.href, passed, failed, notTried, seconds, cases: results };
+    process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : `${table(results)}\n\n${sum}\n`);
+    site.close();
+    return failed > 0 ? 1 : 0;
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    process.stderr.write(`conformance: ${error.message}\n`);
+    return 1;
+  } finally {
+    await starter?.close();
+  }
 }
 
 // A case ends at its first fault. Its other requests can fail afterwards, and that says nothing new.
@@ -73,58 +116,12 @@ process.on("unhandledRejection", (error) => {
   if (!(error instanceof Fault) && !(error instanceof Error && error.name === "AbortError")) throw error;
 });
 
-const flags = readFlags();
-const choices = flags.only.toLowerCase().split(",");
-const cases = CASES.filter(({ topic, name }) => {
-  const text = `${topic} ${name}`.toLowerCase();
-  return choices.some((words) => words.split(" ").every((word) => text.includes(word)));
-});
-if (cases.length === 0) wrong(`no case has the words "${flags.only}"`);
-
-const { url, start, proxy, several, backlog } = flags;
-/** With --start and no URL, each kind of case has servers of its own, so that all run at the same time. */
-const SERVERS = 3;
-const starter = start === undefined ? undefined : new Starter(start);
-const own: Started[] = [];
-let status = 1;
+let flags: ReturnType<typeof readFlags> | undefined;
 try {
-  // Few cases do not need many servers.
-  const count = cases.length > 20 ? SERVERS : 1;
-  for (let n = 0; starter && url === undefined && n < count; n++) own.push(await starter.start());
-  const sites = url === undefined ? own.map(({ site }) => site) : [new Site(url)];
-  const [site] = sites as [Site];
-  // One request first, so that a missing server is reported once.
-  await site.ask("healthz", { signal: AbortSignal.timeout(60_000) });
-  if (!flags.json) process.stdout.write(`${site.base}: ${cases.length} cases\n`);
-  const began = performance.now();
-  const results = await runCases(
-    cases,
-    sites,
-    { starter, proxy, several, backlog },
-    flags.time * 1000,
-    (done, all) => {
-      if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${all}${done === all ? "\r\x1b[K" : ""}`);
-    },
-  );
-  const { passed, failed, notTried } = counts(results);
-  const seconds = Math.round((performance.now() - began) / 100) / 10;
-  if (flags.json) {
-    const report = { url: site.base.href, passed, failed, notTried, seconds, cases: results };
-    process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-  } else {
-    const sum = `${passed} passed, ${failed} failed, ${notTried} not tried, in ${seconds} s`;
-    process.stdout.write(`${table(results)}\n\n${sum}\n`);
-    const slowed = sites.reduce((all, one) => all + one.slowed.length, 0);
-    const advice = "without rates this is faster (holdline: --post-rate 0 --login-rate 0)";
-    if (slowed > 0) process.stdout.write(`The server said 429 ${slowed} times; ${advice}.\n`);
-  }
-  status = failed > 0 ? 1 : 0;
-  site.close();
+  flags = readFlags();
 } catch (error) {
-  if (!(error instanceof Fault)) throw error;
-  process.stderr.write(`conformance: ${error.sent}: expected ${error.expected}, came ${error.came}\n`);
-} finally {
-  await Promise.all(own.map((server) => server.end()));
-  await starter?.close();
+  process.exitCode = 2;
+  process.stderr.write(`conformance: ${error instanceof Error ? error.message : error}\n\n${USAGE}`);
 }
-process.exitCode = status;
+if (flags?.help) process.stdout.write(USAGE);
+else if (flags) process.exitCode = await check(flags);

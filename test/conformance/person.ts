@@ -1,7 +1,7 @@
 /** A user who speaks the protocol directly. The shape of every reply is checked. */
 
 import type { OutgoingHttpHeaders } from "node:http";
-import { Fault, show } from "./fault.js";
+import { Fault } from "./fault.js";
 import { type Ask, FORM, type Reply } from "./site.js";
 
 export interface Message {
@@ -30,19 +30,16 @@ interface Sender {
 }
 
 export class Person {
-  readonly name: string;
-  /** The session's cookie. */
-  cookie: string;
-  /** The other cookies, by name: the position of plain polls. */
-  readonly jar: Map<string, string>;
-  readonly #sender: Sender;
-
-  constructor(sender: Sender, name: string, cookie: string, jar = new Map<string, string>()) {
-    this.jar = jar;
-    this.#sender = sender;
-    this.name = name;
-    this.cookie = cookie;
-  }
+  /**
+   * @param cookie the session's cookie
+   * @param jar the other cookies, by name: the position of plain polls
+   */
+  constructor(
+    private readonly sender: Sender,
+    readonly name: string,
+    public cookie: string,
+    readonly jar = new Map<string, string>(),
+  ) {}
 
   /** The name as a path segment. */
   get segment(): string {
@@ -51,7 +48,7 @@ export class Person {
 
   /** Sends a request with this user's cookie. `path` is relative to the chat's root. */
   ask(path: string, options: Ask = {}): Promise<Reply> {
-    return this.#sender.ask(path, { ...options, headers: { Cookie: this.cookie, ...options.headers } });
+    return this.sender.ask(path, { ...options, headers: { Cookie: this.cookie, ...options.headers } });
   }
 
   /** The cookies that a browser would send with a poll. */
@@ -123,77 +120,71 @@ export class Person {
   }
 
   /** Returns the users who are present. */
-  async who(): Promise<{ readonly count: number; readonly users: readonly string[] }> {
-    const reply = await this.ask("who");
-    const value = parse(reply, WHO);
-    if (isRecord(value) && Number.isInteger(value.count) && Array.isArray(value.users))
-      return value as { count: number; users: string[] };
-    throw new Fault(reply.sent, `200 ${WHO}`, `200 ${reply.body}`);
+  async who(): Promise<Who> {
+    const isWho = ({ count, users }: Who) => Number.isInteger(count) && Array.isArray(users);
+    return read(await this.ask("who"), '{"count": N, "users": [...]}', isWho);
   }
 }
 
-const HISTORY = '{"messages": [...], "more": true or false}';
+interface Who {
+  readonly count: number;
+  readonly users: readonly string[];
+}
 
 /** Returns the messages in the reply to a request for earlier ones. Any other reply is a fault. */
 export function readHistory(reply: Reply): { messages: readonly Message[]; more: boolean } {
-  const value = parse(reply, HISTORY);
-  if (isRecord(value) && Array.isArray(value.messages) && typeof value.more === "boolean")
-    return value as { messages: Message[]; more: boolean };
-  throw new Fault(reply.sent, `200 ${HISTORY}`, `200 ${reply.body}`);
+  const what = '{"messages": [...], "more": true or false}';
+  return read(reply, what, ({ messages, more }) => Array.isArray(messages) && typeof more === "boolean");
 }
 
 /** Returns the id in the reply to a post. Any other reply is a fault. */
 export function readId(reply: Reply): string {
-  const value = parse(reply, '{"id": "<ms>-<n>"}');
-  if (isRecord(value) && isId(value.id)) return value.id;
-  throw new Fault(reply.sent, '200 {"id": "<ms>-<n>"}', `200 ${reply.body}`);
+  return read<{ id: string }>(reply, '{"id": "<ms>-<n>"}', ({ id }) => isId(id)).id;
 }
 
 /** Returns the text in the reply to a plain poll. Anything but one JSON string is a fault. */
 export function textOf(reply: Reply): string {
-  const value = parse(reply, "one JSON string");
-  if (typeof value === "string") return value;
-  throw new Fault(reply.sent, "200 and one JSON string", `200 ${reply.body}`);
+  return read(reply, "one JSON string", (value) => typeof value === "string");
 }
-
-const WHO = '{"count": N, "users": [...]}';
-const BATCH = '{"cursor", "present", "messages": [...]}';
 
 /** Returns the batch in the reply to a poll. Any other reply is a fault. */
 export function readBatch(reply: Reply): Batch {
-  const value = parse(reply, BATCH);
-  const wrong = isRecord(value) ? faultOf(value) : "it is no object";
-  if (wrong !== undefined) throw new Fault(reply.sent, `200 ${BATCH}; ${wrong}`, `200 ${reply.body}`);
-  return { ...(value as Omit<Batch, "reply">), reply };
+  const what = '{"cursor", "present", "messages": [...]}';
+  const batch = read<Omit<Batch, "reply">>(reply, what, ({ messages }) => Array.isArray(messages));
+  const { cursor, present, messages, gap = false, superseded = false } = batch;
+  const areMessages = messages.every(isMessage);
+  const isGrowing = ({ id }: Message, at: number) => at === 0 || compare(messages[at - 1]?.id ?? id, id) < 0;
+  const rules: [rule: string, isKept: boolean][] = [
+    ["every reply has a cursor, <ms>-<n>", isId(cursor)],
+    ["`present` is how many people are here", Number.isInteger(present)],
+    [
+      "`gap` and `superseded` are true or absent",
+      typeof gap === "boolean" && typeof superseded === "boolean",
+    ],
+    ['a message is {"id", "user", "text", "at"} with `kind` absent or "join" or "leave"', areMessages],
+    ["ids only grow", areMessages && messages.every(isGrowing)],
+    ["the cursor is the id of the last message", (messages.at(-1)?.id ?? cursor) === cursor],
+  ];
+  for (const [rule, isKept] of rules)
+    if (!isKept) throw new Fault(reply.sent, `200 ${what}; ${rule}`, `200 ${reply.body}`);
+  return { ...batch, reply };
 }
 
-function faultOf({
-  cursor,
-  present,
-  messages,
-  gap,
-  superseded,
-}: Record<string, unknown>): string | undefined {
-  if (!isId(cursor)) return "every reply has a cursor, <ms>-<n>";
-  if (!Number.isInteger(present)) return "`present` is how many people are here";
-  if (!Array.isArray(messages)) return "`messages` is a list";
-  if (gap !== undefined && typeof gap !== "boolean") return "`gap` is true or absent";
-  if (superseded !== undefined && typeof superseded !== "boolean") return "`superseded` is true or absent";
-  const wrong = messages.find((message) => !isMessage(message));
-  if (wrong !== undefined) {
-    return `a message is {"id", "user", "text", "at"} with \`kind\` absent or "join" or "leave", not ${show(wrong)}`;
+/** Returns the value in the JSON of a reply. Another status or a value that is not right is a fault. */
+export function read<T>(reply: Reply, what: string, isRight: (value: T) => boolean, status = 200): T {
+  try {
+    const value = JSON.parse(reply.body);
+    if (reply.status === status && isRight(value)) return value;
+  } catch {
+    // The fault below reports it.
   }
-  const ids = (messages as Message[]).map(({ id }) => id);
-  if (ids.some((id, at) => at > 0 && compare(ids[at - 1] ?? id, id) >= 0)) return "ids only grow";
-  if (ids.length > 0 && ids.at(-1) !== cursor) return "the cursor is the id of the last message";
-  return undefined;
+  throw new Fault(reply.sent, `${status} and ${what}`, `${reply.status} ${reply.body}`);
 }
 
-function isMessage(value: unknown): boolean {
-  if (!isRecord(value)) return false;
-  const { id, user, text, at, kind } = value;
+function isMessage(message: Partial<Message> | null): boolean {
+  const { id, user, text, at, kind } = message ?? {};
   const said = isId(id) && typeof user === "string" && typeof text === "string" && Number.isInteger(at);
-  return said && (kind === undefined || kind === "join" || kind === "leave");
+  return said && [undefined, "join", "leave"].includes(kind);
 }
 
 function isId(value: unknown): value is string {
@@ -206,19 +197,4 @@ export function compare(a: string, b: string): number {
   const [bMs = 0n, bN = 0n] = b.split("-").map(BigInt);
   const difference = aMs === bMs ? aN - bN : aMs - bMs;
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
-}
-
-function parse(reply: Reply, what: string): unknown {
-  if (reply.status === 200) {
-    try {
-      return JSON.parse(reply.body);
-    } catch {
-      // The fault below reports it.
-    }
-  }
-  throw new Fault(reply.sent, `200 and ${what}`, `${reply.status} ${reply.body}`);
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -27,13 +27,6 @@ export interface Reply {
   readonly took: number;
 }
 
-/** One reply from a bare socket. */
-export interface RawReply {
-  readonly status: number;
-  readonly head: string;
-  readonly body: string;
-}
-
 export const FORM = { "Content-Type": "application/x-www-form-urlencoded" };
 export const JSON_TYPE = { "Content-Type": "application/json" };
 /** The `Accept` header of a browser that opens a page. */
@@ -52,8 +45,6 @@ const RAW_LIMIT = 15_000;
 export class Site {
   /** The URL of the chat, with a slash at the end. */
   readonly base: URL;
-  /** All 429 replies. */
-  readonly slowed: Reply[] = [];
   readonly #agent: http.Agent | https.Agent;
 
   constructor(url: string) {
@@ -74,12 +65,8 @@ export class Site {
 
   /** Opens a socket to the server. */
   connect(): Socket {
-    const { protocol, hostname, port } = this.base;
-    const host = hostname.replace(/^\[|\]$/g, "");
-    const socket =
-      protocol === "https:"
-        ? connectTls({ host, port: Number(port || 443), servername: host })
-        : connect({ host, port: Number(port || 80) });
+    const { host, port, isSecure } = addressOf(this.base);
+    const socket = isSecure ? connectTls({ host, port, servername: host }) : connect({ host, port });
     // A reset also closes a connection.
     return socket.setNoDelay().on("error", () => {});
   }
@@ -87,18 +74,18 @@ export class Site {
   /** Sends pieces, one packet each. Returns everything that the server sends until it closes. */
   async raw(...pieces: readonly (string | Buffer)[]): Promise<string> {
     const socket = this.connect();
-    let text = "";
-    socket.setEncoding("latin1").on("data", (piece: string) => {
-      text += piece;
-    });
     socket.setTimeout(RAW_LIMIT, () => socket.destroy());
+    let all = "";
+    socket.setEncoding("latin1").on("data", (piece: string) => {
+      all += piece;
+    });
     const closed = new Promise((resolve) => socket.on("close", resolve));
     for (const piece of pieces) {
       socket.write(piece);
       if (pieces.length > 1) await sleep(PIECE_GAP);
     }
     await closed;
-    return text;
+    return all;
   }
 
   /** Returns the head of a request without the empty line at its end. */
@@ -112,15 +99,24 @@ export class Site {
   }
 }
 
+function addressOf({ protocol, hostname, port }: URL) {
+  const isSecure = protocol === "https:";
+  const host = hostname.replace(/^\[|\]$/g, "");
+  return { host, port: Number(port || (isSecure ? 443 : 80)), isSecure };
+}
+
 /** Sends a request and returns its reply. Redirects are not followed. `target` is sent unchanged. */
-export async function exchange({ protocol, hostname, port }: URL, target: string, ask: Ask): Promise<Reply> {
+export async function exchange(server: URL, target: string, ask: Ask): Promise<Reply> {
   const { body, method = "GET", headers = {}, ...options } = ask;
-  const sent = line(method, target, headers, body);
+  const shown = Object.entries(headers).flatMap(([name, value]) =>
+    name === "Cookie" || value === FORM["Content-Type"] ? [] : [` [${name}: ${value}]`],
+  );
+  const sent = `${method} ${target}${shown.join("")}${body === undefined ? "" : ` ${show(String(body))}`}`;
   const began = performance.now();
-  const [library, usual] = protocol === "https:" ? [https, 443] : [http, 80];
-  const server = { host: hostname.replace(/^\[|\]$/g, ""), port: port || usual };
+  const { host, port, isSecure } = addressOf(server);
   try {
-    const request = library.request({ ...options, ...server, path: target, method, headers });
+    const library = isSecure ? https : http;
+    const request = library.request({ ...options, host, port, path: target, method, headers });
     // After the response has begun, its own error says the same.
     request.on("error", () => {}).end(body);
     const [res]: http.IncomingMessage[] = await once(request, "response");
@@ -134,49 +130,10 @@ export async function exchange({ protocol, hostname, port }: URL, target: string
   }
 }
 
-/** Parses the replies in the bytes of a socket. A body has a length, or chunks, or ends with the connection. */
-export function repliesIn(text: string): RawReply[] {
-  const replies: RawReply[] = [];
-  for (let at = 0; ; ) {
-    const end = text.indexOf("\r\n\r\n", at);
-    const status = /^HTTP\/1\.[01] (\d{3})/.exec(text.slice(at, at + 12))?.[1];
-    if (end < 0 || status === undefined) return replies;
-    const head = text.slice(at, end);
-    const [body, next] = bodyAt(text, head, end + 4);
-    at = next;
-    // 100 is not a final reply.
-    if (Number(status) >= 200) replies.push({ status: Number(status), head, body });
-  }
-}
-
-function bodyAt(text: string, head: string, start: number): [body: string, next: number] {
-  if (/\r\ntransfer-encoding: *chunked/i.test(head)) {
-    let body = "";
-    for (let at = start; ; ) {
-      const line = text.indexOf("\r\n", at);
-      const size = Number.parseInt(text.slice(at, line), 16);
-      if (line < 0 || !(size > 0)) return [body, line < 0 ? text.length : line + 4];
-      body += text.slice(line + 2, line + 2 + size);
-      at = line + 4 + size;
-    }
-  }
-  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
-  const next = length === undefined ? text.length : start + Number(length);
-  return [text.slice(start, next), next];
-}
-
-/** Returns a request as one readable line. */
-function line(
-  method: string,
-  target: string,
-  headers: http.OutgoingHttpHeaders,
-  body: string | Buffer | undefined,
-): string {
-  const shown = Object.entries(headers)
-    .filter(
-      ([name, value]) => name !== "Cookie" && !(name === "Content-Type" && value === FORM["Content-Type"]),
-    )
-    .map(([name, value]) => ` [${name}: ${value}]`)
-    .join("");
-  return `${method} ${target}${shown}${body === undefined ? "" : ` ${show(String(body))}`}`;
+/** Splits the bytes of a socket at each status line. A body may be chunked. */
+export function repliesIn(bytes: string): { status: number; text: string }[] {
+  const texts = bytes.split(/(?=HTTP\/1\.[01] \d{3}[^\r\n]*\r\n)/).filter(Boolean);
+  const replies = texts.map((text) => ({ status: Number(text.slice(9, 12)), text }));
+  // 100 is not a final reply.
+  return replies.filter(({ status }) => status >= 200);
 }

@@ -6,9 +6,9 @@ import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Checks, summary } from "./checks.js";
-import { Fault } from "./fault.js";
-import { type Batch, type Message, Person } from "./person.js";
+import { isDeepStrictEqual } from "node:util";
+import { Fault, NotTried } from "./fault.js";
+import { type Batch, type Message, Person, read } from "./person.js";
 import { type Ask, cookieOf, FORM, type Reply, type Site } from "./site.js";
 import type { Started, Starter } from "./start.js";
 
@@ -39,55 +39,44 @@ const LONGEST_REST = 15;
 /** The limit of the log-outs at the end, in milliseconds. */
 const GOODBYE = 2000;
 
-/** The options of a reader. */
-export interface Hearing {
+/** The options of a reader: its client id, and whether its poll is held before the message is posted. */
+interface Hearing {
   readonly client?: string;
-  /** Whether the poll is held before the message is posted. */
   readonly held?: boolean;
 }
 
 const run = randomBytes(2).toString("hex");
 let people = 0;
 
-export class Trial extends Checks {
-  readonly site: Site;
-  readonly here: Circumstances;
-  /** The total wait after 429, in milliseconds. */
-  slowed = 0;
-  #last = "nothing";
-  #inner: Trial | undefined;
+export class Trial {
   readonly #over = new AbortController();
   readonly #people: Person[] = [];
-  readonly #ends: (() => unknown)[] = [];
 
-  constructor(site: Site, here: Circumstances) {
-    super();
-    this.site = site;
-    this.here = here;
+  /** @param progress the last request of this trial and those inside it */
+  constructor(
+    readonly site: Site,
+    readonly here: Circumstances,
+    readonly progress = { last: "nothing" },
+  ) {
     setMaxListeners(0, this.#over.signal);
-  }
-
-  /** The last request, for the report of a case that did not end. */
-  get last(): string {
-    return this.#inner?.last ?? this.#last;
   }
 
   /** Sends a request. After 429 it waits as `Retry-After` says and tries again. */
   async ask(path: string, options: Ask = {}): Promise<Reply> {
     const signals = [this.#over.signal, ...(options.signal ? [options.signal] : [])];
     for (let tries = 1; ; tries++) {
-      this.#last = `${options.method ?? "GET"} ${this.site.target(path)}`;
+      this.progress.last = `${options.method ?? "GET"} ${this.site.target(path)}`;
       const reply = await this.site.ask(path, { ...options, signal: AbortSignal.any(signals) });
-      const seconds = Number(reply.headers["retry-after"]);
-      if (reply.status === 429) this.site.slowed.push(reply);
-      if (reply.status !== 429 || tries === TRIES || !(seconds >= 0 && seconds <= LONGEST_REST)) {
+      if (reply.status !== 429) {
         // A poll with an id as its cursor changes nothing that other processes must know.
-        if (this.here.several && reply.status < 400 && !/[?&]since=\d+-/.test(path))
-          await this.#pause(TO_BE_TOLD);
+        const isNews = reply.status < 400 && !/[?&]since=\d+-/.test(path);
+        if (this.here.several && isNews) await this.#pause(TO_BE_TOLD);
         return reply;
       }
-      this.slowed += seconds * 1000 + 50;
-      await this.#pause(seconds * 1000 + 50);
+      const rest = Number(reply.headers["retry-after"]);
+      const isShort = Number.isInteger(rest) && rest >= 0 && rest <= LONGEST_REST;
+      this.expect(reply, `another status, or a short Retry-After in seconds`, isShort && tries < TRIES);
+      await this.#pause(rest * 1000 + 50);
     }
   }
 
@@ -100,8 +89,7 @@ export class Trial extends Checks {
   async person(name = this.name()): Promise<Person> {
     const reply = await this.login(name);
     const cookie = cookieOf(reply);
-    if (reply.status !== 303 || cookie === "")
-      throw new Fault(reply.sent, "303 with a session cookie", summary(reply));
+    this.expect(reply, "303 with a session cookie", reply.status === 303 && cookie !== "");
     const person = this.back({ name, cookie });
     person.keep(reply);
     return person;
@@ -126,9 +114,8 @@ export class Trial extends Checks {
 
   /** Returns the messages in a batch that this case's users posted. */
   mine({ messages }: Batch): Message[] {
-    return messages.filter(
-      ({ kind, user }) => kind === undefined && this.#people.some(({ name }) => name === user),
-    );
+    const names = this.#people.map(({ name }) => name);
+    return messages.filter(({ kind, user }) => kind === undefined && names.includes(user));
   }
 
   /** Polls from a cursor until `count` messages of this case's users arrived, and then once more. */
@@ -147,17 +134,11 @@ export class Trial extends Checks {
   }
 
   /** Reads as `hear` does, and checks the texts and their order. */
-  async hears(
-    person: Person,
-    since: string,
-    texts: readonly string[],
-    how: Hearing = {},
-  ): Promise<Message[]> {
+  async hears(person: Person, since: string, texts: readonly string[], how?: Hearing): Promise<Message[]> {
     const heard = await this.hear(person, since, texts.length, how);
-    const query = `since=${since}${how.client === undefined ? "" : `&client=${how.client}`}`;
-    const sent = `GET ${this.site.target(`get_post/${person.segment}?${query}`)}, and on from each cursor`;
+    const path = this.site.target(`get_post/${person.segment}?since=${since}`);
     const came = heard.map(({ text }) => text);
-    this.equal(sent, came, [...texts]);
+    this.equal(`GET ${path}, and on from each cursor`, came, [...texts]);
     return heard;
   }
 
@@ -171,12 +152,12 @@ export class Trial extends Checks {
   }
 
   /** Makes users present and waits for the end of all notices. Returns the last cursor. */
-  async quiet(...arriving: readonly Person[]): Promise<string> {
-    const [first] = arriving;
+  async quiet(first: Person, ...others: readonly Person[]): Promise<string> {
+    const arriving = [first, ...others];
     await Promise.all(arriving.map((person) => person.end()));
     // Notices of these users and of earlier cases come before this message, however slow the disk is.
-    await first?.post("quiet");
-    const cursor = first ? (await this.silence(first, "wait=0.3")).cursor : "now";
+    await first.post("quiet");
+    const { cursor } = await this.silence(first, "wait=0.3");
     // A server that remembers each user's position must know that all are at the end.
     await Promise.all(arriving.map((person) => person.batch(`since=${cursor}&wait=0`)));
     return cursor;
@@ -196,11 +177,10 @@ export class Trial extends Checks {
     return socket;
   }
 
-  /** Returns the head of a user's post, a form unless the lines say otherwise, without the empty line at its end. */
+  /** Returns the head of a user's post of a form without the empty line at its end. */
   postHead({ segment, cookie }: Person, ...lines: readonly string[]): string {
     const type = `Content-Type: ${FORM["Content-Type"]}`;
-    const typed = lines.some((line) => line.startsWith("Content-Type")) ? lines : [type, ...lines];
-    return this.site.head("POST", `put_post/${segment}`, `Cookie: ${cookie}`, ...typed);
+    return this.site.head("POST", `put_post/${segment}`, `Cookie: ${cookie}`, type, ...lines);
   }
 
   /** Waits for polls to arrive and be held. */
@@ -212,33 +192,19 @@ export class Trial extends Checks {
     return sleep(ms, undefined, { signal: this.#over.signal });
   }
 
-  /** Starts a server for this case. Returns it and a trial on it. */
+  /** Starts a server for this case, with a new folder unless one is given. Returns it and a trial on it. */
   async start(data?: string): Promise<[Started, Trial]> {
     // A case that has run out of time goes on until its next request.
     this.#over.signal.throwIfAborted();
-    const started = await this.#starter.start(data);
-    const trial = new Trial(started.site, this.here);
-    this.#inner = trial;
-    this.#ends.push(
-      () => trial.close(),
-      () => started.end(),
-    );
-    return [started, trial];
+    const { starter = this.notTried("needs --start") } = this.here;
+    const started = await starter.start(data);
+    return [started, new Trial(started.site, this.here, this.progress)];
   }
 
   /** Creates a folder that outlives a started server. */
-  folder(): Promise<string> {
-    if (!this.#starter.keeps) this.notTried("needs {data} in --start");
-    return this.#starter.folder();
-  }
-
-  get #starter(): Starter {
-    return this.here.starter ?? this.notTried("needs --start");
-  }
-
-  /** Ends the case as not tried behind a proxy. */
-  direct(): void {
-    if (this.here.proxy) this.notTried("cannot be seen through a proxy");
+  folder(): string {
+    const { starter = this.notTried("needs --start") } = this.here;
+    return starter.keeps ? starter.folder() : this.notTried("needs {data} in --start");
   }
 
   /** Ends the case as not tried with several processes. */
@@ -246,11 +212,73 @@ export class Trial extends Checks {
     if (this.here.several) this.notTried("not expected of several processes");
   }
 
-  /** Logs all users out and closes everything that is open. */
+  /** Ends the case as not tried. */
+  notTried(reason: string): never {
+    throw new NotTried(reason);
+  }
+
+  /** Logs all users out and ends all requests. */
   async close(): Promise<void> {
     const out = this.#people.map((person) => person.logout().catch(() => undefined));
     await Promise.race([Promise.all(out), sleep(GOODBYE, undefined, { ref: false })]);
     this.#over.abort();
-    for (const end of this.#ends) await end();
   }
+
+  /** Checks deep equality. */
+  equal(sent: string, came: unknown, expected: unknown): void {
+    if (!isDeepStrictEqual(came, expected)) throw new Fault(sent, expected, came);
+  }
+
+  /** Checks a condition, which `expected` describes. */
+  expect(sent: string | Reply, expected: string, so: boolean, came?: unknown): void {
+    if (so) return;
+    if (typeof sent === "string") throw new Fault(sent, expected, came);
+    throw new Fault(sent.sent, expected, came ?? summary(sent));
+  }
+
+  status(reply: Reply, status: number): void {
+    this.expect(reply, `${status}`, reply.status === status);
+  }
+
+  /** Checks that a reply is a page. */
+  page(reply: Reply, status: number): void {
+    const type = reply.headers["content-type"] ?? "";
+    this.expect(reply, `${status} and a page`, reply.status === status && type.startsWith("text/html"));
+  }
+
+  /** Checks for a relative redirect from a path to another one, both under the chat's root. */
+  redirects(reply: Reply, from: string, status: number, path: string): void {
+    const { location = "/" } = reply.headers;
+    const isRelative = !/^([a-z][a-z0-9+.-]*:|\/)/i.test(location);
+    const to = new URL(location, new URL(from, this.site.base)).href;
+    const right = reply.status === status && isRelative && to === this.site.base.href + path;
+    this.expect(reply, `${status}, by a relative redirect, to ${path}`, right);
+  }
+
+  /** Checks the time to the end of a reply, in milliseconds. `limit` allows for a busy machine. */
+  took({ sent, took }: Reply, least: number, limit: number): void {
+    const expected = least === 0 ? "an answer at once" : `an answer after ${least / 1000} s`;
+    // Time-outs may be early by a tenth of a second, or half a second of ten.
+    const so = took >= least - Math.max(100, least / 20) && took < limit;
+    this.expect(sent, expected, so, `${Math.round(took)} ms`);
+  }
+
+  /** Checks whether a batch has a gap. */
+  gap({ reply, gap = false }: Batch, expected: boolean): void {
+    this.expect(reply, expected ? '"gap": true' : "no `gap`", gap === expected);
+  }
+
+  /** Checks an error reply: its status, its code and a message that is not empty. */
+  refused(reply: Reply, status: number, code: string): void {
+    const isError = ({ error }: { error?: Record<string, unknown> }) =>
+      error?.code === code && typeof error.message === "string" && error.message !== "";
+    read(reply, `{"error": {"code": "${code}", "message": …}}`, isError, status);
+  }
+}
+
+/** Returns a reply as one line, with the headers that the contract names. */
+function summary({ status, headers, body }: Reply): string {
+  const told = "location allow content-type cache-control retry-after connection set-cookie".split(" ");
+  const shown = told.flatMap((name) => (headers[name] === undefined ? [] : [` [${name}: ${headers[name]}]`]));
+  return `${status}${shown.join("")}${body === "" ? "" : ` ${body}`}`;
 }

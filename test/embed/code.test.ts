@@ -1,98 +1,69 @@
-/** The host's own code posts to the room and follows it. */
+/** The host's own code: options, posting to the room, and following it. */
 import { expect, test, vi } from "vitest";
-import { type ChatBatch, type HostMessage, MemoryStore, StoreUnavailable } from "../../src/index.js";
-import { FaultyStore, roomPerTest, until } from "../wire/chat.js";
+import type { Batch, Cursor } from "../../src/feed/index.js";
+import type { ChatOptions, HostMessage, Message } from "../../src/index.js";
+import { createChat, StoreUnavailable } from "../../src/index.js";
+import { FaultyStore, startRoom as start, until } from "../wire/chat.js";
 import { texts } from "../wire/person.js";
 
-const start = roomPerTest();
-
 /** Reads `count` messages. */
-async function take(batches: AsyncIterable<ChatBatch>, count: number): Promise<string[]> {
+async function take(batches: AsyncIterable<Batch<Message>>, count: number): Promise<string[]> {
   const found: string[] = [];
-  for await (const { messages } of batches) {
-    found.push(...messages.map(({ text }) => text));
+  for await (const { events } of batches) {
+    found.push(...events.map(({ text }) => text));
     if (found.length >= count) break;
   }
   return found;
 }
 
-test("a message of the host answers a held poll, and post resolves with it", async () => {
-  const { ann, chat } = await start();
-  const poll = ann.batch("since=now&wait=60");
-  await until(() => chat.waiting === 1);
-  const message = await chat.post({ user: "bot", text: "hello" });
-  const [id, at] = [expect.stringMatching(/^\d+-\d+$/), expect.any(Number)];
-  expect(message).toEqual({ id, user: "bot", text: "hello", at });
-  // The batch may begin with Ann's own join notice.
-  expect((await poll).messages.at(-1)).toEqual(message);
-});
-
-const tooLong = "x".repeat(2001);
-test.each<[string, object, typeof RangeError | typeof TypeError]>([
-  ["^text: .*at least one", { user: "bot", text: "" }, RangeError],
-  ["^text: .*2000", { user: "bot", text: tooLong }, RangeError],
-  ["^text: .*control", { user: "bot", text: "\u0007" }, RangeError],
-  ["^user: .*slash", { user: "a/b", text: "x" }, RangeError],
-  ["^key: .*64", { user: "bot", text: "x", key: tooLong }, RangeError],
-  ["^user: ", { text: "x" }, TypeError],
-  ["^text: ", { user: "bot" }, TypeError],
-  ["^text: ", { user: "bot", text: 5 }, TypeError],
-  ["^key: ", { user: "bot", text: "x", key: 5 }, TypeError],
-])("post rejects a wrong message with an error %s that names the field", async (rule, message, type) => {
+test("post rejects a wrong message with an error that names the field", async () => {
   const { chat } = await start();
-  const error = await chat.post(message as HostMessage).catch((reason: unknown) => reason);
-  expect(error).toBeInstanceOf(type);
-  expect((error as Error).message).toMatch(new RegExp(rule));
+  const tooLong = "x".repeat(2001);
+  for (const [rule, message, type] of [
+    [/^text: .*at least one/, { user: "bot", text: "" }, RangeError],
+    [/^text: .*2000/, { user: "bot", text: tooLong }, RangeError],
+    [/^text: .*control/, { user: "bot", text: "\u0007" }, RangeError],
+    [/^user: .*slash/, { user: "a/b", text: "x" }, RangeError],
+    [/^key: .*64/, { user: "bot", text: "x", key: tooLong }, RangeError],
+    [/^user: /, { text: "x" }, TypeError],
+    [/^text: /, { user: "bot", text: 5 }, TypeError],
+    [/^key: /, { user: "bot", text: "x", key: 5 }, TypeError],
+  ] as const) {
+    const error: unknown = await chat.post(message as HostMessage).catch((reason) => reason);
+    expect(error).toBeInstanceOf(type);
+    expect((error as Error).message).toMatch(rule);
+  }
 });
 
 test("post rejects with StoreUnavailable if the store fails, and with an Error after close", async () => {
-  const { chat } = await start({ store: new FaultyStore(() => new StoreUnavailable("full")) });
+  const store = new FaultyStore(() => new StoreUnavailable("full"));
+  const close = vi.spyOn(store, "close");
+  const { chat } = await start({ store });
   await expect(chat.post({ user: "bot", text: "x" })).rejects.toBeInstanceOf(StoreUnavailable);
-  await chat.close();
-  await expect(chat.post({ user: "bot", text: "x" })).rejects.toThrow("closed");
+  await Promise.all([chat.close(), chat.close()]);
+  expect(close).toHaveBeenCalledTimes(1);
+  await expect(chat.post({ user: "bot", text: "x" })).rejects.toThrow("stopping");
 });
 
-test("a follower gets all messages after the call in order, from members and from the host", async () => {
-  const { ann, chat } = await start();
-  await chat.post({ user: "bot", text: "0" });
+test("a follower gets all messages after the call in order, is not present, and takes no slot", async () => {
+  const { ann, chat } = await start({ maxWaiters: 1 });
+  const message = await chat.post({ user: "bot", text: "0" });
+  const [id, at] = [expect.stringMatching(/^\d+-\d+$/), expect.any(Number)];
+  expect(message).toEqual({ id, user: "bot", text: "0", at });
   const batches = chat.follow();
   await ann.post("1");
   await chat.post({ user: "bot", text: "2" });
-  const rest = take(batches, 3);
-  await ann.post("3");
-  expect(await rest).toEqual(["1", "2", "3"]);
-});
-
-test("a follower gets a gap, and ends with its signal and with return", async () => {
-  const { chat } = await start({ backlog: 2 });
-  const { id } = await chat.post({ user: "bot", text: "0" });
-  for (const text of ["1", "2", "3"]) await chat.post({ user: "bot", text });
-  const { value } = await chat.follow({ since: id }).next();
-  expect(value).toMatchObject({ gap: true, messages: [{ text: "2" }, { text: "3" }] });
-  const ended = new AbortController();
-  const [one, two] = [chat.follow({ signal: ended.signal }), chat.follow({ since: "0" })];
-  const wait = one.next();
-  ended.abort();
-  expect(await two.next()).toMatchObject({ done: false });
-  await two.return?.();
-  for (const end of [wait, two.next()]) expect(await end).toEqual({ done: true, value: undefined });
-});
-
-test("a follower is not present, is not counted as waiting, and takes no slot", async () => {
-  const { ann, chat } = await start({ maxWaiters: 1 });
-  /** Follows until the message "x". */
-  const follow = async () => {
-    for await (const { messages } of chat.follow()) if (messages.at(-1)?.text === "x") return messages;
-    throw new Error("the follower ended");
-  };
-  const waits = [follow(), follow()];
+  const rest = take(batches, 4);
   expect([chat.waiting, chat.present]).toEqual([0, []]);
-  const poll = ann.batch("since=now&wait=60");
+  const poll = ann.poll("since=now&wait=60");
   await until(() => chat.waiting === 1);
   expect(chat.present).toEqual(["ann"]);
-  await chat.post({ user: "bot", text: "x" });
-  expect(texts(await poll)).toEqual(["x"]);
-  expect(await Promise.all(waits)).toHaveLength(2);
+  await ann.post("3");
+  expect((await poll).status).toBe(200);
+  // With Ann's join notice.
+  expect(await rest).toEqual(["1", "2", "", "3"]);
+  for (const since of ["", "x", "1", "1-", "0-0-0"])
+    expect(() => chat.follow({ since: since as Cursor })).toThrow(/^since /);
 });
 
 test("close ends the followers after they got everything that was kept", async () => {
@@ -105,51 +76,53 @@ test("close ends the followers after they got everything that was kept", async (
   const wait = quick.next();
   const late = chat.post({ user: "bot", text: "last" });
   const closed = chat.close();
-  expect((await wait).value?.messages.at(-1)?.text).toBe("last");
+  expect((await wait).value?.events.at(-1)?.text).toBe("last");
   await Promise.all([late, closed]);
   expect(await quick.next()).toEqual({ done: true, value: undefined });
   expect(await take(slow, 2)).toEqual(["last"]);
-  expect(await chat.follow({ since: "0" }).next()).toMatchObject({ value: { messages: [{ text: "last" }] } });
+  expect(await chat.follow({ since: "0" }).next()).toMatchObject({ value: { events: [{ text: "last" }] } });
 });
 
-test("follow throws an error for text that is no cursor", async () => {
-  const { chat } = await start();
-  for (const since of ["", "x", "1", "1-", "0-0-0"]) expect(() => chat.follow({ since })).toThrow(/^since /);
-});
-
-test("two chats in one process are independent", async () => {
-  const [one, two] = [await start(), await start()];
-  const inTwo = take(two.chat.follow(), 1);
-  await one.chat.post({ user: "bot", text: "in one" });
-  await two.chat.post({ user: "bot", text: "in two" });
-  expect(await inTwo).toEqual(["in two"]);
-  await one.ann.end();
-  expect([one.chat.present, two.chat.present]).toEqual([["ann"], []]);
-});
-
-test("present is a sorted copy of the names", async () => {
+test("what a host changes in a batch or in the sorted list of names changes no other", async () => {
   const { ann, bob, chat } = await start();
-  for (const person of [bob, ann]) await person.end();
-  expect(chat.present).toEqual(["ann", "bob"]);
-  (chat.present as string[]).length = 0;
-  expect(chat.present).toHaveLength(2);
-});
-
-test("two calls of close close the store once", async () => {
-  const store = new MemoryStore();
-  const close = vi.spyOn(store, "close");
-  const { chat } = await start({ store });
-  await Promise.all([chat.close(), chat.close()]);
-  expect(close).toHaveBeenCalledTimes(1);
-});
-
-test("a follower that changes its batch changes no other batch", async () => {
-  const { ann, chat } = await start();
   await chat.post({ user: "bot", text: "hello" });
   const { value } = await chat.follow({ since: "0" }).next();
-  const messages: unknown = value?.messages;
-  if (!Array.isArray(messages)) throw new Error("no messages");
-  messages.length = 0;
+  (value.events as unknown[]).length = 0;
   expect(await take(chat.follow({ since: "0" }), 1)).toEqual(["hello"]);
   expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["hello"]);
+  for (const person of [bob, ann]) await person.end();
+  (chat.present as string[]).length = 0;
+  expect(chat.present).toEqual(["ann", "bob"]);
+});
+
+const NO_RATE = ["5", null, -1, Number.NaN, Number.POSITIVE_INFINITY, true, [5], {}];
+const NO_COUNT = [...NO_RATE, 0, 2000.5];
+const NO_FLAG = [1, "true", null];
+const NO_FUNCTION = [null, "x", {}];
+const NO_OPTION = [5];
+const WRONG: Record<string, unknown[]> = {
+  ...{ backlog: NO_COUNT, maxWaiters: NO_COUNT, maxNames: NO_COUNT },
+  ...{ bodyLimit: NO_COUNT, grace: NO_COUNT, postRate: NO_RATE, loginRate: NO_RATE },
+  ...{ metrics: NO_FLAG, trustProxy: NO_FLAG, identify: NO_FUNCTION, log: NO_FUNCTION },
+  path: ["chat", "/", "/chat/", "//chat", "/a//b", "/a?b", "/a#b", "/a b", "/聊", null, 5],
+  title: ["", " ", "x".repeat(101), 5, null],
+  store: [null, {}, "redis://", { open: 1, append: 1, close: 1 }],
+  secrets: [null, [], "secret", [""], [5], [new Uint8Array()]],
+};
+
+test("a wrong or unknown option is rejected by an error that names it, and undefined is the default", async () => {
+  const unknown = { maxwaiters: NO_OPTION, port: NO_OPTION, constructor: NO_OPTION };
+  for (const [option, values] of Object.entries({ ...WRONG, ...unknown })) {
+    for (const value of values) {
+      // A caller without TypeScript can pass anything.
+      const error: unknown = await createChat({ [option]: value } as ChatOptions).catch((reason) => reason);
+      expect(error instanceof RangeError || error instanceof TypeError, option).toBe(true);
+      expect(String(error)).toMatch(new RegExp(`\\b${option}\\b`));
+      expect(String(error)).not.toContain('secret"');
+    }
+  }
+  for (const options of [null, 5, "x"])
+    await expect(createChat(options as unknown as ChatOptions)).rejects.toThrow(/options/);
+  const none = Object.fromEntries(Object.keys(WRONG).map((name) => [name, undefined]));
+  await (await createChat(none)).close();
 });

@@ -1,48 +1,20 @@
 /** A mounted chat: under a path, beside others, after a body parser, and with the log-in of the host. */
 import { once } from "node:events";
-import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import express from "express";
 import { expect, test } from "vitest";
-import type { Chat } from "../../src/index.js";
-import { awaited } from "../http/listen.js";
-import { chatPerTest, until } from "../wire/chat.js";
-import { ask, code, cookieOf, FORM, HTML, login, Person, texts } from "../wire/person.js";
-
-const start = chatPerTest();
-
-/** Gives what is not the chat's to the host. */
-const beside = (handler: Chat["handler"]): RequestListener => {
-  return (req, res) => handler(req, res, () => res.end(`host: ${req.url}`));
-};
-
-/** Logs in as a browser. Returns the cookie, which belongs to the folder of the URL (RFC 6265, section 5.1.4). */
-async function keep(url: string, name: string): Promise<string> {
-  const reply = await login(url, name);
-  expect(reply.headers["set-cookie"]?.[0]).not.toMatch(/path=/i);
-  return cookieOf(reply);
-}
-
-test("all pages and the cookie of a chat under a deep path stay below that path", async () => {
-  const { url } = await start({ path: "/deep/er/path" });
-  const base = `${url}/deep/er/path`;
-  const cookie = await keep(base, "Ann?");
-  let at = base;
-  for (const [location, status] of [
-    ["./path/", 308],
-    ["chatroom/Ann%3F/", 303],
-  ] as const) {
-    const reply = await ask(at, { headers: { Cookie: cookie, ...HTML } });
-    expect([reply.status, reply.headers.location]).toEqual([status, location]);
-    at = new URL(location, at).href;
-  }
-  expect(at).toBe(`${base}/chatroom/Ann%3F/`);
-  expect((await ask(at, { headers: { Cookie: cookie } })).status).toBe(200);
-  expect((await ask(`${base}?a=b`)).headers.location).toBe("./path/");
-});
+import { awaited } from "../feed/http.js";
+import { start, startRoom, until } from "../wire/chat.js";
+import { ask, code, cookieOf, FORM, HTML, JSON_TYPE, login, texts } from "../wire/person.js";
 
 test("a request outside of the path goes to next, and one for a path of the chat does not", async () => {
   const path = "/deep/er/path";
-  const [{ url }, { url: alone }] = [await start({ path, wrap: beside }), await start({ path })];
+  const { url: alone } = await start({ path });
+  // Gives what is not the chat's to the host.
+  const { url } = await start({
+    path,
+    wrap: (handler) => (req, res) => handler(req, res, () => res.end(`host: ${req.url}`)),
+  });
   const deep = ["/deep/er/pathology", "/deep/er", "/deep/er/path/x"];
   for (const path of ["/", "/other", "/login", "/chatroom/ann/", "/x/%ff", "/x%zz", ...deep]) {
     expect((await ask(url + path)).body).toBe(`host: ${path}`);
@@ -50,6 +22,22 @@ test("a request outside of the path goes to next, and one for a path of the chat
   }
   const wrongMethod = await ask(`${url}/deep/er/path/who`, { method: "DELETE" });
   expect(code(wrongMethod)).toEqual([405, "method_not_allowed"]);
+});
+
+test("an error that next throws goes to the host, which answers", async () => {
+  const { url } = await start({
+    wrap: (handler) => (req, res) => {
+      try {
+        handler(req, res, () => {
+          throw new Error("the host's");
+        });
+      } catch (error) {
+        res.writeHead(502).end(`${error}`);
+      }
+    },
+  });
+  expect(await ask(`${url}/elsewhere`)).toMatchObject({ status: 502, body: "Error: the host's" });
+  expect((await ask(`${url}/who`)).status).toBe(200);
 });
 
 test("an error page at any path links to the chat", async () => {
@@ -63,24 +51,17 @@ test("an error page at any path links to the chat", async () => {
   expect(body).toContain('href="./b/"');
 });
 
-test("a chat works under a path that Express removes, at any depth and beside another chat", async () => {
-  const { chat: other } = await start();
+test("a chat works under a path that Express removes, at any depth", async () => {
   const { url } = await start({
-    wrap(handler) {
-      const app = express();
-      app.use("/deep/er", express.Router().use("/one", handler)).use("/two", other.handler);
-      return app.use((_req, res) => void res.send("host"));
-    },
+    wrap: (handler) =>
+      express()
+        .use("/deep/er", express.Router().use("/one", handler))
+        .use((_req, res) => void res.send("host")),
   });
   const moved = await ask(`${url}/deep/er/one?x`, { headers: HTML });
   expect([moved.status, moved.headers.location]).toEqual([308, "./one/"]);
   expect((await ask(`${url}/deep/er/one/`)).headers.location).toBe("login");
   expect((await ask(`${url}/deep/er/one/nothing`)).body).toBe("host");
-  const ann = await Person.login(`${url}/deep/er/one`, "ann");
-  await ann.post("in one");
-  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["in one"]);
-  const foreign = await ask(`${url}/two/get_post/ann?since=0`, { headers: { Cookie: ann.cookie } });
-  expect(foreign.status).toBe(401);
 });
 
 test("a chat at the root and a chat below use separate cookies in one browser", async () => {
@@ -89,7 +70,10 @@ test("a chat at the root and a chat below use separate cookies in one browser", 
     path: "/b",
     wrap: (handler) => (req, res) => handler(req, res, () => root.handler(req, res)),
   });
-  const [atRoot, atB] = [await keep(url, "ann"), await keep(`${url}/b`, "ben")];
+  const replies = [await login(url, "ann"), await login(`${url}/b`, "ben")];
+  // So a cookie belongs to the folder of its URL (RFC 6265, section 5.1.4).
+  for (const { headers } of replies) expect(headers["set-cookie"]?.[0]).not.toMatch(/path=/i);
+  const [atRoot = "", atB = ""] = replies.map(cookieOf);
   const locationOf = async (path: string, Cookie: string) =>
     (await ask(url + path, { headers: { Cookie } })).headers.location;
   // For /b/ a browser sends both, the longer path first. Some browsers send them in another order.
@@ -100,40 +84,33 @@ test("a chat at the root and a chat below use separate cookies in one browser", 
   expect(await locationOf("/b/", atRoot)).toBe("login");
 });
 
-test.each([
-  ["urlencoded and json", [express.urlencoded({ extended: false }), express.json()]],
-  ["text", [express.text({ type: "*/*" })]],
-  ["raw", [express.raw({ type: "*/*" })]],
-  ["none", []],
-])("the chat reads a body after the body parsers of Express: %s", async (_, parsers) => {
-  const { url } = await start({
-    wrap(handler) {
-      const app = express();
-      for (const parser of parsers) app.use(parser);
-      return app.use(handler);
-    },
-  });
-  const ann = await Person.login(url, "ann");
-  await ann.post("as a form, 世界");
-  const headers = { "Content-Type": "application/json" };
-  const say = (body: string) => ann.ask("put_post/ann", { method: "POST", headers, body });
-  expect((await say('{"message":"as JSON","key":"k"}')).status).toBe(200);
-  expect(code(await say('{"message":["a list"]}'))).toEqual([400, "bad_request"]);
-  expect(code(await say(""))).toEqual([422, "bad_message"]);
-  expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["as a form, 世界", "as JSON"]);
-  expect((await ann.ask("leave/ann", { method: "POST" })).status).toBe(204);
+test("the chat reads a body after any body parser of Express", async () => {
+  const all = { type: "*/*" };
+  for (const parsers of [
+    [express.urlencoded({ extended: false }), express.json()],
+    [express.text(all)],
+    [express.raw(all)],
+    [express.urlencoded()],
+  ]) {
+    const { ann } = await startRoom({ wrap: (handler) => express().use(...parsers, handler) });
+    await ann.post("as a form, 世界");
+    const say = (body: string) => ann.send("put_post/ann", body, JSON_TYPE);
+    expect((await say('{"message":"as JSON","key":"k"}')).status).toBe(200);
+    expect(code(await say('{"message":["a list"]}'))).toEqual([400, "bad_request"]);
+    expect(code(await say(""))).toEqual([422, "bad_message"]);
+    expect(texts(await ann.batch("since=0&wait=0"))).toEqual(["as a form, 世界", "as JSON"]);
+    expect((await ann.ask("leave/ann", { method: "POST" })).status).toBe(204);
+  }
 });
 
 test("a body that the host has read and dropped gets a 500 and a line in the log", async () => {
   const { url, log } = await start({
     wrap: (handler) => (req, res) => void req.resume().once("end", () => handler(req, res)),
   });
-  const send = async (body?: string) =>
-    code(await ask(`${url}/login`, { method: "POST", headers: FORM, ...(body && { body }) }));
-  expect(await send("name=ann")).toEqual([500, "internal"]);
+  expect(code(await login(url, "ann"))).toEqual([500, "internal"]);
   expect(log.splice(0).join()).toContain("req.body");
   // An empty body is not missing.
-  expect(await send()).toEqual([422, "bad_name"]);
+  expect(code(await ask(`${url}/login`, { method: "POST", headers: FORM }))).toEqual([422, "bad_name"]);
 });
 
 const byHeader = (req: IncomingMessage) => req.headers["x-user"]?.toString();
@@ -149,23 +126,41 @@ test.each([
   ["a thenable", byThenable],
 ])("identify may return %s", async (_, identify) => {
   const { url, chat } = await start({ identify });
-  const as = (user: string) => ({ headers: { "X-User": user } });
-  expect(code(await ask(`${url}/get_post/ann?since=0`))).toEqual([401, "no_session"]);
-  expect(code(await ask(`${url}/get_post/ann?since=0`, as("ben")))).toEqual([403, "not_you"]);
-  const poll = ask(`${url}/get_post/ann?since=now&wait=60`, as("ann"));
+  const get = (path: string, user?: string) =>
+    ask(url + path, { headers: { ...(user && { "X-User": user }) } });
+  const post = (path: string, user: string, body = "", headers = {}) =>
+    ask(url + path, { method: "POST", headers: { ...FORM, ...headers, "X-User": user }, body });
+  expect(code(await get("/get_post/ann?since=0"))).toEqual([401, "no_session"]);
+  expect(code(await get("/get_post/ann?since=0", "ben"))).toEqual([403, "not_you"]);
+  const poll = get("/get_post/ann?since=now&wait=60", "ann");
   await until(() => chat.present.length === 1);
-  const headers = { ...as("ben").headers, ...FORM };
-  const post = await ask(`${url}/put_post/ben`, { headers, method: "POST", body: "message=hi" });
-  expect(post.status).toBe(200);
+  expect((await post("/put_post/ben", "ben", "message=hi")).status).toBe(200);
   expect(JSON.parse((await poll).body).messages.at(-1)).toMatchObject({ user: "ben", text: "hi" });
-  expect((await ask(`${url}/`, as(" Ann "))).headers.location).toBe("chatroom/Ann/");
-  expect((await ask(`${url}/leave/ann`, { ...as("ann"), method: "POST" })).status).toBe(204);
+  const forged = await post("/put_post/ben", "ben", "message=x", { "Sec-Fetch-Site": "cross-site" });
+  expect(code(forged)).toEqual([403, "foreign_origin"]);
+  expect((await get("/", " Ann ")).headers.location).toBe("chatroom/Ann/");
+  expect((await post("/leave/ann", "ann")).status).toBe(204);
   expect(chat.present).toEqual([]);
 });
 
+test("behind the host's log-in a browser gets to its room without a cookie or a log-out, and a stranger a 401", async () => {
+  const { url } = await start({ path: "/chat", identify: byHeader });
+  const stranger = await ask(`${url}/chat/chatroom/Ann/`, { headers: HTML });
+  expect([stranger.status, stranger.body]).toEqual([401, expect.stringContaining('href="../../"')]);
+  expect(stranger.body).toContain("Log in to this site first, then come back.");
+  const headers = { ...HTML, "X-User": "Ann" };
+  let at = `${url}/chat`;
+  let reply = await ask(at, { headers });
+  for (; reply.headers.location !== undefined; reply = await ask(at, { headers }))
+    at = new URL(reply.headers.location, at).href;
+  expect([at, reply.headers["set-cookie"]]).toEqual([`${url}/chat/chatroom/Ann/`, undefined]);
+  expect(reply.body).not.toContain("logout");
+  for (const path of ["login", "logout"])
+    expect((await ask(`${url}/chat/${path}`, { headers })).status).toBe(404);
+});
+
 test("a poll whose caller disconnects during identify is not held", async () => {
-  const asked = awaited<IncomingMessage>();
-  const name = awaited<string>();
+  const [asked, name] = [awaited<IncomingMessage>(), awaited<string>()];
   const { url, chat } = await start({
     identify: (req) => {
       asked.resolve(req);
@@ -183,43 +178,23 @@ test("a poll whose caller disconnects during identify is not held", async () => 
   expect(chat.waiting).toBe(0);
 });
 
-test.each([
-  ["breaks a rule", () => "a/b"],
-  ["is not a text", () => 5 as unknown as string],
-])("an identify result that %s gets a 500 and a line in the log", async (_, identify) => {
-  const { url, log } = await start({ identify });
-  expect(code(await ask(`${url}/get_post/x?since=0`))).toEqual([500, "internal"]);
-  expect(log.splice(0).join()).toMatch(/name/);
-});
-
-test("a chat with identify has no log-in, log-out or cookie, and still rejects other sites", async () => {
-  const { url } = await start({ identify: byHeader, wrap: beside });
-  const headers = { "X-User": "ann" };
-  for (const [method = "", path] of [
-    ["GET", "login"],
-    ["POST", "login"],
-    ["POST", "logout"],
-  ])
-    expect((await ask(`${url}/${path}`, { method, headers })).body).toBe(`host: /${path}`);
-  const page = await ask(`${url}/chatroom/ann/`, { headers: { ...headers, ...HTML } });
-  expect(page.status).toBe(200);
-  expect(page.body).not.toContain("logout");
-  expect(page.headers["set-cookie"]).toBeUndefined();
-  const foreign = { ...headers, ...FORM, "Sec-Fetch-Site": "cross-site" };
-  const post = await ask(`${url}/put_post/ann`, { method: "POST", headers: foreign, body: "message=x" });
-  expect(code(post)).toEqual([403, "foreign_origin"]);
+test("an identify result that breaks a rule or is not a text gets a 500 and a line in the log", async () => {
+  for (const result of ["a/b", 5 as unknown as string]) {
+    const { url, log } = await start({ identify: () => result });
+    expect(code(await ask(`${url}/get_post/x?since=0`))).toEqual([500, "internal"]);
+    expect(log.splice(0).join()).toMatch(/name/);
+  }
 });
 
 test("a held poll that the host has answered is not answered again, and others get their messages", async () => {
   const held: ServerResponse[] = [];
-  const { url, chat } = await start({
+  const { ann, bob, chat } = await startRoom({
     wrap: (handler) => (req, res) => {
       if (req.url?.includes("client=late")) held.push(res);
       handler(req, res);
     },
   });
-  const [ann, bob] = [await Person.login(url, "ann"), await Person.login(url, "bob")];
-  const late = ann.ask("get_post/ann?since=now&wait=60&client=late");
+  const late = ann.poll("since=now&wait=60&client=late");
   await until(() => chat.waiting === 1);
   const poll = bob.batch("since=now&wait=60");
   await until(() => chat.waiting === 2);

@@ -1,29 +1,15 @@
 /** `make cluster` ends all its processes, also when the terminal is closed or a process cannot start. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
+import { launch, printed, type Run } from "../wire/server.js";
 
 const PROGRAM = fileURLToPath(new URL("../../deploy/cluster.mjs", import.meta.url));
 
-let cluster: ChildProcess;
-let output: string;
-function startCluster(env: NodeJS.ProcessEnv = {}): void {
-  cluster = spawn(process.execPath, [PROGRAM], {
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  output = "";
-  for (const stream of [cluster.stdout, cluster.stderr]) {
-    stream?.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-    });
-  }
+function startCluster(...flags: string[]): Run {
+  const cluster = launch(process.execPath, [PROGRAM, ...flags]);
+  onTestFinished(() => void cluster.child.kill("SIGTERM"));
+  return cluster;
 }
-afterEach(() => cluster.kill("SIGTERM"));
 
 function isAlive(pid: number): boolean {
   try {
@@ -34,30 +20,20 @@ function isAlive(pid: number): boolean {
 }
 
 test("SIGHUP ends all processes of the cluster", async () => {
-  startCluster();
-  while (!/^open /m.test(output)) await once(cluster.stdout ?? cluster, "data");
-  const pids = [...output.matchAll(/^process (\d+) /gm)].map(([, pid]) => Number(pid));
+  const cluster = startCluster();
+  await printed(cluster, /^open /m);
+  const { stdout } = cluster.out;
+  const pids = [...stdout.matchAll(/^process (\d+) /gm)].map(([, pid]) => Number(pid));
   expect(pids).toHaveLength(3);
-  const redis = Number(/^Redis on redis:\/\/127\.0\.0\.1:(\d+)/m.exec(output)?.[1]);
-  cluster.kill("SIGHUP");
-  expect(await once(cluster, "exit")).toEqual([0, null]);
+  const redis = Number(/^Redis on redis:\/\/127\.0\.0\.1:(\d+)/m.exec(stdout)?.[1]);
+  cluster.child.kill("SIGHUP");
+  expect(await cluster.exited).toBe(0);
   expect(pids.filter(isAlive)).toEqual([]);
   await expect(fetch(`http://127.0.0.1:${redis}`)).rejects.toThrow();
 });
 
 test("a process that ends before it listens ends the cluster", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "holdline-"));
-  // A program that listens on the port of Redis, but is not Redis.
-  const program = join(folder, "redis");
-  await writeFile(
-    program,
-    `#!${process.execPath}
-    const port = process.argv[process.argv.indexOf("--port") + 1];
-    require("node:net").createServer((socket) => socket.on("error", () => {}).end("no\\r\\n")).listen(port, "127.0.0.1");`,
-    { mode: 0o755 },
-  );
-  startCluster({ REDIS: program });
-  expect(await once(cluster, "exit")).toEqual([1, null]);
-  expect(output).toMatch(/^cluster: a process did not start$/m);
-  await rm(folder, { recursive: true });
+  const { exited, out } = startCluster("--no-such-flag");
+  expect(await exited).toBe(1);
+  expect(out.stderr).toMatch(/^cluster: a process did not start$/m);
 });

@@ -4,21 +4,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { crc32 } from "node:zlib";
-import { afterEach, expect } from "vitest";
-import { FileStore, type Message, StoreUnavailable } from "../../src/index.js";
+import { afterEach, expect, onTestFinished } from "vitest";
+import { FileStore, StoreUnavailable } from "../../src/index.js";
 
 export const KEEP = 4;
 
-const folders: string[] = [];
 const stores: FileStore[] = [];
-afterEach(async () => {
-  await Promise.all(stores.splice(0).map((store) => store.close()));
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
+afterEach(() => Promise.all(stores.splice(0).map((store) => store.close())));
 
+/** Returns an empty folder. It is removed last, because a server that still runs can make a file in it meanwhile. */
 export function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "holdline-file-"));
-  folders.push(folder);
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
@@ -38,48 +35,32 @@ export function linesOf(folder: string): string[] {
   return segmentsOf(folder).flatMap((path) => readFileSync(path, "utf8").trimEnd().split("\n").slice(1));
 }
 
-/** Negative, zero or positive as id `a` is before, equal to or after `b`. */
-export function compareIds(a: string, b: string): number {
-  const [aMs, aN, bMs, bN] = `${a}-${b}`.split("-").map(Number) as [number, number, number, number];
-  return aMs - bMs || aN - bN;
-}
-
 /** A line as the store writes it, of whatever JSON. */
 export function lineOf(fields: object | string): string {
   const body = (typeof fields === "string" ? fields : JSON.stringify(fields)).slice(0, -1);
   return `${body},"crc":"${crc32(body).toString(16).padStart(8, "0")}"}\n`;
 }
 
-export interface Opened {
-  readonly store: FileStore;
-  readonly lastPrunedId: string;
-  readonly messages: readonly Message[];
-  /** The texts that were there at the opening, those shown since, and what was said to a person. */
-  readonly found: string[];
-  readonly shown: string[];
-  readonly said: string[];
-}
-
-export async function open(folder: string, keep = KEEP): Promise<Opened> {
+/** Opens a store of a chat with this backlog. */
+export async function open(folder: string, backlog = KEEP, options = {}) {
+  /** The texts shown since the opening, and what was said to a person. */
   const shown: string[] = [];
   const said: string[] = [];
-  const store = new FileStore({ folder, warn: (line) => said.push(line) });
+  const store = new FileStore({ folder, warn: (line) => said.push(line), ...options });
   stores.push(store);
-  const { lastPrunedId, messages } = await store.open(({ text }) => shown.push(text), undefined, keep);
+  const { lastPrunedId, messages } = await store.open(({ text }) => shown.push(text), undefined, backlog);
+  /** The texts that were there at the opening. */
   return { store, lastPrunedId, messages, found: messages.map(({ text }) => text), shown, said };
 }
 
 /** Closes a store and opens its folder again. */
-export async function reopen(store: FileStore, folder: string): Promise<Opened> {
+export async function reopen(store: FileStore, folder: string): ReturnType<typeof open> {
   await store.close();
   return open(folder);
 }
 
 /** Posts texts together; tells which were kept and which were refused. */
-export async function post(
-  store: FileStore,
-  texts: Iterable<string>,
-): Promise<{ kept: string[]; refused: string[] }> {
+export async function post(store: FileStore, texts: Iterable<string>) {
   const kept: string[] = [];
   const refused: string[] = [];
   await Promise.all(

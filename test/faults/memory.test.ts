@@ -3,12 +3,9 @@ import { once } from "node:events";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
-import { roomPerTest, until } from "../wire/chat.js";
+import { type RunningRoom as Room, startRoom as start, until } from "../wire/chat.js";
 import { ask, FORM, Person } from "../wire/person.js";
 import { dial, get, hear, post } from "../wire/raw.js";
-
-const start = roomPerTest();
-type Room = Awaited<ReturnType<typeof start>>;
 
 setFlagsFromString("--expose-gc");
 const gc: () => void = runInNewContext("gc");

@@ -2,26 +2,14 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
-export interface TcpProxy {
-  readonly port: number;
-  /** How many clients are connected. */
-  clients(): number;
-  /** Connects to another port from now on, and closes all connections. */
-  switchTo(port: number): void;
-  /** Holds all bytes, like a network without a route. */
-  hold(): void;
-  /** Passes on the bytes that were held. */
-  release(): void;
-  /** Closes all connections. */
-  cut(): void;
-  close(): void;
-}
+export type TcpProxy = Awaited<ReturnType<typeof startProxy>>;
 
 /** @param cutAt a client that sends this text is cut off, once, instead of getting the answer */
-export async function startProxy(target: number, cutAt?: string): Promise<TcpProxy> {
+export async function startProxy(target: number, cutAt?: string) {
   const sockets = new Set<Socket>();
   const held: (() => void)[] = [];
   let isHeld = false;
+  /** Closes all connections. */
   const cut = () => {
     for (const socket of sockets) socket.destroy();
   };
@@ -54,19 +42,23 @@ export async function startProxy(target: number, cutAt?: string): Promise<TcpPro
   await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
+    /** Returns how many clients are connected. */
     clients: () => clients,
-    switchTo(port) {
+    cut,
+    /** Connects to another port from now on, and closes all connections. */
+    switchTo(port: number) {
       target = port;
       cut();
     },
+    /** Holds all bytes, like a network without a route. */
     hold() {
       isHeld = true;
     },
+    /** Passes on the bytes that were held. */
     release() {
       isHeld = false;
       for (const pass of held.splice(0)) pass();
     },
-    cut,
     close() {
       server.close();
       cut();

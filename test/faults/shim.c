@@ -1,6 +1,6 @@
 /*
- * A disk that hangs or fails: an LD_PRELOAD library for a real server. It interposes the calls of libuv on everything
- * below FAULT_DIR, and reads what to do from the numbers in the file FAULT_CTL, which shim.ts writes.
+ * A disk that hangs or fails: an LD_PRELOAD library for a real server. It interposes the calls that Node makes on everything
+ * below FAULT_DIR, and reads what to do from the numbers in the file FAULT_CTL, which file-servers.ts writes.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 enum { SYNC_MS, WRITE, SYNC, TRUNCATE, RENAME, OPEN, UNLINK, SHORT, BIND, ERROR, RUNNING, MOST_RUNNING, FAILED, FIELDS };
@@ -78,13 +77,6 @@ static size_t shortened(int fd, size_t size) { return size > 1 && is_ours(fd) &&
 ssize_t write(int fd, const void *bytes, size_t size) {
   AROUND(is_ours(fd), WRITE, REAL(write)(fd, bytes, shortened(fd, size)));
 }
-ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at) {
-  AROUND(is_ours(fd), WRITE, REAL(pwrite64)(fd, bytes, shortened(fd, size), at));
-}
-ssize_t writev(int fd, const struct iovec *parts, int count) {
-  AROUND(is_ours(fd), WRITE, REAL(writev)(fd, parts, count));
-}
-int ftruncate(int fd, off_t size) { AROUND(is_ours(fd), TRUNCATE, REAL(ftruncate)(fd, size)); }
 int ftruncate64(int fd, off64_t size) { AROUND(is_ours(fd), TRUNCATE, REAL(ftruncate64)(fd, size)); }
 int rename(const char *from, const char *to) { AROUND(is_below(to), RENAME, REAL(rename)(from, to)); }
 int unlink(const char *path) { AROUND(is_below(path), UNLINK, REAL(unlink)(path)); }
@@ -94,20 +86,10 @@ int bind(int fd, const struct sockaddr *address, socklen_t size) {
   AROUND(address->sa_family == AF_UNIX, BIND, REAL(bind)(fd, address, size));
 }
 
-static int mode_of(va_list arguments) {
-  int mode = va_arg(arguments, int);
-  va_end(arguments);
-  return mode;
-}
-int open(const char *path, int flags, ...) {
-  va_list arguments;
-  va_start(arguments, flags);
-  int mode = mode_of(arguments);
-  AROUND(is_below(path), OPEN, REAL(open)(path, flags, mode));
-}
 int open64(const char *path, int flags, ...) {
   va_list arguments;
   va_start(arguments, flags);
-  int mode = mode_of(arguments);
+  int mode = va_arg(arguments, int);
+  va_end(arguments);
   AROUND(is_below(path), OPEN, REAL(open64)(path, flags, mode));
 }

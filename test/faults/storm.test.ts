@@ -54,92 +54,69 @@ const untilHealth = async (url: string, status: number) => {
 const untilAll = async (status: number) => {
   await Promise.all(urls.map((url) => untilHealth(url, status)));
 };
-async function command(...args: string[]): Promise<void> {
+async function command(words: string): Promise<void> {
   const client = createClient({ url: redis.url });
   client.on("error", () => {});
   await client.connect();
-  await client.sendCommand(args);
+  await client.sendCommand(words.split(" "));
   client.destroy();
 }
 
 /** What the processes have logged: how often posts were refused, and kept again. */
 function logged(): [lost: number, back: number] {
   const lines = started.flatMap((server) => server.stderr().split("\n").filter(Boolean));
-  const lost = lines.filter((line) => /: messages cannot be kept, posts are refused: /.test(line)).length;
-  const back = lines.filter((line) => /: messages are kept again$/.test(line)).length;
+  const count = (words: RegExp) => lines.filter((line) => words.test(line)).length;
+  const [lost, back] = [
+    count(/: messages cannot be kept, posts are refused: /),
+    count(/: messages are kept again$/),
+  ];
   expect(lost + back).toBe(lines.length);
   return [lost, back];
 }
 
-/**
- * The faults, in words, and how many processes each one hurts. It is over, and all processes work again, before the next.
- */
+/** A fault that lasts until the processes that it hurts report it. */
+const lasting = (begin: () => unknown, end: () => unknown, untilHurt = () => untilAll(503)) => {
+  return async () => {
+    await begin();
+    await untilHurt();
+    await end();
+  };
+};
+const between = (begin: string, end: string) =>
+  lasting(
+    () => command(begin),
+    () => command(end),
+  );
+const signal = (name: "SIGSTOP" | "SIGCONT") => () => redis.signal(name);
+const cutOff = () => untilHealth(urls[2] ?? "", 503);
+
+/** The faults, in words, and how many processes each one hurts. It is over, and all processes work again, before the next. */
 const FAULTS: readonly (readonly [string, () => Promise<void>, hurt: number])[] = [
-  [
-    "Redis stops, and goes on",
-    async () => {
-      redis.signal("SIGSTOP");
-      await untilAll(503);
-      redis.signal("SIGCONT");
-    },
-    3,
-  ],
-  [
-    "Redis is killed, and starts again",
-    async () => {
-      await redis.kill();
-      await untilAll(503);
-      await redis.start();
-    },
-    3,
-  ],
-  [
-    "one process is cut off from Redis",
-    async () => {
-      proxy.hold();
-      await untilHealth(urls[2] ?? "", 503);
-      proxy.release();
-    },
-    1,
-  ],
-  ["scripts are flushed", () => command("SCRIPT", "FLUSH"), 0],
+  ["Redis stops, and goes on", lasting(signal("SIGSTOP"), signal("SIGCONT")), 3],
+  ["Redis is killed, and starts again", () => lasting(redis.kill, redis.start)(), 3],
+  ["one process is cut off from Redis", () => lasting(proxy.hold, proxy.release, cutOff)(), 1],
+  ["scripts are flushed", () => command("SCRIPT FLUSH"), 0],
   ["one process is killed", () => restart(0, "SIGKILL"), 0],
   ["one process is restarted", () => restart(1, "SIGTERM"), 0],
-  [
-    "Redis is read-only",
-    async () => {
-      // A replica of nobody keeps its data.
-      await command("REPLICAOF", "127.0.0.1", "1");
-      await untilAll(503);
-      await command("REPLICAOF", "NO", "ONE");
-    },
-    3,
-  ],
-  [
-    "Redis is out of memory",
-    async () => {
-      await command("CONFIG", "SET", "maxmemory", "1");
-      await untilAll(503);
-      await command("CONFIG", "SET", "maxmemory", "0");
-    },
-    3,
-  ],
-  ["all clients are cut off", () => command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"), 3],
+  // A replica of nobody keeps its data.
+  ["Redis is read-only", between("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"), 3],
+  ["Redis is out of memory", between("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"), 3],
+  ["all clients are cut off", () => command("CLIENT KILL TYPE normal SKIPME yes"), 3],
 ];
 
 test("a storm of faults loses no message, doubles none, and everybody sees one order", async () => {
   const begin = performance.now();
-  const swarm = await startSwarm(urls, { clients: 200, posters: 8, pause: 100 });
+  const swarm = await startSwarm(urls, 200, 8, 100);
   const untilMore = async () => {
     const before = swarm.kept();
-    while (swarm.kept() < before + 20) {
-      await Promise.race([delay(20), swarm.done]);
-    }
+    while (swarm.kept() < before + 20) await Promise.race([delay(20), swarm.done]);
   };
   let faults = 0;
   do {
     for (const [what, fault, hurt] of FAULTS) {
       await untilMore();
+      // On a busy machine, Redis may have been too slow for a process.
+      while (logged()[0] > logged()[1]) await delay(20);
       const [lost, back] = logged();
       await fault();
       faults++;
@@ -151,13 +128,9 @@ test("a storm of faults loses no message, doubles none, and everybody sees one o
   await untilMore();
   swarm.finish();
   await swarm.done;
-  expect(swarm.refused.get(503)).toBeGreaterThan(0);
-  const statuses = [...swarm.refused.keys()].filter((status) => status !== "cut off");
-  expect(statuses).toEqual([503]);
+  expect([...swarm.refused].filter((status) => status !== "cut off")).toEqual([503]);
   if (STORM_MS > 0) {
     const seconds = Math.round((performance.now() - begin) / 1000);
-    console.log(
-      `${seconds} s, ${faults} faults, ${swarm.kept()} messages, 200 readers saw them in one order`,
-    );
+    console.log(`${seconds} s, ${faults} faults, ${swarm.kept()} messages seen by 200 readers in one order`);
   }
 });

@@ -8,26 +8,16 @@ import { expect } from "vitest";
 import { Person as KitPerson, readBatch, readId } from "../conformance/person.js";
 import { type Ask, ask, Person } from "../wire/person.js";
 
-export interface Size {
-  readonly clients: number;
-  readonly posters: number;
-  /** How long a poster waits between two posts, in milliseconds. */
-  readonly pause: number;
-}
-
-export interface Swarm {
-  /** Statuses of posts other than 200, and how often. */
-  readonly refused: ReadonlyMap<number | string, number>;
-  /** How many messages are kept. */
-  readonly kept: () => number;
-  /** Lets the posters stop. */
-  finish(): void;
-  /** Resolves when all is posted and seen; rejects when somebody saw something wrong. */
-  readonly done: Promise<void>;
-}
-
-/** Starts them. `urls` are the processes that there are at the moment. */
-export async function startSwarm(urls: readonly string[], { clients, posters, pause }: Size): Promise<Swarm> {
+/**
+ * Starts so many readers and posters. `urls` are the processes that there are at the moment.
+ * @param pause how long a poster waits between two posts, in milliseconds
+ */
+export async function startSwarm(
+  urls: readonly string[],
+  readerCount: number,
+  posters: number,
+  pause: number,
+) {
   const agent = new http.Agent({ keepAlive: true });
   const somewhere = () => urls[Math.floor(Math.random() * urls.length)] ?? "";
   const logIn = (kind: string) => async (_: unknown, n: number) => {
@@ -37,9 +27,9 @@ export async function startSwarm(urls: readonly string[], { clients, posters, pa
     };
     return new KitPerson(sender, `${kind}${n}`, cookie);
   };
-  const readers = await Promise.all(Array.from({ length: clients }, logIn("reader")));
+  const readers = await Promise.all(Array.from({ length: readerCount }, logIn("reader")));
   const writers = await Promise.all(Array.from({ length: posters }, logIn("writer")));
-  const refused = new Map<number | string, number>();
+  const refused = new Set<number | string>();
   const kept = new Map<string, string>();
   let isFinished = false;
   // Unknown until the last post.
@@ -69,8 +59,7 @@ export async function startSwarm(urls: readonly string[], { clients, posters, pa
       const reply = await writer.say(text, { "Idempotency-Key": text }).catch(() => undefined);
       if (reply?.status === 200) return void kept.set(text, readId(reply));
       if (reply?.status === 503) expect(reply.headers["retry-after"]).toMatch(/^\d+$/);
-      const what = reply?.status ?? "cut off";
-      refused.set(what, (refused.get(what) ?? 0) + 1);
+      refused.add(reply?.status ?? "cut off");
       await backOff();
     }
   };
@@ -88,6 +77,8 @@ export async function startSwarm(urls: readonly string[], { clients, posters, pa
       return writers[0] && post(writers[0], "last");
     });
     const [seen] = await Promise.all([Promise.all(readers.map(follow)), writing]);
+    // What somebody has seen is still there for others.
+    if (readers[0]) seen.push(await follow(readers[0]));
     // Everything once, under the ids that the posters were told, in one order for everybody.
     const [first = []] = seen;
     expect(first.toSorted()).toEqual([...kept].map(([text, id]) => `${id} ${text}`).toSorted());
@@ -98,11 +89,15 @@ export async function startSwarm(urls: readonly string[], { clients, posters, pa
   // Whoever looks at it does so later.
   done.catch(() => {});
   return {
+    /** The statuses of posts other than 200. */
     refused,
+    /** How many messages are kept. */
     kept: () => kept.size,
+    /** Lets the posters stop. */
     finish() {
       isFinished = true;
     },
+    /** Resolves when all is posted and seen; rejects when somebody saw something wrong. */
     done,
   };
 }

@@ -1,7 +1,9 @@
 /** A feed behind a real server, and its clients. */
-import type { IncomingMessage, RequestListener, ServerOptions } from "node:http";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type RequestListener, type ServerOptions } from "node:http";
+import type { AddressInfo } from "node:net";
+import { onTestFinished } from "vitest";
 import { Feed, type FeedOptions, longPollHandler } from "../../src/feed/index.js";
-import { listen } from "../http/listen.js";
 import { ask } from "../wire/person.js";
 
 interface Options extends FeedOptions<unknown> {
@@ -11,12 +13,32 @@ interface Options extends FeedOptions<unknown> {
   readonly wrap?: (handler: ReturnType<typeof longPollHandler>) => RequestListener;
 }
 
-/** Serves a feed until the test ends. The errors that it reports are in `errors`. */
-export async function start({ authorize, server, wrap, ...options }: Options = {}) {
+/** A promise that is resolved from outside: something that a test waits for. */
+export function awaited<T = void>() {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+/** Serves a feed on a free port until the test ends. The errors that it reports are in `errors`. */
+export async function start({ authorize, server: own, wrap, ...options }: Options = {}) {
   const errors: unknown[] = [];
   const feed = new Feed<unknown>({ onError: (error) => errors.push(error), ...options });
   const handler = longPollHandler(feed, authorize && { authorize });
-  return { feed, errors, ...(await listen(wrap ? wrap(handler) : handler, server)) };
+  const server = createServer({ keepAliveTimeout: 60_000, ...own }, wrap ? wrap(handler) : handler);
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  let count = 0;
+  server.on("request", () => count++);
+  /** Returns how many requests Node has read. */
+  const read = () => count;
+  return { feed, errors, read, server, port, url: `http://127.0.0.1:${port}/` };
 }
 
 /** Returns the JSON of a reply. */

@@ -1,5 +1,22 @@
-/** Polls that record how they are answered. */
+/** Polls that record how they are answered, and a clock that answers move. */
+import { afterEach, beforeEach, vi } from "vitest";
 import { type Batch, type Cursor, type Feed, type FinishReason, Waiter } from "../../src/feed/index.js";
+
+/** The work that answers have done, in milliseconds. */
+export const clock = { work: 0 };
+
+/** Stops the time in the tests of a file. Timers run when the test advances them. */
+export function stopClock(): void {
+  beforeEach(() => {
+    clock.work = 0;
+    vi.useFakeTimers({ now: Date.UTC(2030, 0, 1) });
+    vi.spyOn(performance, "now").mockImplementation(() => Date.now() + clock.work);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
+}
 
 export class Poll<E> extends Waiter<E> {
   /** What it was answered with. */

@@ -1,90 +1,72 @@
-/** Static files over real sockets: which files are served, and how. */
+/** Static files: which files are served, and how. */
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import zlib from "node:zlib";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { readStatic } from "../../src/http/static.js";
+import { start } from "../wire/chat.js";
+import { ask } from "../wire/person.js";
 import { get, hear } from "../wire/raw.js";
-import { listenRouter } from "./listen.js";
 
-const STYLE = `body { color: black } /* ${"a long comment ".repeat(100)} */`;
-const ICON = Buffer.from([0x89, 0x50, 0, 255]);
-let top: string;
-
-beforeAll(() => {
-  top = mkdtempSync(join(tmpdir(), "holdline-static-"));
-  const write = (path: string, text: string | Buffer) => writeFileSync(join(top, path), text);
-  for (const folder of ["files", "files/sub", "files-sibling", "outside"]) mkdirSync(join(top, folder));
-  write("files/chat.css", STYLE);
-  write("files/sub/a b.js", "script");
-  write("files/icon.png", ICON);
-  write("files/字.svg", "<svg/>");
-  write("files/notes.md", "of a type that is not served");
-  write("files/.css", "hidden");
-  write("files-sibling/secret.css", "secret");
-  write("outside/secret.css", "secret");
-  symlinkSync("../outside/secret.css", join(top, "files/link.css"));
-  symlinkSync("../outside", join(top, "files/folder-link"));
-  symlinkSync(".", join(top, "files/loop"));
-  symlinkSync("nowhere.css", join(top, "files/dangling.css"));
-});
-
-afterAll(() => {
-  rmSync(top, { recursive: true });
-});
-
-/** Serves the files. Returns the port. */
-async function serve(): Promise<number> {
-  const handlers = readStatic(join(top, "files")).map(([path, handler]) => [`GET /files/${path}`, handler]);
-  return (await listenRouter(Object.fromEntries(handlers))).port;
-}
-
-/** Gets a file, without its coding. */
-async function fetchFile(path: string, headers = {}) {
-  const reply = await fetch(`http://127.0.0.1:${await serve()}/files/${path}`, { headers });
-  return { status: reply.status, headers: reply.headers, text: await reply.text() };
-}
-
-test("the files of known types are served, and no links", () => {
-  const paths = readStatic(join(top, "files")).map(([path]) => path);
-  expect(paths.sort()).toEqual(["chat.css", "icon.png", "sub/a b.js", "字.svg"].sort());
+test("the files of known types in a folder are served, but no links, hidden files and folders", () => {
+  const folder = mkdtempSync(join(tmpdir(), "holdline-static-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  for (const file of ["chat.css", "a b.js", "字.svg", "notes.md", ".css"])
+    writeFileSync(join(folder, file), "x");
+  mkdirSync(join(folder, "sub.css"));
+  writeFileSync(join(folder, "sub.css/below.css"), "x");
+  symlinkSync("chat.css", join(folder, "link.css"));
+  symlinkSync("nowhere.css", join(folder, "dangling.css"));
+  symlinkSync(".", join(folder, "loop.css"));
+  expect(
+    readStatic(folder)
+      .map(([path]) => path)
+      .sort(),
+  ).toEqual(["a b.js", "chat.css", "字.svg"]);
 });
 
 test("a path out of the folder leads to no file", async () => {
-  const port = await serve();
-  for (const path of [
-    ...["../outside/secret.css", "..%2foutside%2fsecret.css", "%2e%2e/outside/secret.css"],
-    ...["..\\outside\\secret.css", "..%5coutside%5csecret.css", "sub/../../outside/secret.css"],
-    ...["link.css", "folder-link/secret.css", "loop/chat.css", "-sibling/secret.css", "chat.css%00"],
-    ...["/chat.css", "%252e%252e/outside/secret.css", "", "sub", ".css", "notes.md"],
-  ]) {
-    const [status] = (await hear(port, get(`/files/${path}`, "Connection: close"))).statuses;
-    expect([400, 404], path).toContain(status);
-  }
+  const { port } = await start();
+  const below = "../ ..%2f %2e%2e/ ..%5c ..\\ %252e%252e/".split(" ").map((up) => `/client/${up}server.js`);
+  const others =
+    "/client//page.js /client/page.js%00 /../package.json /client/ /client /chat.css/ /.css /login.html";
+  for (const path of [...below, ...others.split(" ")])
+    expect([400, 404], path).toContain((await hear(port, get(path, "Connection: close"))).statuses[0]);
 });
 
 test.each([
-  ["chat.css", "text/css; charset=utf-8", STYLE],
-  ["icon.png", "image/png", `${ICON}`],
-  ["sub/a%20b.js", "text/javascript; charset=utf-8", "script"],
-  ["%E5%AD%97.svg", "image/svg+xml", "<svg/>"],
-])("the file %s is served with its type", async (path, type, expected) => {
-  const { status, headers, text } = await fetchFile(path);
-  expect([status, text, headers.get("content-type")]).toEqual([200, expected, type]);
-  expect(headers.get("x-content-type-options")).toBe("nosniff");
-});
-
-test.each([
-  ["gzip, deflate, br", "br"],
-  ["GZIP;q=0.5", "gzip"],
-  ["br;q=0, gzip", "gzip"],
-  ["br;q=0.000, gzip; q=0", null],
+  ["gzip, deflate, br", "gzip"],
+  ["br, GZIP;q=0.5", "gzip"],
+  ["br, gzip; q=0.000", null],
   ["brotli, xgzip, gzipx", null],
-])("a file for Accept-Encoding %j has the coding %s", async (accepted, coding) => {
-  const { headers, text } = await fetchFile("chat.css", { "Accept-Encoding": accepted });
-  expect([headers.get("content-encoding"), headers.get("vary"), text]).toEqual([
-    coding,
-    "Accept-Encoding",
-    STYLE,
-  ]);
+])("a file for Accept-Encoding %j has the coding %s, and its ETag is a 304", async (coding, expected) => {
+  const { url } = await start();
+  const get = (headers = {}) =>
+    fetch(`${url}/chat.css`, { headers: { "Accept-Encoding": coding, ...headers } });
+  const plain = await ask(`${url}/chat.css`);
+  const { headers } = await get();
+  const found = [headers.get("content-encoding"), headers.get("vary"), headers.get("content-type")];
+  expect(found).toEqual([expected, "Accept-Encoding", "text/css; charset=utf-8"]);
+  expect(headers.get("x-content-type-options")).toBe("nosniff");
+  const tag = `${headers.get("etag")}`;
+  expect(tag.includes("gzip")).toBe(expected !== null);
+  for (const known of [tag, `W/${tag}`, `"x", ${tag}`])
+    expect((await get({ "If-None-Match": known })).status).toBe(304);
+  const again = await get({ "If-None-Match": '"x"' });
+  expect([again.status, await again.text()]).toEqual([200, plain.body]);
+});
+
+test("compression never blocks the event loop, and happens once for many requests", async () => {
+  onTestFinished(syncBuiltinESMExports);
+  const [sync, gzip] = [vi.spyOn(zlib, "gzipSync"), vi.spyOn(zlib, "gzip")];
+  syncBuiltinESMExports();
+  const { url } = await start();
+  expect(gzip).not.toHaveBeenCalled();
+  for (const { headers } of await Promise.all(
+    ["a", "b", "c"].map((query) => fetch(`${url}/chat.css?${query}`)),
+  ))
+    expect(headers.get("content-encoding")).toBe("gzip");
+  expect([gzip.mock.calls.length, sync.mock.calls.length]).toEqual([1, 0]);
 });

@@ -1,10 +1,10 @@
 /** A chat in this process, behind a real server on a free port. STORE=redis keeps its messages in a common Redis. */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
-import { afterEach, expect, inject } from "vitest";
+import { expect, inject, onTestFinished, vi } from "vitest";
 import {
   type Chat,
   type ChatOptions,
@@ -19,17 +19,7 @@ import {
 } from "../../src/index.js";
 import { Person } from "./person.js";
 
-export interface Running {
-  readonly url: string;
-  readonly port: number;
-  readonly chat: Chat;
-  readonly server: Server;
-  /** The lines that the chat logged: internal errors. */
-  readonly log: string[];
-  /** Stops the server and not the chat. */
-  stop(): Promise<unknown>;
-  close(): Promise<void>;
-}
+export type Running = Awaited<ReturnType<typeof startChat>>;
 
 export interface StartOptions extends ChatOptions {
   /** Puts the chat behind `serve`, as the program does. Default: a server of the host's own. */
@@ -43,29 +33,33 @@ export async function startChat({
   serve: served,
   wrap = (handler) => (req, res) => handler(req, res),
   ...options
-}: StartOptions = {}): Promise<Running> {
-  const lines: string[] = [];
-  const log = (line: string) => lines.push(line);
-  const chat = await createChat({ log, postRate: 0, loginRate: 0, store: newStore(log), ...options });
+}: StartOptions = {}) {
+  /** The lines that the chat logged: internal errors. */
+  const log: string[] = [];
+  const write = (line: string) => log.push(line);
+  const chat = await createChat({
+    log: write,
+    postRate: 0,
+    loginRate: 0,
+    store: newStore(write),
+    ...options,
+  });
   const handler = wrap(chat.handler);
-  const { server, stop } = served ? serve(handler, { log, ...served }) : ownServer(handler);
+  // Idle as long as the program's own limit, so that a slow machine does not reset a connection.
+  const own = createServer({ keepAliveTimeout: 75_000 }, handler);
+  /** `stop` stops the server and not the chat. */
+  const { server, stop } = served
+    ? serve(handler, { log: write, ...served })
+    : { server: own, stop: async () => void own.close() };
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = server.address() as AddressInfo;
-  return {
-    ...{ url: `http://127.0.0.1:${port}`, port, chat, server, log: lines, stop },
-    async close() {
-      await chat.close();
-      const stopped = stop();
-      server.closeAllConnections();
-      await stopped;
-    },
+  const close = async () => {
+    await chat.close();
+    const stopped = stop();
+    server.closeAllConnections();
+    await stopped;
   };
-}
-
-function ownServer(handler: RequestListener): Pick<Running, "server" | "stop"> {
-  // As long as the program's own limit, so that a slow machine does not reset an idle connection.
-  const server = createServer({ keepAliveTimeout: 75_000 }, handler);
-  return { server, stop: async () => server.close() };
+  return { url: `http://127.0.0.1:${port}`, port, chat, server, log, stop, close };
 }
 
 /** Returns an empty store for one chat. */
@@ -87,30 +81,40 @@ export class FaultyStore extends MemoryStore {
   }
 }
 
-/** Returns a function that starts chats. They end with their test. None may have logged what is still in its `log`. */
-export function chatPerTest(): (options?: StartOptions) => Promise<Running> {
-  const chats: Running[] = [];
-  afterEach(async () => {
-    for (const { close, log } of chats.splice(0)) {
-      await close();
-      expect(log).toEqual([]);
-    }
+/** Starts a chat that ends with its test, and with it fake clocks and spies. A line that is still in its `log` is a failure. */
+export async function start(options?: StartOptions): Promise<Running> {
+  const running = await startChat(options);
+  onTestFinished(async () => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+    await running.close();
+    expect(running.log).toEqual([]);
   });
-  return async (options) => {
-    const running = await startChat(options);
-    chats.push(running);
-    return running;
-  };
+  return running;
 }
 
-/** Returns a function that starts chats like `chatPerTest`, in which Ann and Bob are logged in. They are not present yet. */
-export function roomPerTest() {
-  const start = chatPerTest();
-  return async (options?: StartOptions) => {
-    const running = await start(options);
-    const [ann, bob] = [await Person.login(running.url, "ann"), await Person.login(running.url, "bob")];
-    return { ...running, ann, bob };
-  };
+/** Starts a chat like `start`, in which Ann and Bob are logged in. They are not present yet. */
+export async function startRoom(options?: StartOptions) {
+  const running = await start(options);
+  const [ann, bob] = [await Person.login(running.url, "ann"), await Person.login(running.url, "bob")];
+  return { ...running, ann, bob };
+}
+
+export type RunningRoom = Awaited<ReturnType<typeof startRoom>>;
+
+/** Stops the clock and the timers that a chat of this process shares, until the chat ends. Call it before the chat starts. */
+export function stopClock(): void {
+  vi.useFakeTimers({ toFake: ["performance", "setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+}
+
+/** Advances the stopped clock by this many milliseconds. Due timers run. */
+export const moveClock = (ms: number) => void vi.advanceTimersByTime(ms);
+
+/** Moves the wall clock by this many milliseconds and stops it. */
+export function moveDate(ms: number): void {
+  const now = Date.now();
+  vi.useFakeTimers({ toFake: ["Date"] });
+  vi.setSystemTime(now + ms);
 }
 
 /** Turns of the event loop before `until` sleeps, so that a long wait leaves the cores to browsers and servers. */

@@ -1,4 +1,5 @@
 /** The user of the conformance kit, with a log-in and connections of its own. */
+import { createHmac } from "node:crypto";
 import http from "node:http";
 import { type Batch as KitBatch, Person as KitPerson } from "../conformance/person.js";
 import { type Ask, cookieOf, exchange, FORM, type Reply } from "../conformance/site.js";
@@ -11,11 +12,6 @@ export type Batch = Omit<KitBatch, "reply">;
  * as behind a load balancer, and for requests over bare sockets.
  */
 export const HOST = "127.0.0.1";
-
-/** Returns the session cookie under the name that a browser gets, which contains the port. */
-export function cookieAt(url: string, { cookie }: Person): string {
-  return cookie.replace("=", `_${new URL(url).port}=`);
-}
 
 /**
  * Sends a request and returns its reply. Redirects are not followed. Rejects if a reply of the chat, which has a
@@ -30,9 +26,14 @@ export async function ask(url: string, { headers, ...options }: Ask = {}): Promi
   return reply;
 }
 
-/** Logs in and returns any reply. */
-export function login(url: string, name: string, headers: http.OutgoingHttpHeaders = {}): Promise<Reply> {
-  const body = `name=${encodeURIComponent(name)}`;
+/** Sends a log-in, by a form if it has a key, and returns any reply. */
+export function login(
+  url: string,
+  name: string,
+  headers: http.OutgoingHttpHeaders = {},
+  key?: string,
+): Promise<Reply> {
+  const body = new URLSearchParams({ name, ...(key !== undefined && { key }) }).toString();
   return ask(`${url}/login`, { method: "POST", headers: { ...FORM, ...headers }, body });
 }
 
@@ -106,4 +107,22 @@ export function sessionIn(cookie: string): string {
 /** Returns the texts of a batch without notices. */
 export function texts({ messages }: Batch): string[] {
   return messages.filter(({ kind }) => kind === undefined).map(({ text }) => text);
+}
+
+/** Returns the one-time key of the form in a page. */
+export function keyOf(page: string): string {
+  const key = /<input type="hidden" name="key" value="([^"]+)"/.exec(page)?.[1];
+  if (key === undefined) throw new Error("the page has no form with a key");
+  return key;
+}
+
+/** Returns the key of a new log-in form. */
+export async function loginKey(url: string, headers: http.OutgoingHttpHeaders = {}): Promise<string> {
+  return keyOf((await ask(`${url}/login`, { headers })).body);
+}
+
+/** Signs a text as the server signs the payload of a session cookie. */
+export function sign(text: string, secret: string): string {
+  const payload = Buffer.from(text).toString("base64url");
+  return `${payload}.${createHmac("sha256", secret).update(payload).digest("base64url")}`;
 }

@@ -1,31 +1,16 @@
 /** Requests over bare sockets. */
-import { connect, type Socket } from "node:net";
+import { connect } from "node:net";
 
-/** Everything received on a connection until it closed. */
-export interface Heard {
-  readonly statuses: number[];
-  readonly text: string;
-}
-
-/** A connection that collects what it receives. */
-export interface Line {
-  readonly socket: Socket;
-  /** What was received so far. */
-  readonly text: () => string;
-  /** Resolves when the server has closed the connection, also by a reset. */
-  readonly closed: Promise<Heard>;
-  send(bytes: string): void;
-}
-
-/** Opens a connection and sends bytes, without ending it. */
-export function dial(port: number, bytes: string | Buffer = ""): Line {
+/** Opens a connection and sends bytes, without ending it. What it receives is collected. */
+export function dial(port: number, bytes: string | Buffer = "") {
   const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
   let text = "";
   socket.setEncoding("latin1").on("data", (piece: string) => {
     text += piece;
   });
   socket.on("error", () => {}).on("end", () => socket.end());
-  const closed = new Promise<Heard>((resolve) => {
+  /** Resolves with everything received when the server has closed the connection, also by a reset. */
+  const closed = new Promise<{ statuses: number[]; text: string }>((resolve) => {
     socket.on("close", () => resolve({ statuses: statuses(text), text }));
   });
   const send = (more: string | Buffer) => {
@@ -36,7 +21,7 @@ export function dial(port: number, bytes: string | Buffer = ""): Line {
 }
 
 /** Sends bytes without ending the connection. Returns everything received until the server closes. */
-export function hear(port: number, bytes: string | Buffer): Promise<Heard> {
+export function hear(port: number, bytes: string | Buffer) {
   return dial(port, bytes).closed;
 }
 

@@ -6,20 +6,16 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { TestProject } from "vitest/node";
 import { freePort } from "../conformance/port.js";
 
-export interface Redis {
-  readonly port: number;
-  readonly url: string;
-  readonly pid: () => number;
-  /** Stops and continues the process, as a machine that hangs. */
-  signal(signal: "SIGSTOP" | "SIGCONT"): void;
-  /** Ends it as a power cut would. */
-  kill(): Promise<void>;
-  /** Starts it again on the same port, with what it had written. */
-  start(): Promise<void>;
-  stop(): Promise<void>;
+declare module "vitest" {
+  interface ProvidedContext {
+    redis: string;
+  }
 }
+
+export type Redis = Awaited<ReturnType<typeof startRedisOf>>;
 
 /** Starts a Redis that has each write on the disk before it answers, unless the flags say otherwise. */
 export function startRedis(...flags: string[]): Promise<Redis> {
@@ -27,50 +23,45 @@ export function startRedis(...flags: string[]): Promise<Redis> {
 }
 
 /** Starts another program that takes the same flags. */
-export async function startRedisOf(program: string, ...flags: string[]): Promise<Redis> {
+export async function startRedisOf(program: string, ...flags: string[]) {
   const folder = mkdtempSync(join(tmpdir(), "holdline-redis-"));
   const port = await freePort();
+  const own = ["--port", `${port}`, "--bind", "127.0.0.1", "--dir", folder, "--save", ""];
   let child: ChildProcess;
   const end = () => {
     child.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
   };
-  const redis: Redis = {
-    port,
-    url: `redis://127.0.0.1:${port}`,
+  /** Ends it as a power cut would. */
+  const kill = async () => {
+    child.kill("SIGKILL");
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  };
+  /** Starts it again on the same port, with what it had written. */
+  const start = async () => {
+    child = spawn(program, [...own, "--appendonly", "yes", "--appendfsync", "always", ...flags], {
+      stdio: "ignore",
+    });
+    while (!(await answers(port))) {
+      if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}`);
+      await delay(20);
+    }
+  };
+  await start();
+  // A test that fails before it stops its Redis must not leave it behind.
+  process.once("exit", end);
+  return {
+    ...{ port, url: `redis://127.0.0.1:${port}`, kill, start },
     pid: () => child.pid ?? 0,
-    signal: (signal) => {
-      child.kill(signal);
-    },
-    async kill() {
-      child.kill("SIGKILL");
-      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-    },
-    async start() {
-      child = spawn(
-        program,
-        [
-          ...["--port", `${port}`, "--bind", "127.0.0.1", "--dir", folder, "--save", ""],
-          ...["--appendonly", "yes", "--appendfsync", "always", ...flags],
-        ],
-        { stdio: "ignore" },
-      );
-      while (!(await answers(port))) {
-        if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}`);
-        await delay(20);
-      }
-    },
+    /** Stops and continues the process, as a machine that hangs. */
+    signal: (signal: "SIGSTOP" | "SIGCONT") => void child.kill(signal),
     async stop() {
       child.kill("SIGCONT");
-      await redis.kill();
+      await kill();
       process.off("exit", end);
       rmSync(folder, { recursive: true, force: true });
     },
   };
-  await redis.start();
-  // A test that fails before it stops its Redis must not leave it behind.
-  process.once("exit", end);
-  return redis;
 }
 
 /** Whether Redis is there and has read what it has on the disk. */
@@ -85,4 +76,11 @@ function answers(port: number): Promise<boolean> {
     });
     socket.write("PING\r\n");
   });
+}
+
+/** Starts one Redis for all tests of "wire on Redis", without a disk. Vitest runs this around them. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const redis = await startRedis("--appendonly", "no");
+  project.provide("redis", redis.url);
+  return redis.stop;
 }

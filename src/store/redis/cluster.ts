@@ -4,40 +4,38 @@
  */
 import { randomBytes } from "node:crypto";
 import { parseId } from "../../feed/id.js";
-import type { Change, ClaimResult, Cluster, LocalMembers, Session } from "../cluster.js";
-import { isSameForm } from "../cluster.js";
+import type { Change, ClaimResult, Cluster, LocalMembers, Session } from "../store.js";
 import { StoreUnavailable } from "../store.js";
-import type { Entry, Script } from "./connection.js";
+import type { Entry, Script } from "./scripts.js";
 
 /**
- * How long a renewal may take in a busy process. A lease is so much longer than the grace time, and after an outage log-ins
- * are refused for so long, because all processes renew their leases in this time.
+ * How long a renewal may take in a busy process. A lease is longer than the grace time by this. After an outage, log-ins are
+ * refused for this long, and all processes renew their leases meanwhile.
  */
 const RENEWAL_MS = 3_000;
-/** How long a name is taken until its process confirms the log-in, which it does not if the reply is lost. */
+/** How long a claim holds a name. If the reply arrives, the process renews the lease; if it is lost, the name is free again. */
 const CLAIM_MS = 5_000;
 /** How many leases one script renews, so that no script takes long. */
 const MAX_RENEWED = 500;
 /** Without a heartbeat for this long, the members of a process count as absent. */
 const PROCESS_TTL_MS = 5_000;
 
-type Changes = readonly (readonly [change: Change, key: string, detail: string])[];
-
-/** What a process publishes. `from` is its id; `isAll` says whether the joins are those of all its members. */
-type Heartbeat = { readonly from: string; readonly changes: Changes; readonly isAll: boolean };
+/** What a process publishes. `isAll` says whether the joins are those of all its members. */
+type Heartbeat = { readonly changes: readonly Published[]; readonly isAll: boolean };
+type Published = readonly [change: Change, key: string, detail: string];
 
 export class RedisCluster implements Cluster {
   readonly #self = randomBytes(9).toString("base64url");
   /** By process, this one too: the time of its newest heartbeat, by Redis' clock, and its members. */
   readonly #processes = new Map<string, { seenAt: number; readonly members: Set<string> }>();
   #local: LocalMembers | undefined;
-  /** Whether Redis may not know all sessions, and the other processes all members, of this one. */
-  #isUnknown = false;
+  /** Whether the next heartbeat sends all sessions and members, because Redis or another process may not know them. */
+  #mustSendAll = false;
   // By `performance.now()`.
   #renewedAt = 0;
   #claimsFrom = 0;
 
-  /** @param run runs a script. Rejects with `StoreUnavailable`, and then `resume` must follow, so nothing is kept until then */
+  /** @param run runs a script. After a rejection with `StoreUnavailable`, `resume` must follow, which sends everything again */
   constructor(private readonly run: (script: Script, args: readonly unknown[]) => Promise<string[]>) {}
 
   join(local: LocalMembers): void {
@@ -46,12 +44,9 @@ export class RedisCluster implements Cluster {
 
   async claim(session: Session, replaced: string): Promise<ClaimResult> {
     if (performance.now() < this.#claimsFrom) throw new StoreUnavailable("leases are being renewed");
-    const instead = isSameForm(session.id, replaced) ? "" : replaced;
-    const args = [JSON.stringify(session), instead, CLAIM_MS, this.#local?.options.maxNames];
-    const [text] = await this.run("claim", args);
-    if (text === undefined) return "full";
-    const owner: Session = JSON.parse(text);
-    return isSameForm(session.id, owner.id) ? owner : "taken";
+    const args = [JSON.stringify(session), replaced, CLAIM_MS, this.#local?.options.maxNames];
+    const [result = ""] = await this.run("claim", args);
+    return JSON.parse(result);
   }
 
   async verify(session: Session): Promise<boolean> {
@@ -62,15 +57,15 @@ export class RedisCluster implements Cluster {
     await this.#renew([[session, ms]]).catch(() => {});
   }
 
-  async publish(...change: [change: Change, key: string, detail: string]): Promise<void> {
-    await this.#publish([change], false).catch(() => {});
+  async publish(...change: Published): Promise<void> {
+    await this.#renew([], { changes: [change], isAll: false }).catch(() => {});
   }
 
-  /** Goes on after an outage: all sessions and members follow with the next heartbeat, and log-ins later. */
+  /** Continues after an outage. The next heartbeat sends all sessions and members. Log-ins are refused for `RENEWAL_MS`. */
   resume(): void {
     // All processes get time for their next heartbeats.
     for (const process of this.#processes.values()) process.seenAt = Infinity;
-    this.#isUnknown = true;
+    this.#mustSendAll = true;
     this.#claimsFrom = performance.now() + RENEWAL_MS;
   }
 
@@ -78,16 +73,16 @@ export class RedisCluster implements Cluster {
   async beat(): Promise<void> {
     const local = this.#local;
     if (!local) return;
-    const isAll = this.#isUnknown;
-    this.#isUnknown = false;
+    const isAll = this.#mustSendAll;
+    this.#mustSendAll = false;
     if (isAll || performance.now() - this.#renewedAt >= local.options.grace / 3) {
       this.#renewedAt = performance.now();
       // Of the names that nobody holds, Redis only has to know that their sessions have ended.
       const leases = Array.from(local.sessions()).filter(([, ms]) => isAll || ms > 0);
       while (leases.length > 0) await this.#renew(leases.splice(0, MAX_RENEWED));
     }
-    const members = isAll ? Array.from(local.present, ({ key, name }) => ["join", key, name] as const) : [];
-    await this.#publish(members, isAll);
+    const changes = isAll ? Array.from(local.present, ({ key, name }) => ["join", key, name] as const) : [];
+    await this.#renew([], { changes, isAll });
   }
 
   /** Applies what all processes have published, in order. */
@@ -98,28 +93,29 @@ export class RedisCluster implements Cluster {
       if (fields.owner !== undefined) local.applyOwner(JSON.parse(fields.owner));
       if (fields.beat !== undefined) this.#applyBeat(JSON.parse(fields.beat), parseId(id)[0], local);
     }
-    // This process' own heartbeats are among the entries, so the time goes on if all others are dead.
+    // This process' own heartbeats are among the entries, so the newest time grows even if all others have ended.
     const [now] = parseId(newest.id);
     for (const [name, process] of this.#processes) {
       process.seenAt = Math.min(process.seenAt, now);
       if (now - process.seenAt <= PROCESS_TTL_MS) continue;
       this.#processes.delete(name);
-      for (const key of process.members) local.applyLeave(key, false);
+      for (const key of process.members) local.applyLeave(key);
     }
   }
 
-  #applyBeat({ from, changes, isAll }: Heartbeat, seenAt: number, local: LocalMembers): void {
+  #applyBeat({ from, changes, isAll }: Heartbeat & { from: string }, seenAt: number, local: LocalMembers) {
     const known = this.#processes.get(from);
     const members = known?.members ?? new Set();
     this.#processes.set(from, { seenAt, members });
     // A process that is new, or that others have forgotten, does not know the members of this one.
-    if (!known || seenAt - known.seenAt > PROCESS_TTL_MS) this.#isUnknown = true;
+    if (!known || seenAt - known.seenAt > PROCESS_TTL_MS) this.#mustSendAll = true;
     if (from === this.#self) return;
+    const leave = (key: string) => members.delete(key) && local.applyLeave(key);
     const present = new Set(changes.map(([, key]) => key));
-    const left = isAll ? Array.from(members).filter((key) => !present.has(key)) : [];
-    for (const [change, key, detail] of [...left.map((key) => ["leave", key, ""] as const), ...changes]) {
+    for (const key of isAll ? members : []) if (!present.has(key)) leave(key);
+    for (const [change, key, detail] of changes) {
       if (change === "unload") local.applyUnload(key, detail || undefined);
-      else if (change === "leave") members.delete(key) && local.applyLeave(key, detail === "reload");
+      else if (change === "leave") leave(key);
       else if (!members.has(key)) {
         members.add(key);
         local.applyJoin(key, detail);
@@ -127,20 +123,16 @@ export class RedisCluster implements Cluster {
     }
   }
 
-  async #publish(changes: Changes, isAll: boolean): Promise<void> {
-    const heartbeat: Heartbeat = { from: this.#self, changes, isAll };
-    await this.run("publish", [JSON.stringify(heartbeat)]);
-  }
-
   /**
-   * Lets sessions hold their names for `ms` milliseconds more; 0 frees a name. Returns how many of the names have other
-   * owners.
+   * Lets sessions hold their names for `ms` milliseconds more; 0 frees a name. Publishes a heartbeat if there is one. Returns
+   * how many of the names have other owners.
    */
-  async #renew(leases: readonly (readonly [session: Session, ms: number])[]): Promise<number> {
+  async #renew(leases: readonly (readonly [Session, ms: number])[], beat?: Heartbeat): Promise<number> {
     const { grace = 0, maxNames = 0 } = this.#local?.options ?? {};
     const length = (ms: number) => ms && Math.ceil(Math.max(0, Math.min(ms, grace)) + RENEWAL_MS);
     const args = leases.map(([session, ms]) => [session, length(ms)]);
-    const refused = await this.run("renew", [JSON.stringify(args), maxNames]);
+    const text = beat ? JSON.stringify({ from: this.#self, ...beat }) : "";
+    const refused = await this.run("renew", [JSON.stringify(args), maxNames, text]);
     for (const owner of refused) this.#local?.applyOwner(JSON.parse(owner));
     return refused.length;
   }

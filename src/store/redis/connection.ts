@@ -3,60 +3,62 @@
  * one of them is lost, both are closed.
  */
 import { type Id, isId, parseId } from "../../feed/id.js";
-import { parseUrl } from "../options.js";
 import type { Message, Snapshot } from "../store.js";
-import { type Client, loadClient, TIMEOUT_MS } from "./client.js";
-import { KEYS, PRELUDE, SCRIPTS } from "./scripts.js";
+import { type Entry, KEYS, PRELUDE, SCRIPTS, type Script } from "./scripts.js";
 
+/** How long a connection, or a reply, may take. After that the connection counts as lost. */
+export const TIMEOUT_MS = 2_500;
 /** How long Redis has to begin with a script. The reply needs the rest of the time. */
 export const DEADLINE_MS = TIMEOUT_MS - 500;
 /** How long a read blocks. It ends then, so it also shows that Redis is alive. */
 const BLOCK_MS = 1_000;
-/** How many entries one read returns at most. */
-const MAX_READ = 1_000;
+/** After this time without data, a socket counts as lost. */
+const IDLE_MS = BLOCK_MS + TIMEOUT_MS;
 
-export type Script = keyof typeof SCRIPTS;
-
-/** An entry of a stream. One of messages without a `user` is a mark. */
-export interface Entry {
-  readonly id: Id;
-  readonly fields: Readonly<Record<string, string>>;
+/** Makes a client of Redis, an optional peer dependency. Rejects with what to do if it is not installed. */
+async function makeClient(url: string) {
+  const { createClient } = await import("redis").catch((cause: unknown) => {
+    throw new Error("Redis needs its client, which is not installed; run: npm install redis", { cause });
+  });
+  // It neither queues nor reconnects, because a command that is late must not be sent.
+  const socket = { connectTimeout: TIMEOUT_MS, socketTimeout: IDLE_MS, reconnectStrategy: false } as const;
+  // The notices of Redis Enterprise are off: to ask for them, the client looks up the host, and that fails for IPv6.
+  return createClient({ url, socket, disableOfflineQueue: true, maintNotifications: "disabled" });
 }
 
+type Client = Awaited<ReturnType<typeof makeClient>>;
+
 export class Connection {
-  /** When it was closed or lost, by `performance.now()`. */
-  closedAt: number | undefined;
-  /** Redis' clock, as milliseconds to add to `performance.now()`. Not known before the first reply. */
+  /** Why it was closed; undefined while it is open. The client tells later commands only that it is closed. */
+  closed: unknown;
+  /** Redis' clock, as milliseconds to add to `performance.now()`. Before the first reply, scripts have no deadline. */
   #offset = Number.MAX_SAFE_INTEGER;
-  /** Why it was lost. The client tells later commands only that it is closed. */
-  #cause: unknown;
   readonly #commands: Client;
   readonly #reader: Client;
   readonly #keys: string[];
 
-  /** Connects. Rejects when that fails or takes too long. */
-  static async open(url: string): Promise<Connection> {
-    const connection = new Connection(await loadClient(), url);
+  /** Connects. Rejects when that fails or takes too long. The names of all keys begin with `prefix`. */
+  static async open(url: string, prefix: string): Promise<Connection> {
+    const connection = new Connection(await makeClient(url), prefix);
     await connection.#answer(Promise.all([connection.#commands.connect(), connection.#reader.connect()]));
     return connection;
   }
 
-  private constructor(create: Awaited<ReturnType<typeof loadClient>>, url: string) {
-    this.#commands = create(url).on("error", (error) => this.close(error));
-    // Only reads show whether Redis is alive: the other socket is busy as long as there are posts.
-    this.#reader = create(url, BLOCK_MS + TIMEOUT_MS).on("error", (error) => this.close(error));
-    this.#keys = KEYS.map((key) => `${parseUrl(url).prefix}:${key}`);
+  private constructor(client: Client, prefix: string) {
+    [this.#commands, this.#reader] = [client, client.duplicate()];
+    for (const one of [this.#commands, this.#reader]) one.on("error", (error) => this.close(error));
+    this.#keys = KEYS.map((key) => `${prefix}:${key}`);
   }
 
   /**
-   * Runs a script. Rejects when Redis refuses it or does not begin with it in time; then it has not run. Rejects also when the
-   * connection is lost; then it may have run.
+   * Runs a script. Rejects, and closes the connection, when Redis refuses it or does not begin with it in time; then it has
+   * not run. Rejects also when the connection is lost; then it may have run.
    */
   async run(script: Script, args: readonly unknown[]): Promise<string[]> {
     const deadline = Math.floor(performance.now() + DEADLINE_MS + this.#offset);
     const call = { keys: this.#keys, arguments: [deadline, ...args].map(String) };
     const reply: unknown = await this.#answer(this.#commands.eval(PRELUDE + SCRIPTS[script], call));
-    if (!Array.isArray(reply)) throw new Error("Redis was too slow");
+    if (!Array.isArray(reply)) throw this.close(new Error("Redis was too slow"));
     const [now, ...results] = reply.map(String);
     this.#offset = Number(now) - performance.now();
     return results;
@@ -67,37 +69,30 @@ export class Connection {
     const [key = ""] = this.#keys;
     const newest = await this.#answer(this.#reader.xRevRange(key, "+", "-", { COUNT: keep }));
     const entries = toEntries(newest).reverse();
-    const messages = entries.filter(({ fields }) => fields.user !== undefined).map(toMessage);
-    const [oldest] = entries;
-    const isMark = oldest?.fields.user === undefined;
-    return { lastPrunedId: toId(isMark ? oldest?.id : oldest.fields.prev), messages };
+    const messages = entries.filter(({ fields }) => fields.user !== undefined);
+    const lastPrunedId = toId(messages[0]?.fields.prev ?? entries.at(-1)?.id);
+    return { lastPrunedId, messages: messages.map(toMessage) };
   }
 
   /** Reads what comes after these ids of messages and changes; nothing if nothing comes within `BLOCK_MS`. */
   async read(...after: [message: Id, change: Id]): Promise<[messages: Entry[], changes: Entry[]]> {
     const streams = after.map((id, n) => ({ key: this.#keys[n] ?? "", id }));
-    const read = await this.#answer(this.#reader.xRead(streams, { BLOCK: BLOCK_MS, COUNT: MAX_READ }));
+    const read = await this.#answer(this.#reader.xRead(streams, { BLOCK: BLOCK_MS }));
     const of = (at: number) => toEntries(read?.find(({ name }) => name === this.#keys[at])?.messages);
     return [of(0), of(1)];
   }
 
-  /** Closes the connection; commands that wait for an answer are rejected. */
-  close(cause?: unknown): void {
-    if (this.closedAt !== undefined) return;
-    this.closedAt = performance.now();
-    this.#cause = cause;
+  /** Closes the connection; commands that wait for a reply are rejected. Returns why it was closed the first time. */
+  close(reason: unknown): unknown {
+    this.closed ??= reason;
     this.#commands.destroy();
     this.#reader.destroy();
+    return this.closed;
   }
 
-  async #answer<T>(reply: Promise<T>): Promise<T> {
-    try {
-      return await reply;
-    } catch (error) {
-      // A replica, or a Redis that starts: another one may be the master by now.
-      if (error instanceof Error && /^(READONLY|LOADING|MASTERDOWN)/.test(error.message)) this.close(error);
-      throw this.#cause ?? error;
-    }
+  /** Waits for a reply. Any error closes the connection: on the next one, another Redis may be the master. */
+  #answer<T>(reply: Promise<T>): Promise<T> {
+    return reply.catch((error) => Promise.reject(this.close(error)));
   }
 }
 
@@ -110,7 +105,7 @@ function toEntries(raw: readonly { id: string; message: Entry["fields"] }[] | nu
   return (raw ?? []).map(({ id, message }) => ({ id: toId(id), fields: message }));
 }
 
-export function toId(text: string | undefined): Id {
-  if (text !== undefined && isId(text)) return text;
+export function toId(text = ""): Id {
+  if (isId(text)) return text;
   throw new Error(`Redis sent the id ${text}`);
 }

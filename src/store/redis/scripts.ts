@@ -1,9 +1,10 @@
 /**
- * The Lua scripts. Each one is atomic: no other process sees a part of it. All times are those of Redis' clock. The first
+ * The Lua scripts. Each one is atomic: no other process sees a part of it. All times but `since` are by Redis' clock. The first
  * argument is a deadline. After it a script does nothing and returns nothing, because its caller has given up. Otherwise
  * the first result is the time.
  */
-import { FORM_ID_LENGTH } from "../cluster.js";
+import type { Id } from "../../feed/id.js";
+import { FORM_ID_LENGTH } from "../store.js";
 
 /** How many messages are pruned at a time, so that no script takes long. */
 const MAX_PRUNED = 5_000;
@@ -20,6 +21,9 @@ const MAX_CHANGES = 100_000;
  * - `secrets`, a sorted set: the secrets of session cookies by age; the oldest one signs, all are accepted.
  */
 export const KEYS = ["messages", "changes", "keys", "owners", "leases", "secrets"] as const;
+
+/** An entry of a stream. One of messages without a `user` is a mark. */
+export type Entry = { readonly id: Id; readonly fields: Readonly<Record<string, string>> };
 
 /**
  * `newest` returns the id of the newest message. An empty stream gets a mark, which is an entry without content.
@@ -58,7 +62,8 @@ end
 /**
  * Compares the room with what a process knows: the newest id that it has read, a new secret, and its accepted ones. If Redis
  * has lost messages, a mark is added after those that were lost; `XSETID` fails if the id is before the newest one. Prunes
- * the messages beyond the newest `keep`. Returns an id before all later changes, and the secrets.
+ * the messages beyond the newest `keep`. Returns an id before all later changes, and the secrets. An entry is its id and a list
+ * of names and values: `entry[2][10]` is the value of `key`.
  */
 const sync = `
 local last, keep = newest(), ARGV[3]
@@ -66,18 +71,16 @@ if last ~= ARGV[2] and redis.pcall('XSETID', messages, ARGV[2]).ok then
   redis.call('XADD', messages, '*', 'prev', last)
 end
 local excess = math.min(redis.call('XLEN', messages) - keep, ${MAX_PRUNED})
-if excess > 0 then
-  for _, old in ipairs(redis.call('XRANGE', messages, '-', '+', 'COUNT', excess)) do
-    redis.call('XDEL', messages, old[1])
-    redis.call('HDEL', keys, old[2][10] or '')
-  end
+for _, old in ipairs(redis.call('XRANGE', messages, '-', '+', 'COUNT', math.max(excess, 0)) or {}) do
+  redis.call('XDEL', messages, old[1])
+  redis.call('HDEL', keys, old[2][10] or '')
 end
 for n = 5, #ARGV do redis.call('ZADD', secrets, 'NX', now, ARGV[n]) end
 if redis.call('ZCARD', secrets) == 0 then redis.call('ZADD', secrets, now, ARGV[4]) end
 return {now, now .. '-0', unpack(redis.call('ZRANGE', secrets, 0, -1))}
 `;
 
-/** Keeps a message, once for each idempotency key. Returns its id, text and kind. */
+/** Keeps a message, once for each idempotency key. Returns its id, text (`entry[2][6]`) and kind (`entry[2][8]`). */
 const append = `
 local user, text, kind, key = unpack(ARGV, 2)
 local id = redis.call('HGET', keys, key)
@@ -89,28 +92,29 @@ return {now, id, text, kind}
 `;
 
 /**
- * Takes a name. Returns the session that owns it then: the earlier one, if it holds the name and is not the one to be
- * replaced, or if both came from one form. Returns nothing if all names are held.
+ * Takes a name. Returns a `ClaimResult` as JSON: the session that owns it then, which is the earlier one if both came from
+ * one form. A name is taken if another session holds it and is not the one to be replaced.
  */
 const claim = `
-local mine, instead, lease, most = cjson.decode(ARGV[2]), unpack(ARGV, 3)
+local mine, replaced, lease, most = cjson.decode(ARGV[2]), unpack(ARGV, 3)
 local owner = owner_of(mine.key)
 if owner then
   local function form(session) return string.sub(session.id, 1, ${FORM_ID_LENGTH}) end
-  local is_held = tonumber(redis.call('ZSCORE', leases, owner.key) or 0) > now or form(owner) == form(mine)
-  if is_held and owner.id ~= '' and owner.id ~= instead then return {now, cjson.encode(owner)} end
+  if form(owner) == form(mine) then return {now, cjson.encode(owner)} end
+  local is_held = tonumber(redis.call('ZSCORE', leases, owner.key) or 0) > now
+  if is_held and owner.id ~= replaced then return {now, '"taken"'} end
   mine.since = math.max(mine.since, owner.since)
-elseif not make_room(most) then return {now} end
+elseif not make_room(most) then return {now, '"full"'} end
 return {now, set_owner(mine, lease)}
 `;
 
 /**
- * Renews leases. A renewed session takes its name if no newer session has it; one without an id ends all older ones. 0 ms
- * frees the name; otherwise a lease is never made shorter, because another process may hold the name, too. Returns the
- * owners of the names that could not be renewed.
+ * Renews leases, and publishes a heartbeat if there is one. A renewed session takes its name if no newer session has it; one
+ * without an id ends all older ones. 0 ms frees the name; otherwise a lease is never made shorter, because another process
+ * may hold the name, too. Returns the owners of the names that could not be renewed.
  */
 const renew = `
-local most, refused = ARGV[3], {now}
+local most, beat, refused = ARGV[3], ARGV[4], {now}
 for _, lease in ipairs(cjson.decode(ARGV[2])) do
   local session, ms = unpack(lease)
   local owner = owner_of(session.key)
@@ -120,13 +124,10 @@ for _, lease in ipairs(cjson.decode(ARGV[2])) do
   elseif ms == 0 then redis.call('ZADD', leases, 0, session.key)
   else redis.call('ZADD', leases, 'GT', now + ms, session.key) end
 end
+if beat ~= '' then redis.call('XADD', changes, 'MAXLEN', '~', ${MAX_CHANGES}, '*', 'beat', beat) end
 return refused
 `;
 
-/** Publishes a heartbeat. */
-const publish = `
-return {now, redis.call('XADD', changes, 'MAXLEN', '~', ${MAX_CHANGES}, '*', 'beat', ARGV[2])}
-`;
-
 /** Sent in full each time, after the prelude, so a Redis that was restarted or replaced needs no preparation. */
-export const SCRIPTS = { sync, append, claim, renew, publish };
+export const SCRIPTS = { sync, append, claim, renew };
+export type Script = keyof typeof SCRIPTS;

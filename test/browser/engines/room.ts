@@ -1,114 +1,45 @@
-/** What the tests share that run in all three engines: a chat behind a proxy, and one tab for all tests of a worker. */
-import { inRoom } from "../browser.js";
+/** What the tests share that run in all three engines: a chat behind a proxy, and tabs in windows of their own. */
+import { onTestFinished } from "vitest";
+import { goLive, inRoom, openBrowser, type Tab } from "../browser.js";
 import { type Exchange, pass, startProxy, type TestProxy } from "../proxy.js";
-import { PlaywrightTab, type Tab } from "./tab.js";
 import { WebKit } from "./webkit.js";
 
-let tab: Promise<Tab> | undefined;
-
-/** Returns the tab of this worker. Opens it in WebKit, or in the browser of the worker. */
-function openTab(engine?: string): Promise<Tab> {
-  tab ??= engine === "webkit" ? WebKit.open() : PlaywrightTab.open();
-  return tab;
-}
-
-/** Closes the tab of this worker, if it is open. */
-async function closeTab(): Promise<void> {
-  const open = await tab;
-  tab = undefined;
-  await open?.close();
-}
-
 /**
- * Returns a test function. Its tests may ask for: `server`, `ben` and `me` as in `inRoom`; `proxy`, through which the tab
- * reaches the server, and which a test may tell what to do with requests; `tab`; `room`, the tab of a person who has entered
- * as `me` and is connected.
+ * Returns a test function. Its tests may ask for: `server`, `ben` and `me` as in `inRoom`; `proxy`, through which a tab
+ * reaches the server, and which a test may tell what to do with requests; `join`, which opens the tab of a person who has
+ * entered as `me` and is connected.
  */
 export function inEngine() {
-  return inRoom()
-    .extend("engine", { scope: "worker" }, () => process.env.BROWSER)
-    .extend("tab", { scope: "worker" }, async ({ engine }, { onCleanup }) => {
-      onCleanup(closeTab);
-      return openTab(engine);
-    })
-    .extend("gate", { scope: "file" }, async ({ server }, { onCleanup }) => {
-      const gate = await startProxy(server.url);
-      onCleanup(gate.close);
-      return gate;
-    })
-    .extend("proxy", ({ gate }, { onCleanup }) => {
-      onCleanup(() => {
-        gate.handle = pass;
-      });
-      return gate;
-    })
-    .extend("room", async ({ tab, proxy, me }) => {
-      await enter(tab, proxy.url, me);
-      return tab;
-    });
-}
-
-/** Logs in with the form and waits until the page is connected. */
-export async function enter(tab: Tab, url: string, name: string): Promise<void> {
-  await tab.go(`${url}/login`);
-  await tab.evaluate(() => document.querySelector<HTMLInputElement>("#name")?.select());
-  await tab.type("#name", name);
-  await tab.press("#name", "Enter");
-  await tab.until(() => location.pathname.includes("/chatroom/") && document.querySelector("#status.live"));
-}
-
-export const connected = (tab: Tab) => tab.until(() => document.querySelector("#status.live"));
-
-/** Loads the page again and waits until it is connected. */
-export async function reload(tab: Tab): Promise<void> {
-  await tab.reload();
-  await connected(tab);
-}
-
-/** Inserts a text into the message box, in place of what is there. Unlike typing, this is one input, as a paste is. */
-export const paste = (tab: Tab, text: string) =>
-  tab.evaluate((text) => {
-    document.querySelector<HTMLTextAreaElement>("#message")?.select();
-    document.execCommand("insertText", false, text);
-  }, text);
-
-/** Says something in the room. */
-export async function say(tab: Tab, text: string): Promise<void> {
-  await paste(tab, text);
-  await tab.press("#message", "Enter");
-}
-
-/** Waits until a message with this text is in the conversation. */
-export const shows = (tab: Tab, text: string) =>
-  tab.until(
-    (text) => [...document.querySelectorAll("#messages > li > p")].some((p) => p.textContent === text),
-    text,
+  return (
+    inRoom()
+      .extend("gate", { scope: "file" }, async ({ server }, { onCleanup }) => {
+        const gate = await startProxy(server.url);
+        onCleanup(gate.close);
+        return gate;
+      })
+      .extend("proxy", ({ gate }, { onCleanup }) => {
+        onCleanup(() => {
+          gate.handle = pass;
+        });
+        return gate;
+      })
+      // A function: a fixture that throws is not set up again for the second try of a test.
+      .extend("join", ({ proxy, me }) => async () => {
+        const tab = await openTab();
+        await goLive(tab, proxy.url, me);
+        return tab;
+      })
   );
+}
 
-/** Waits until nothing is on its way any more. */
-export const sent = (tab: Tab) => tab.until(() => document.querySelector("#outbox > li") === null);
-
-/** Waits until an element has this text. */
-export const reads = (tab: Tab, selector: string, text: string) =>
-  tab.until((selector, text) => document.querySelector(selector)?.textContent === text, selector, text);
-
-/** Returns the texts of these elements. */
-export const texts = (tab: Tab, selector = "#messages > li:not(.notice) > p") =>
-  tab.evaluate(
-    (selector) => [...document.querySelectorAll(selector)].map(({ textContent }) => textContent ?? ""),
-    selector,
-  );
-
-/** Whether the user sees this element. */
-export const isVisible = (tab: Tab, selector: string) =>
-  tab.evaluate((selector) => {
-    const element = document.querySelector(selector);
-    return (
-      element !== null &&
-      element.getClientRects().length > 0 &&
-      getComputedStyle(element).visibility === "visible"
-    );
-  }, selector);
+/** Opens a tab in a window of its own, which is closed after the test. Its `navigator.language` is `C`, as on a bare Linux. */
+export async function openTab(): Promise<Tab> {
+  if (process.env.BROWSER === "webkit") return WebKit.open();
+  const context = await (await openBrowser()).newContext({ ignoreHTTPSErrors: true });
+  onTestFinished(() => context.close());
+  await context.addInitScript(() => Object.defineProperty(navigator, "language", { value: "C" }));
+  return context.newPage();
+}
 
 /** Sends the reply to an exchange with another text. The browser keeps no copy. */
 export async function rewrite({ req, res, ask }: Exchange, change: (text: string) => string): Promise<void> {

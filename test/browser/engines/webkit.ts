@@ -1,10 +1,11 @@
 /** WebKit, driven by the WebDriver protocol over `fetch`, on an X server without a screen. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { onTestFinished } from "vitest";
+import { freePort } from "../../conformance/port.js";
+import type { Tab } from "../browser.js";
 import { MINIBROWSER, WEBKIT_DRIVER, XVFB } from "../programs.js";
-import { Tab } from "./tab.js";
 
 /** Keys in WebDriver: a modifier stays pressed until the end of the text. */
 const KEYS = { Enter: "\uE007", "Shift+Enter": "\uE008\uE007" } as const;
@@ -12,17 +13,10 @@ const KEYS = { Enter: "\uE007", "Shift+Enter": "\uE008\uE007" } as const;
 const ELEMENT_ID = "element-6066-11e4-a52e-4f735466cecf";
 
 /** A window of WebKit with cookies of its own. */
-export class WebKit extends Tab {
-  readonly #session: string;
-  readonly #stop: () => Promise<void>;
+export class WebKit implements Tab {
+  private constructor(private readonly session: string) {}
 
-  private constructor(session: string, stop: () => Promise<void>) {
-    super();
-    this.#session = session;
-    this.#stop = stop;
-  }
-
-  /** Opens a window. Each has a driver, because WebKitGTK's driver has one session. Close it in the end. */
+  /** Opens a window, which is closed after the test. Each has a driver, because WebKitGTK's driver has one session. */
   static async open(): Promise<WebKit> {
     const display = spawn(XVFB, ["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp"], {
       stdio: ["ignore", "pipe", "ignore"],
@@ -39,6 +33,15 @@ export class WebKit extends Tab {
         WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1",
       },
       stdio: "ignore",
+      // A group of its own, in which the browser is, too.
+      detached: true,
+    });
+    onTestFinished(async () => {
+      // Not by the protocol: at times the driver closes the connection instead of a reply.
+      const ended = [once(driver, "exit"), once(display, "exit")];
+      if (driver.pid) process.kill(-driver.pid);
+      display.kill();
+      await Promise.all(ended);
     });
     const root = `http://127.0.0.1:${port}`;
     while (!(await fetch(`${root}/status`).catch(() => undefined))) await sleep(20);
@@ -46,80 +49,38 @@ export class WebKit extends Tab {
     const capabilities = {
       alwaysMatch: { "webkitgtk:browserOptions": browser, acceptInsecureCerts: true },
     };
-    const { sessionId } = await command<{ sessionId: string }>("POST", `${root}/session`, { capabilities });
-    const session = `${root}/session/${sessionId}`;
-    return new WebKit(session, async () => {
-      // In this order, so that no browser is left behind.
-      await command("DELETE", session);
-      for (const process of [driver, display]) {
-        const ended = once(process, "exit");
-        process.kill();
-        await ended;
-      }
-    });
+    const { sessionId } = await command<{ sessionId: string }>(`${root}/session`, { capabilities });
+    return new WebKit(`${root}/session/${sessionId}`);
   }
 
-  close(): Promise<void> {
-    return this.#stop();
+  readonly goto = (url: string) => this.post("url", { url });
+  readonly reload = () => this.post("refresh");
+  readonly setViewportSize = (size: object) => this.post("window/rect", size);
+  readonly type = (selector: string, text: string) => this.onElement(selector, "value", { text });
+  readonly press = (selector: string, key: keyof typeof KEYS) => this.type(selector, KEYS[key]);
+  readonly click = (selector: string) => this.onElement(selector, "click");
+  readonly isVisible = (selector: string) => {
+    const element = `document.querySelector(${JSON.stringify(selector)})`;
+    return this.evaluate<boolean>(`${element}?.checkVisibility({ visibilityProperty: true }) === true`);
+  };
+  readonly evaluate = <T>(expression: string) =>
+    this.post<T>("execute/sync", { script: `return ${expression}`, args: [] });
+
+  private async onElement(selector: string, name: string, body?: object): Promise<unknown> {
+    const search = { using: "css selector", value: selector };
+    const { [ELEMENT_ID]: id } = await this.post<Record<string, string>>("element", search);
+    return this.post(`element/${id}/${name}`, body);
   }
 
-  async go(url: string): Promise<void> {
-    await this.#post("url", { url });
-  }
-
-  async back(): Promise<void> {
-    await this.#post("back", {});
-  }
-
-  async reload(): Promise<void> {
-    await this.#post("refresh", {});
-  }
-
-  async resize(width: number, height: number): Promise<void> {
-    await this.#post("window/rect", { width, height });
-  }
-
-  async type(selector: string, text: string): Promise<void> {
-    await this.#post(`element/${await this.#find(selector)}/value`, { text });
-  }
-
-  press(selector: string, key: keyof typeof KEYS): Promise<void> {
-    return this.type(selector, KEYS[key]);
-  }
-
-  async click(selector: string): Promise<void> {
-    await this.#post(`element/${await this.#find(selector)}/click`, {});
-  }
-
-  protected run<T>(expression: string): Promise<T> {
-    return this.#post("execute/sync", { script: `return ${expression}`, args: [] });
-  }
-
-  async #find(selector: string): Promise<string> {
-    const found = await this.#post<Record<string, string>>("element", {
-      using: "css selector",
-      value: selector,
-    });
-    return found[ELEMENT_ID] ?? "";
-  }
-
-  #post<T>(name: string, body: object): Promise<T> {
-    return command<T>("POST", `${this.#session}/${name}`, body);
+  private post<T>(name: string, body?: object): Promise<T> {
+    return command(`${this.session}/${name}`, body);
   }
 }
 
 /** Sends a command and returns its value. @throws Error with WebDriver's error code and message */
-async function command<T>(method: string, url: string, body?: object): Promise<T> {
-  const response = await fetch(url, { method, ...(body && { body: JSON.stringify(body) }) });
+async function command<T>(url: string, body: object = {}): Promise<T> {
+  const response = await fetch(url, { method: "POST", body: JSON.stringify(body) });
   const { value } = (await response.json()) as { value: T & { error: string; message: string } };
   if (!response.ok) throw new Error(`${value.error}: ${value.message}`);
   return value;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  return typeof address === "object" && address ? address.port : 0;
 }
