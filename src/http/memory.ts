@@ -58,48 +58,50 @@ const LONG_URL = 256;
 const NO_HEADERS = {};
 const NO_TEXTS: string[] = [];
 
-/** A request to a server of `serve`. */
+/** A request to a server of `serve`. Its methods are static, because Express replaces the prototype of every request. */
 export class ServedRequest extends IncomingMessage {
   #counted = 0;
 
-  /** Counts the request until its response is closed or its poll is held. */
-  count(res: ServerResponse): void {
-    if (this.#counted > 0 || this.rawHeaders.length === 0) return;
-    let head = this.url?.length ?? 0;
-    for (const text of this.rawHeaders) head += text.length + TEXT_BYTES;
-    const { "content-length": length = memory.unknownBody } = this.headers;
-    const body = hasBody(this) ? Math.min(Number(length), MAX_BODY_BYTES) : 0;
-    this.#add(res, REQUEST_BYTES + HEAP_FACTOR * head + body);
+  /** Counts a request until its response is closed or its poll is held. */
+  static count(req: ServedRequest, res: ServerResponse): void {
+    if (req.#counted > 0 || req.rawHeaders.length === 0) return;
+    let head = req.url?.length ?? 0;
+    for (const text of req.rawHeaders) head += text.length + TEXT_BYTES;
+    const { "content-length": length = memory.unknownBody } = req.headers;
+    const body = hasBody(req) ? Math.min(Number(length), MAX_BODY_BYTES) : 0;
+    ServedRequest.#add(req, res, REQUEST_BYTES + HEAP_FACTOR * head + body);
   }
 
-  /** Counts a reply that the connection could not send at once, until the response is closed. */
-  countReply(res: ServerResponse): void {
-    const bytes = res.socket?.writableLength ?? 0;
-    if (bytes > 0) this.#add(res, bytes);
-  }
+  /** A listener for a response: counts what the connection could not send at once, until the response is closed. */
+  static readonly countReply = function (this: ServerResponse<ServedRequest>): void {
+    const bytes = this.socket?.writableLength ?? 0;
+    if (bytes > 0) ServedRequest.#add(this.req, this, bytes);
+  };
 
   /**
-   * Frees the head of a poll that is held: a browser's uses 4 KB, and there are 10,000 polls.
+   * Frees the head of a poll that is held: a browser's uses 4 KB, and there are 10,000 polls. Requests to a server of the
+   * host stay as they are.
    *
    * Also reads a request without a body to its end (RFC 9112, section 6.3). Otherwise Node does it after the reply, with
    * more work. Such a request emits neither "end" nor "close", but its response emits "close".
    */
-  hold(): void {
-    if (!hasBody(this)) this.read();
-    this.#free();
-    this.headers = NO_HEADERS;
-    this.rawHeaders = NO_TEXTS;
-    if ((this.url ?? "").length > LONG_URL) this.url = "";
+  static freeHead(req: IncomingMessage): void {
+    if (!(#counted in req)) return;
+    if (!hasBody(req)) req.read();
+    ServedRequest.#free(req);
+    req.headers = NO_HEADERS;
+    req.rawHeaders = NO_TEXTS;
+    if ((req.url ?? "").length > LONG_URL) req.url = "";
   }
 
-  #add(res: ServerResponse, bytes: number): void {
-    if (this.#counted === 0) res.once("close", () => this.#free());
-    this.#counted += bytes;
-    add(this.socket, bytes);
+  static #add(req: ServedRequest, res: ServerResponse, bytes: number): void {
+    if (req.#counted === 0) res.once("close", () => ServedRequest.#free(req));
+    req.#counted += bytes;
+    add(req.socket, bytes);
   }
 
-  #free(): void {
-    if (this.#counted > 0) add(this.socket, -this.#counted);
-    this.#counted = 0;
+  static #free(req: ServedRequest): void {
+    if (req.#counted > 0) add(req.socket, -req.#counted);
+    req.#counted = 0;
   }
 }

@@ -97,7 +97,7 @@ export class Router {
       // Without an `await`, a poll is held in the tick in which it arrives.
       const result = promise instanceof Promise ? await promise : promise;
       if (typeof result !== "symbol") this.#send(res, result);
-      else if (req instanceof ServedRequest && !res.writableEnded) req.hold();
+      else if (!res.writableEnded) ServedRequest.freeHead(req);
     } catch (error) {
       this.#fail(request, error);
     }
@@ -136,6 +136,8 @@ export class Router {
 
 /** Of two Host headers, Node uses the first, and a proxy may use the other one. HTTP/1.0 needs none, and HTTP/2 has none. */
 function hasOneHost({ rawHeaders: raw, httpVersion }: IncomingMessage): boolean {
-  const hosts = raw.filter((text, at) => at % 2 === 0 && text.length === 4 && /^host$/i.test(text)).length;
+  let hosts = 0;
+  for (let at = 0; at < raw.length; at += 2)
+    if (raw[at]?.length === 4 && raw[at]?.toLowerCase() === "host") hosts++;
   return hosts === 1 || (hosts === 0 && httpVersion !== "1.1");
 }

@@ -60,19 +60,15 @@ export function serve(handler: RequestListener, options: ServeOptions = {}): Ser
   memory.max = options.maxBufferedBytes ?? memory.max;
   memory.onClosed = (count) => log("too many bytes are buffered", `${count} connections are closed`);
 
-  // One function for all responses, not a closure each.
-  const onReply = function (this: ServerResponse<ServedRequest>) {
-    this.req.countReply(this);
-  };
   const onRequest = (req: ServedRequest, res: ServerResponse<ServedRequest> & { req: ServedRequest }) => {
     // Node drops the fields beyond `maxHeadersCount` without an error.
     const hasTooMany = req.rawHeaders.length >= 2 * TOO_MANY_HEADERS;
     if (hasTooMany || stopped) res.shouldKeepAlive = false;
     // A response without a socket waits for an earlier reply.
     if (hasTooMany) return res.socket ? send(res, { status: 431, headers: DYNAMIC }) : req.socket.destroy();
-    res.on("prefinish", onReply);
+    res.on("prefinish", ServedRequest.countReply);
     handler(req, res);
-    if (!res.writableEnded) req.count(res);
+    if (!res.writableEnded) ServedRequest.count(req, res);
   };
   const limits = {
     IncomingMessage: ServedRequest,

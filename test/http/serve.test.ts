@@ -2,9 +2,10 @@
 import { once } from "node:events";
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
+import express from "express";
 import { expect, test } from "vitest";
 import type { ServeOptions } from "../../src/index.js";
-import { start as startChat, until } from "../wire/chat.js";
+import { start as startChat, startRoom, until } from "../wire/chat.js";
 import { dial, get, hear, statuses } from "../wire/raw.js";
 
 /** Serves on a free port until the test ends. What was logged is in `log`. */
@@ -109,6 +110,19 @@ test.each(["text", "bytes"])("replies of %s that clients do not read stay below 
   expect(most).toBeLessThanOrEqual(bound);
   const line = expect.stringMatching(/^too many bytes are buffered: \d+ connections are closed$/);
   expect(log.splice(0)).toEqual([line]);
+});
+
+test("an Express app is served, and a held poll frees its head there too", async () => {
+  const wrap = (handler: RequestListener) => express().use(handler);
+  // Two requests that wait at one time would exceed the bound.
+  const { bob, chat } = await startRoom({ serve: { maxBufferedBytes: 7_000 }, wrap });
+  const { cursor } = await bob.batch("since=now&wait=0");
+  const polls = ["a", "b", "c"].map((page, held) =>
+    until(() => chat.waiting === held).then(() => bob.batch(`since=${cursor}&wait=60&client=${page}`)),
+  );
+  await until(() => chat.waiting === 3);
+  await bob.say("hello");
+  for (const { messages } of await Promise.all(polls)) expect(messages.at(-1)?.text).toBe("hello");
 });
 
 test("a connection that cannot be accepted is logged once a minute, and later ones are accepted", async () => {
