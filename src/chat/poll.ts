@@ -17,7 +17,6 @@ import { nameKey } from "./text.js";
 export class Poll extends Waiter<Message> {
   readonly member: Member;
   readonly res: ServerResponse;
-  readonly #end: number;
 
   constructor(
     readonly room: Room,
@@ -31,7 +30,6 @@ export class Poll extends Waiter<Message> {
     this.cursor = cursor;
     // Other requests may be queued behind a pipelined one (protocol.md).
     this.wait = wasQueued ? 0 : wait;
-    this.#end = performance.now() + this.wait;
     if (client !== undefined) this.client = clientOf(client, key);
   }
 
@@ -55,7 +53,7 @@ export class Poll extends Waiter<Message> {
     if (reason === "events" && !this.hasNews(batch)) {
       // The caller does not wait for these events, so the poll is held again, for the rest of its time.
       this.cursor = batch.cursor;
-      this.wait = Math.max(1, this.#end - performance.now());
+      this.wait = Math.max(1, this.end - performance.now());
       this.room.poll(this);
       return;
     }

@@ -88,8 +88,8 @@ export class Backlog<E> {
   readBefore(before: Id | "now", limit: number): { events: StoredEvent<E>[]; more: boolean } {
     const end = before === "now" ? this.#entries.length : this.#indexFrom(before);
     const start = Math.max(0, end - (limit >= 1 ? Math.floor(limit) : 0));
-    const events = this.#entries.slice(start, end).map(({ id, event }) => ({ id, event }));
-    return { events, more: start > 0 };
+    const entries = this.#entries.slice(start, end);
+    return { events: entries.map(({ id, event }) => ({ id, event })), more: start > 0 };
   }
 
   /**

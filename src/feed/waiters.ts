@@ -27,6 +27,8 @@ export abstract class Waiter<E> {
   wait = 0;
   /** Identifies the client. A newer poll of the same client supersedes this one. If it is undefined, no other poll does. */
   client: string | undefined = undefined;
+  /** When the wait ends, by `performance.now()`. Only the feed sets it. */
+  end = 0;
   /** The slot that holds the waiter. Undefined while the waiter is not held. Only the feed sets it. */
   slot: Slot<E> | undefined = undefined;
 
@@ -43,13 +45,16 @@ export abstract class Waiter<E> {
   failed(): void {}
 }
 
-/** The place of one waiter. A client's next poll uses the same slot. The timer removes a slot without a waiter. */
+/**
+ * The place of one waiter. A client's next poll uses the same slot and the same timer, which is not restarted: when it fires
+ * before the wait ends, it continues for the rest. It removes a slot without a waiter.
+ */
 export interface Slot<E> {
   readonly key: string | symbol;
   waiter: Waiter<E> | undefined;
   timer: NodeJS.Timeout | undefined;
-  /** The time for which `timer` runs, in milliseconds; 0 before the first poll. */
-  timerMs: number;
+  /** When `timer` fires, by `performance.now()`. */
+  timerEnd: number;
 }
 
 /** The held waiters of a feed. */
@@ -80,14 +85,14 @@ export class Waiters<E> {
    */
   hold(waiter: Waiter<E>): boolean {
     const key = waiter.client ?? Symbol("no client");
-    const slot: Slot<E> = this.#slots.get(key) ?? { key, waiter: undefined, timer: undefined, timerMs: 0 };
+    const slot: Slot<E> = this.#slots.get(key) ?? { key, waiter: undefined, timer: undefined, timerEnd: 0 };
     const older = slot.waiter;
     if (!older && waiter.wait > 0 && this.size >= this.max) return false;
-    this.#slots.set(key, slot);
     slot.waiter = waiter;
     waiter.slot = slot;
     this.size++;
-    this.#startTimer(slot, waiter.wait);
+    waiter.end = performance.now() + waiter.wait;
+    if (!slot.timer || waiter.end < slot.timerEnd) this.#startTimer(slot, waiter.wait);
     // This call comes last, because `answer` may start another poll.
     if (older) this.finish(older, "superseded");
     return true;
@@ -103,31 +108,28 @@ export class Waiters<E> {
     if (slot.waiter === waiter) {
       slot.waiter = undefined;
       // A poll without a client never uses its slot again. Many different clients must not fill the map.
-      if (typeof slot.key === "symbol" || this.#slots.size > this.max) this.#remove(slot);
+      if (typeof slot.key === "symbol" || this.#slots.size > this.max) {
+        clearTimeout(slot.timer);
+        this.#slots.delete(slot.key);
+      }
     }
     this.onFinish(waiter, reason);
   }
 
-  #remove({ key, timer }: Slot<E>): void {
-    clearTimeout(timer);
-    this.#slots.delete(key);
-  }
-
-  /** Restarts the timer of a slot, which is cheaper than a new timer for each poll. */
   #startTimer(slot: Slot<E>, wait: number): void {
     // Node's timers count whole milliseconds and may fire up to one too early.
     const ms = Math.min(Math.ceil(wait) + 1, 2 ** 31 - 1);
-    if (slot.timerMs !== ms) {
-      clearTimeout(slot.timer);
-      slot.timerMs = ms;
-      // The timer does not keep the process alive, because the connection of the poll does.
-      slot.timer = setTimeout(() => {
-        // It runs once more after a timeout, and then removes the slot if no new poll has come.
-        slot.timer?.refresh();
-        if (slot.waiter) this.finish(slot.waiter, "timeout");
-        else this.#remove(slot);
-      }, ms).unref();
-    }
-    slot.timer?.refresh();
+    this.#slots.set(slot.key, slot);
+    clearTimeout(slot.timer);
+    slot.timerEnd = performance.now() + ms;
+    // The timer does not keep the process alive, because the connection of the poll does.
+    slot.timer = setTimeout(() => {
+      const { waiter } = slot;
+      if (!waiter) return void this.#slots.delete(slot.key);
+      const rest = waiter.end - performance.now();
+      // After a timeout, the slot is kept for as long again: its client usually polls at once.
+      this.#startTimer(slot, rest > 0 ? rest : waiter.wait);
+      if (rest <= 0) this.finish(waiter, "timeout");
+    }, ms).unref();
   }
 }

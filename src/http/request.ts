@@ -5,7 +5,6 @@ import { type Fields, orThrow, parseForm, readForm } from "./body.js";
 import { clientSubnet } from "./rate-limit.js";
 import { badRequest } from "./response.js";
 
-const SECOND_SEGMENT = /^(\/[^/]*\/)([^/]+)(.*)$/;
 const BAD_PATH = badRequest("The path is malformed.");
 
 export interface RequestOptions {
@@ -42,14 +41,17 @@ export class Request {
     this.path = path.startsWith(`${mount}/`) ? path.slice(mount.length) : "";
     if (path === mount) this.path = "/";
     this.search = mark < 0 ? "" : target.slice(mark + 1);
-    const [, first, segment = "", rest] = SECOND_SEGMENT.exec(this.path) ?? [];
-    this.#segment = segment;
-    this.pattern = segment && `${first}*${rest}`;
+    const start = this.path.indexOf("/", 1) + 1;
+    const slash = this.path.indexOf("/", start);
+    const end = slash < 0 ? this.path.length : slash;
+    this.#segment = start > 0 ? this.path.slice(start, end) : "";
+    this.pattern = this.#segment && `${this.path.slice(0, start)}*${this.path.slice(end)}`;
   }
 
   /** The text for the `*` of the route's pattern, decoded. Throws a 400 if it is malformed. */
   get param(): string {
-    return orThrow(() => decodeURIComponent(this.#segment), BAD_PATH);
+    const segment = this.#segment;
+    return segment.includes("%") ? orThrow(() => decodeURIComponent(segment), BAD_PATH) : segment;
   }
 
   /** Whether this is a HEAD request, which must change nothing. */
