@@ -50,8 +50,8 @@ export class Request {
 
   /** The text for the `*` of the route's pattern, decoded. Throws a 400 if it is malformed. */
   get param(): string {
-    const segment = this.#segment;
-    return segment.includes("%") ? orThrow(() => decodeURIComponent(segment), BAD_PATH) : segment;
+    if (!this.#segment.includes("%")) return this.#segment;
+    return orThrow(() => decodeURIComponent(this.#segment), BAD_PATH);
   }
 
   /** Whether this is a HEAD request, which must change nothing. */

@@ -56,17 +56,14 @@ export class Router {
   handle(req: IncomingMessage, res: ServerResponse, next?: () => void): void {
     const request = new Request(req, res, this.options);
     let found = this.#find(request);
-    if (next && found === NOT_FOUND) {
-      next();
-      return;
-    }
+    if (next && found === NOT_FOUND) return void next();
     if (!hasOneHost(req)) found = BAD_HOST;
     // The body of a GET has no meaning. Unread, it would be kept for as long as the reply is held.
     if (req.method !== "POST" && hasBody(req)) req.resume();
     // Node drops what comes after a request to upgrade. A connection that has lost bytes must not continue.
     if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
     if (res.socket === null) this.#queue(request, found);
-    else void this.#run(request, found);
+    else this.#run(request, found);
   }
 
   /**
@@ -87,20 +84,24 @@ export class Router {
     });
   }
 
-  async #run(request: Request, found: Handler | HttpError): Promise<void> {
-    const { req, res } = request;
+  #run(request: Request, found: Handler | HttpError): void {
+    const { res } = request;
     // A request that arrives after a closing reply was sent must change nothing (RFC 9112, section 9.6).
     if (!res.socket?.writable) return;
     try {
       if (found instanceof HttpError) throw found;
-      const promise = found(request);
+      const result = found(request);
       // Without an `await`, a poll is held in the tick in which it arrives.
-      const result = promise instanceof Promise ? await promise : promise;
-      if (typeof result !== "symbol") this.#send(res, result);
-      else if (!res.writableEnded) ServedRequest.freeHead(req);
+      if (!(result instanceof Promise)) this.#reply(request, result);
+      else result.then((later) => this.#reply(request, later)).catch((error) => this.#fail(request, error));
     } catch (error) {
       this.#fail(request, error);
     }
+  }
+
+  #reply({ req, res }: Request, result: Result): void {
+    if (typeof result !== "symbol") this.#send(res, result);
+    else if (!res.writableEnded) ServedRequest.freeHead(req);
   }
 
   /** Sends the response for an error. If that throws too, it sends a plain 500, or closes the connection. */
