@@ -8,11 +8,11 @@ import { RateLimiter } from "../http/rate-limit.js";
 import type { Request } from "../http/request.js";
 import { type HeaderMap, HttpError, type HttpResponse, html, redirect } from "../http/response.js";
 import type { Session } from "../store/store.js";
-import { type Awaitable, chain, limitRate, randomId, roomPath, toHttpError, unavailable } from "./errors.js";
 import type { Identified, Identify, Secrets } from "./options.js";
 import type { Pages } from "./pages.js";
 import { enterRoom, PLAIN_COOKIE, plainCookie } from "./poll.js";
 import type { Room } from "./room.js";
+import { type Awaitable, chain, limitRate, randomId, roomPath, toHttpError, unavailable } from "./shared.js";
 import { MAX_RAW_NAME_LENGTH, nameKey, parseName } from "./text.js";
 
 const SESSION_COOKIE = "holdline";

@@ -3,8 +3,8 @@
  * records are in memory. After a restart, the first session that comes owns its name again, until a newer one comes.
  */
 import { type ClaimResult, isSameForm, type LocalMembers, type Session } from "../store/store.js";
-import { type Awaitable, chain } from "./errors.js";
 import { Presence } from "./presence.js";
+import { type Awaitable, chain } from "./shared.js";
 
 export class Members extends Presence implements LocalMembers {
   /**

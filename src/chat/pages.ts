@@ -6,9 +6,9 @@ import type { Request } from "../http/request.js";
 import { type HttpError, type HttpResponse, html, json } from "../http/response.js";
 import { STATIC } from "../paths.js";
 import type { Message } from "../store/store.js";
-import { roomPath } from "./errors.js";
 import { pageKey } from "./post.js";
 import type { Room } from "./room.js";
+import { roomPath } from "./shared.js";
 import { type Strings, stringsFor } from "./strings.js";
 
 /** How many messages, and how many names, are in the page of the room. */

@@ -8,9 +8,9 @@ import { compareIds, isId, sendJson, Waiter } from "../feed/index.js";
 import type { Request } from "../http/request.js";
 import { DEFERRED, type Result } from "../http/response.js";
 import type { Message, Session } from "../store/store.js";
-import { clientOf, hash } from "./errors.js";
 import type { Member } from "./presence.js";
 import type { Room } from "./room.js";
+import { clientOf, hash } from "./shared.js";
 import { nameKey } from "./text.js";
 
 /** A poll with `since`: it is answered with a batch. */

@@ -4,8 +4,8 @@ import { RateLimiter } from "../http/rate-limit.js";
 import type { Request } from "../http/request.js";
 import { badRequest, HttpError, json, redirect } from "../http/response.js";
 import type { Message, Session } from "../store/store.js";
-import { hash, limitRate, randomId, roomPath } from "./errors.js";
 import type { Room } from "./room.js";
+import { hash, limitRate, randomId, roomPath } from "./shared.js";
 import { isLonger, parseName, parseText } from "./text.js";
 
 /** The longest idempotency key, in code points. */

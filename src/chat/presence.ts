@@ -4,8 +4,8 @@
  */
 import { compareIds, type Feed, type Waiter } from "../feed/index.js";
 import type { Message } from "../store/store.js";
-import { clientOf } from "./errors.js";
 import type { ResolvedOptions } from "./options.js";
+import { clientOf } from "./shared.js";
 import { nameKey } from "./text.js";
 
 /** Above this number of present members, no join or leave notice is written. */

@@ -4,11 +4,11 @@
  */
 import { type Batch, Feed } from "../feed/index.js";
 import type { Message, Snapshot } from "../store/store.js";
-import { unavailable } from "./errors.js";
 import { Members } from "./members.js";
 import { Metrics } from "./metrics.js";
 import type { ResolvedOptions } from "./options.js";
 import type { Member, MemberPoll } from "./presence.js";
+import { unavailable } from "./shared.js";
 
 /** How far the clocks of processes with a common store may differ, in milliseconds. */
 const CLOCK_SKEW_MS = 60_000;
@@ -61,7 +61,7 @@ export class Room {
   poll(poll: MemberPoll): void {
     this.members.addPoll(poll);
     if (this.feed.poll(poll) !== "full") return;
-    if (this.#makeRoom(poll.member) && this.feed.poll(poll) !== "full") return;
+    if (this.#cancelOldestPoll(poll.member) && this.feed.poll(poll) !== "full") return;
     this.members.removePoll(poll);
     this.metrics.polls.full++;
     throw FULL;
@@ -103,7 +103,7 @@ export class Room {
   }
 
   /** Cancels the oldest poll of the member with the most polls, unless this member has as many. */
-  #makeRoom(member: Member): boolean {
+  #cancelOldestPoll(member: Member): boolean {
     let most = member;
     for (const other of this.members.present) if (other.polls.length > most.polls.length) most = other;
     const oldest = most === member ? undefined : most.polls[0];

@@ -8,12 +8,12 @@ import { type Handler, Router } from "../http/router.js";
 import { readStatic } from "../http/static.js";
 import { CLIENT, STATIC } from "../paths.js";
 import type { Session } from "../store/store.js";
-import { type Awaitable, chain, roomPath, toHttpError, unavailable } from "./errors.js";
 import { type Auth, hostAuth, Login, NO_SESSION } from "./login.js";
 import { Pages } from "./pages.js";
 import { enterRoom, PlainPoll, Poll } from "./poll.js";
 import { putPost } from "./post.js";
 import type { Room } from "./room.js";
+import { type Awaitable, chain, roomPath, toHttpError, unavailable } from "./shared.js";
 import { nameKey } from "./text.js";
 
 /** How many names `/who` lists. */

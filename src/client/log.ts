@@ -44,9 +44,9 @@ newer.addEventListener("click", () => {
   // The button disappears and must not take the focus with it; in the box, the focus would open a phone's keyboard.
   scroller.focus();
 });
-scroller.addEventListener("scroll", () => isSeen() && showUnread(0), { passive: true });
+scroller.addEventListener("scroll", () => isNewestVisible() && showUnread(0), { passive: true });
 document.addEventListener("visibilitychange", () => {
-  if (isSeen()) showUnread(0);
+  if (isNewestVisible()) showUnread(0);
   // The messages below the line were seen before the tab was hidden.
   else if (unread === 0) removeDivider();
 });
@@ -60,7 +60,7 @@ export function has(id: string): boolean {
 export function add(messages: readonly Message[], gap: boolean): Message[] {
   const fresh = messages.filter(({ id }) => !has(id));
   const others = fresh.filter(({ user, kind }) => user !== room.user && kind === undefined);
-  const isUnseen = others.length > 0 && !isSeen();
+  const isUnseen = others.length > 0 && !isNewestVisible();
   const items = document.createDocumentFragment();
   if (gap) items.append(make("li", { className: "gap" }, words.gap));
   items.append(...fresh.map(makeItem));
@@ -165,7 +165,7 @@ function isAtEnd(): boolean {
 }
 
 /** Whether the user sees the newest message. */
-function isSeen(): boolean {
+function isNewestVisible(): boolean {
   return !document.hidden && isAtEnd();
 }
 
