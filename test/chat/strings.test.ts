@@ -25,7 +25,7 @@ describe("each language", () => {
   });
 
   test("has a text for every error code of the server", () => {
-    const sources = [...["errors", "login", "post", "room", "routes"], ...["../http/router", "../http/body"]];
+    const sources = [...["login", "post", "room", "routes", "shared"], ...["../http/router", "../http/body"]];
     const codes = sources.flatMap((file) => {
       const source = readFileSync(new URL(`../../src/chat/${file}.ts`, import.meta.url), "utf8");
       return [...source.matchAll(/(?:HttpError\(\s*\d+,|unavailable\()\s*"(\w+)"/g)].map(
