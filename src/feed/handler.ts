@@ -62,15 +62,16 @@ export type PollQuery = Pick<Waiter<unknown>, "cursor" | "wait" | "client">;
 
 /** The usual order of the fields. `URLSearchParams` takes longer, and parses any other query. */
 const USUAL = /^since=([^&%+]*)&wait=([^&%+]*)(?:&client=([^&%+]*))?$/;
-const FIELDS = ["", "since", "wait", "client"];
+// With `&`, because `URLSearchParams` would remove a question mark in front.
+const parse = (query: string, fields = new URLSearchParams(`&${query}`)) =>
+  ["", "since", "wait", "client"].map((name) => fields.get(name) ?? undefined);
 
 /**
  * Parses the query of a poll, without its question mark. Of several fields with one name, the first counts.
  * @returns the fields, or the code and the message of a reply with status 400
  */
 export function parsePoll(query: string): PollQuery | { readonly error: [code: string, message: string] } {
-  const [, cursor = "", wait = "10", client] =
-    USUAL.exec(query) ?? FIELDS.map((name) => new URLSearchParams(query).get(name) ?? undefined);
+  const [, cursor = "", wait = "10", client] = USUAL.exec(query) ?? parse(query);
   if (cursor !== "now" && !isCursor(cursor))
     return { error: ["bad_cursor", "`since` is 0, now, or the cursor of a reply."] };
   if (!/^\d+(\.\d+)?$/.test(wait) || +wait > 60)

@@ -46,14 +46,14 @@ export abstract class Waiter<E> {
 }
 
 /**
- * The place of one waiter. A client's next poll uses the same slot and the same timer, which is not restarted: when it fires
- * before the wait ends, it continues for the rest. It removes a slot without a waiter.
+ * The place of one waiter. A client's next poll uses the same slot and the same timer, which is restarted only if the wait
+ * ends before it fires. When it fires earlier, it starts again for the rest. It removes a slot without a waiter.
  */
 export interface Slot<E> {
   readonly key: string | symbol;
   waiter: Waiter<E> | undefined;
   timer: NodeJS.Timeout | undefined;
-  /** When `timer` fires, by `performance.now()`. */
+  /** When `timer` is due, by `performance.now()`. */
   timerEnd: number;
 }
 
@@ -127,7 +127,7 @@ export class Waiters<E> {
       const { waiter } = slot;
       if (!waiter) return void this.#slots.delete(slot.key);
       const rest = waiter.end - performance.now();
-      // After a timeout, the slot is kept for as long again: its client usually polls at once.
+      // After a timeout, the slot is kept for the last `wait` again: its client usually polls at once.
       this.#startTimer(slot, rest > 0 ? rest : waiter.wait);
       if (rest <= 0) this.finish(waiter, "timeout");
     }, ms).unref();
