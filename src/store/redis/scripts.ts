@@ -62,8 +62,8 @@ end
 /**
  * Compares the room with what a process knows: the newest id that it has read, a new secret, and its accepted ones. If Redis
  * has lost messages, a mark is added after those that were lost; `XSETID` fails if the id is before the newest one. Prunes
- * the messages beyond the newest `keep`. Returns an id before all later changes, and the secrets. An entry is its id and a list
- * of names and values: `entry[2][10]` is the value of `key`.
+ * the messages beyond the newest `keep`. Returns an id before all later changes, also those of this millisecond, and the
+ * secrets. An entry is its id and a list of names and values: `entry[2][10]` is the value of `key`.
  */
 const sync = `
 local last, keep = newest(), ARGV[3]
@@ -77,7 +77,7 @@ for _, old in ipairs(redis.call('XRANGE', messages, '-', '+', 'COUNT', math.max(
 end
 for n = 5, #ARGV do redis.call('ZADD', secrets, 'NX', now, ARGV[n]) end
 if redis.call('ZCARD', secrets) == 0 then redis.call('ZADD', secrets, now, ARGV[4]) end
-return {now, now .. '-0', unpack(redis.call('ZRANGE', secrets, 0, -1))}
+return {now, now - 1 .. '-0', unpack(redis.call('ZRANGE', secrets, 0, -1))}
 `;
 
 /** Keeps a message, once for each idempotency key. Returns its id, text (`entry[2][6]`) and kind (`entry[2][8]`). */
