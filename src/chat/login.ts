@@ -27,8 +27,6 @@ const COOKIE_RENEW_AGE_MS = DAY_MS;
 const FORM_MAX_AGE_MS = DAY_MS;
 /** How many verified cookies are remembered. Forged ones are not, so strangers cannot fill the memory. */
 const MAX_VERIFIED = 20_000;
-/** How many cookies of our name are verified, in the order of the header: each costs an HMAC for each secret. */
-const MAX_COOKIES_TRIED = 8;
 
 export const NO_SESSION = new HttpError(401, "no_session", "Log in first.");
 const NO_COOKIES = new HttpError(403, "cookies_blocked", "Your browser blocks the cookie of the log-in.");
@@ -156,7 +154,7 @@ export class Login {
    * have a cookie of the same name.
    */
   #read(request: Request): SignedSession | undefined {
-    for (const cookie of request.cookies(SESSION_COOKIE).slice(0, MAX_COOKIES_TRIED)) {
+    for (const cookie of request.cookies(SESSION_COOKIE)) {
       const session = this.#verified.get(cookie) ?? this.#verify(cookie);
       if (session && Date.now() - session.signedAt <= COOKIE_MAX_AGE_MS) return session;
     }

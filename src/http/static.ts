@@ -16,6 +16,8 @@ const TYPES: Readonly<Record<string, string>> = {
   ".svg": "image/svg+xml",
 };
 
+const HEADERS = { "Cache-Control": "no-cache", Vary: "Accept-Encoding", "X-Content-Type-Options": "nosniff" };
+
 /**
  * Reads the files of a folder, and returns their names and handlers. Folders, links (which could lead out of the folder) and
  * files of unknown types are left out.
@@ -35,13 +37,7 @@ function serveBytes(bytes: Buffer, type: string): Handler {
     const isZipped = quality(req.headers["accept-encoding"] ?? "", "gzip") > 0;
     // A strong tag identifies one representation, so the compressed one has its own (RFC 9110, section 8.8.3.3).
     const etag = `"${hash}${isZipped ? "-gzip" : ""}"`;
-    const headers = {
-      "Cache-Control": "no-cache",
-      "Content-Type": type,
-      ETag: etag,
-      Vary: "Accept-Encoding",
-      "X-Content-Type-Options": "nosniff",
-    };
+    const headers = { ...HEADERS, "Content-Type": type, ETag: etag };
     // A proxy may have made the tag weak, and the caller may know several.
     if (req.headers["if-none-match"]?.includes(etag)) return { status: 304, headers };
     if (!isZipped) return { status: 200, headers, body: bytes };

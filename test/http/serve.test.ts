@@ -4,7 +4,7 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from "n
 import { connect, type Socket } from "node:net";
 import express from "express";
 import { expect, test } from "vitest";
-import type { ServeOptions } from "../../src/index.js";
+import { type ServeOptions, serve } from "../../src/index.js";
 import { start as startChat, startRoom, until } from "../wire/chat.js";
 import { dial, get, hear, statuses } from "../wire/raw.js";
 
@@ -49,7 +49,7 @@ test("a connection over the limit is closed and logged once, and open ones stay 
   const open = [dial(port), dial(port), dial(port)];
   for (const { socket } of open) await once(socket, "connect");
   for (let n = 0; n < 20; n++) expect((await hear(port, GET)).text).toBe("");
-  expect(log.splice(0)).toEqual(["too many connections: 3 are open, new ones are closed"]);
+  expect(log.splice(0)).toEqual(["too many connections: 3 are open, new ones close"]);
   for (const { send, text } of open) {
     send(GET);
     await until(() => statuses(text())[0] === 200);
@@ -59,12 +59,23 @@ test("a connection over the limit is closed and logged once, and open ones stay 
   expect(await again()).toMatch(/^HTTP\/1.1 200 /);
 });
 
-test("a client that reads nothing, or sends no further request, is closed after the idle time", async () => {
+test("a client that reads nothing, or sends no further request, is closed after the idle time, and others are not", async () => {
   const bytes = 64 * 1024 * 1024;
   const large: RequestListener = (req, res) => res.end(req.url === "/large" ? "x".repeat(bytes) : "ok");
   // The bound of buffered bytes is far away.
-  const { port, server } = await start(large, { maxBufferedBytes: 4 * bytes }, { timeout: 300 });
-  expect((await hear(port, GET)).statuses).toEqual([200]);
+  const { port, server } = await start(large, { maxBufferedBytes: 4 * bytes, idleTimeout: 300 });
+  let isIdleOpen = true;
+  const idle = hear(port, GET).finally(() => {
+    isIdleOpen = false;
+  });
+  const busy = dial(port);
+  for (let replies = 0; isIdleOpen || replies === 0; replies++) {
+    busy.send(GET);
+    await until(() => statuses(busy.text()).length > replies);
+  }
+  expect((await idle).statuses).toEqual([200]);
+  busy.send(LAST);
+  expect((await busy.closed).text).toMatch(/Connection: close\r\n.*ok$/s);
   const asked = once(server, "request");
   const { socket, closed } = dial(port, get("/large"));
   socket.pause();
@@ -72,6 +83,10 @@ test("a client that reads nothing, or sends no further request, is closed after 
   await once(res, "close");
   socket.resume();
   expect((await closed).text.length).toBeLessThan(bytes);
+});
+
+test.each([0, Number.NaN, 2 ** 31])("an idle time of %d is a RangeError", (idleTimeout) => {
+  expect(() => serve(ok, { idleTimeout })).toThrow(RangeError);
 });
 
 test("a request without a body ends for a handler that reads it, at once or later", async () => {
