@@ -59,23 +59,28 @@ test("a connection over the limit is closed and logged once, and open ones stay 
   expect(await again()).toMatch(/^HTTP\/1.1 200 /);
 });
 
-test("a client that reads nothing, or sends no further request, is closed after the idle time, and others are not", async () => {
+test("a connection that is idle, or whose reply is not read, is closed; a busy one and a slow reader are not", async () => {
   const bytes = 64 * 1024 * 1024;
   const large: RequestListener = (req, res) => res.end(req.url === "/large" ? "x".repeat(bytes) : "ok");
   // The bound of buffered bytes is far away.
   const { port, server } = await start(large, { maxBufferedBytes: 4 * bytes, idleTimeout: 300 });
-  let isIdleOpen = true;
+  const slow = connect(port, "127.0.0.1").on("error", () => {});
+  slow.write(get("/large", "Connection: close"));
+  let [isIdleOpen, received] = [true, 0];
   const idle = hear(port, GET).finally(() => {
     isIdleOpen = false;
   });
   const busy = dial(port);
-  for (let replies = 0; isIdleOpen || replies === 0; replies++) {
+  for (let replies = 0; isIdleOpen; replies++) {
     busy.send(GET);
     await until(() => statuses(busy.text()).length > replies);
+    received += slow.read()?.length ?? 0;
   }
   expect((await idle).statuses).toEqual([200]);
   busy.send(LAST);
   expect((await busy.closed).text).toMatch(/Connection: close\r\n.*ok$/s);
+  for await (const chunk of slow) received += chunk.length;
+  expect(received).toBeGreaterThan(bytes);
   const asked = once(server, "request");
   const { socket, closed } = dial(port, get("/large"));
   socket.pause();
