@@ -22,8 +22,7 @@ const COOLDOWN_FACTOR = 2;
  * @param answer answers one of them; must not throw
  */
 export function createFlush<T>(collect: () => readonly T[], answer: (item: T) => void): () => void {
-  let [requested, running] = [false, false];
-  let cooldownEnd = 0;
+  let [requested, running, cooldownEnd] = [false, false, 0];
 
   async function run(): Promise<void> {
     running = true;

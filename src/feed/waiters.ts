@@ -123,13 +123,16 @@ export class Waiters<E> {
     clearTimeout(slot.timer);
     slot.timerEnd = performance.now() + ms;
     // The timer does not keep the process alive, because the connection of the poll does.
-    slot.timer = setTimeout(() => {
-      const { waiter } = slot;
-      if (!waiter) return void this.#slots.delete(slot.key);
-      const rest = waiter.end - performance.now();
-      // After a timeout, the slot is kept for the last `wait` again: its client usually polls at once.
-      this.#startTimer(slot, rest > 0 ? rest : waiter.wait);
-      if (rest <= 0) this.finish(waiter, "timeout");
-    }, ms).unref();
+    slot.timer = setTimeout(this.#onTimer, ms, slot).unref();
   }
+
+  /** One function for all slots. A closure for each would use 100 bytes. */
+  readonly #onTimer = (slot: Slot<E>): void => {
+    const { waiter } = slot;
+    if (!waiter) return void this.#slots.delete(slot.key);
+    const rest = waiter.end - performance.now();
+    // After a timeout, the slot is kept for the last `wait` again: its client usually polls at once.
+    this.#startTimer(slot, rest > 0 ? rest : waiter.wait);
+    if (rest <= 0) this.finish(waiter, "timeout");
+  };
 }

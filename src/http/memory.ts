@@ -20,9 +20,7 @@ let used = 0;
 /** Counts bytes of a connection; negative when they are free. Beyond the bound, the connections with the most bytes are closed. */
 function add(socket: Socket, bytes: number): void {
   if (socket.destroyed) return;
-  const before = connections.get(socket);
-  if (before === undefined) socket.once("close", () => forget(socket));
-  connections.set(socket, (before ?? 0) + bytes);
+  connections.set(socket, (connections.get(socket) ?? 0) + bytes);
   used += bytes;
   if (used > memory.max) closeLargest();
 }
@@ -39,7 +37,8 @@ function closeLargest(): void {
   memory.onClosed(closed);
 }
 
-function forget(socket: Socket): void {
+/** Forgets what is counted for a connection. Call it when the connection closes. */
+export function forget(socket: Socket): void {
   used -= connections.get(socket) ?? 0;
   connections.delete(socket);
 }
