@@ -60,8 +60,7 @@ export class Backlog<E> {
   reset({ lastPrunedId, events }: Snapshot<E>): void {
     if (!isExactId(lastPrunedId)) throw new RangeError(`The id ${lastPrunedId} is malformed.`);
     this.#entries = [];
-    this.#lastPrunedId = lastPrunedId;
-    this.#lastId = lastPrunedId;
+    [this.#lastPrunedId, this.#lastId] = [lastPrunedId, lastPrunedId];
     // Readers are woken first, so they are woken even if an id is wrong. None of them reads before this method returns.
     this.wakeReaders();
     for (const { event, id } of events) this.#append(id, event);
@@ -88,8 +87,8 @@ export class Backlog<E> {
   readBefore(before: Id | "now", limit: number): { events: StoredEvent<E>[]; more: boolean } {
     const end = before === "now" ? this.#entries.length : this.#indexFrom(before);
     const start = Math.max(0, end - (limit >= 1 ? Math.floor(limit) : 0));
-    const entries = this.#entries.slice(start, end);
-    return { events: entries.map(({ id, event }) => ({ id, event })), more: start > 0 };
+    const events = this.#entries.slice(start, end).map(({ id, event }) => ({ id, event }));
+    return { events, more: start > 0 };
   }
 
   /**

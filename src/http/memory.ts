@@ -20,7 +20,9 @@ let used = 0;
 /** Counts bytes of a connection; negative when they are free. Beyond the bound, the connections with the most bytes are closed. */
 function add(socket: Socket, bytes: number): void {
   if (socket.destroyed) return;
-  connections.set(socket, (connections.get(socket) ?? 0) + bytes);
+  const counted = (connections.get(socket) ?? 0) + bytes;
+  if (counted === 0) connections.delete(socket);
+  else connections.set(socket, counted);
   used += bytes;
   if (used > memory.max) closeLargest();
 }
