@@ -79,8 +79,9 @@ export class Presence {
   /** Makes the member of a poll present while the poll is held. */
   addPoll(poll: MemberPoll): void {
     const { member } = poll;
-    // `push` to an empty list, and `[...polls, poll]`, reserve room for 17.
-    member.polls = member.polls.concat(poll);
+    // `push` to an empty list reserves room for 17.
+    if (member.polls.length === 0) member.polls = [poll];
+    else member.polls.push(poll);
     this.#join(member);
   }
 

@@ -93,8 +93,7 @@ export class Waiters<E> {
     // The same text object, because each `client` is a new copy.
     if (typeof slot.key === "string") waiter.client = slot.key;
     this.size++;
-    // V8 keeps a whole number in its field, and any other number in an object of its own.
-    waiter.end = Math.ceil(performance.now() + waiter.wait);
+    waiter.end = performance.now() + waiter.wait;
     if (!slot.timer || waiter.end < slot.timerEnd) this.#startTimer(slot, waiter.wait);
     // This call comes last, because `answer` may start another poll.
     if (older) this.finish(older, "superseded");
@@ -124,7 +123,7 @@ export class Waiters<E> {
     const ms = Math.min(Math.ceil(wait) + 1, 2 ** 31 - 1);
     this.#slots.set(slot.key, slot);
     clearTimeout(slot.timer);
-    slot.timerEnd = Math.ceil(performance.now()) + ms;
+    slot.timerEnd = performance.now() + ms;
     // The timer does not keep the process alive, because the connection of the poll does.
     slot.timer = setTimeout(this.#onTimer, ms, slot).unref();
   }

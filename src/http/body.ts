@@ -12,11 +12,7 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true });
 const INCOMPLETE = badRequest("The body did not arrive completely.");
 const BAD_TEXT = badRequest("The percent-encoding or the UTF-8 of the fields is malformed.");
 const BAD_JSON = badRequest("A JSON body is one object of texts or numbers.");
-const BAD_TYPE = new HttpError(
-  415,
-  "unsupported_type",
-  "Send application/x-www-form-urlencoded or application/json, in UTF-8 and without a content coding.",
-);
+const BAD_TYPE = new HttpError(415, "unsupported_type", "Send a form or JSON, in UTF-8 and not compressed.");
 
 /** Returns whether a request has a body, which may be empty (RFC 9112, section 6.3). */
 export function hasBody({ headers }: IncomingMessage): boolean {
