@@ -16,7 +16,10 @@ const timesSeen = (page: Page, text: string) =>
 
 test("a sent message appears once when the reply is faster than the poll", async ({ page, server, me }) => {
   const open = await hold(page, "**/get_post/**");
+  const polled = page.waitForRequest("**/get_post/**");
   await enter(page, server.url, me);
+  // The script runs, and will send the message.
+  await polled;
   await say(page, "reply first");
   await page.waitForSelector("#outbox > li:not(.pending)");
   expect(await timesSeen(page, "reply first")).toBe(1);
