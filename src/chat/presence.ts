@@ -79,9 +79,8 @@ export class Presence {
   /** Makes the member of a poll present while the poll is held. */
   addPoll(poll: MemberPoll): void {
     const { member } = poll;
-    // `push` to an empty list reserves room for 17.
-    if (member.polls.length === 0) member.polls = [poll];
-    else member.polls.push(poll);
+    // `push` to an empty list, and `[...polls, poll]` with an empty one, reserve room for 17.
+    member.polls = member.polls.length === 0 ? [poll] : [...member.polls, poll];
     this.#join(member);
   }
 
