@@ -16,7 +16,7 @@ const EXIT_TIMEOUT_MS = 4_500;
 /** Connections beyond those of polls: for posts, for pages, and for polls that are refused. */
 const SPARE_CONNECTIONS = 1_000;
 /** A heap is large from this size on, in bytes. */
-const LARGE_HEAP_BYTES = 32 * 1024 * 1024;
+const LARGE_HEAP_BYTES = 24 * 1024 * 1024;
 
 function log(line: string): void {
   process.stderr.write(`holdline: ${line}\n`);

