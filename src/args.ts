@@ -22,7 +22,7 @@ const FLAGS = {
   host: { ...VALUE, value: "HOST", usual: "127.0.0.1", variable: "HOST", help: HOST_HELP },
   port: { ...VALUE, value: "PORT", usual: "5000", variable: "PORT", help: PORT_HELP },
   data: { ...VALUE, value: "DIR", usual: "data", help: "keep messages in this folder; none is in memory" },
-  redis: { ...VALUE, value: "URL", usual: "none", help: "keep messages in Redis, for several processes" },
+  redis: { ...VALUE, value: "URL", help: "keep messages in Redis, for several processes" },
   title: { ...VALUE, value: "TEXT", usual: "holdline", help: "the title of the pages" },
   backlog: { ...VALUE, value: "N", usual: "1000", help: "messages that are kept" },
   "max-waiters": { ...VALUE, value: "N", usual: "10000", help: "polls that are held at once" },
@@ -76,8 +76,8 @@ export function parseCommand(args: readonly string[], env: Record<string, string
 }
 
 /**
- * Returns the flags that are given, with their values. Of a flag that is given twice, the last one counts. Throws a
- * `RangeError` for an argument that is no flag, and for a value that is missing or too much.
+ * Returns the flags that are given, with their values. If a flag is given twice, the last value counts. Throws a
+ * `RangeError` for an unknown argument, a missing value, and a value that the flag does not take.
  */
 function readFlags(args: readonly string[]) {
   try {

@@ -61,9 +61,6 @@ export async function createChat(options: ChatOptions = {}): Promise<Chat> {
     get waiting() {
       return room.feed.waiting;
     },
-    close() {
-      closing ??= room.close();
-      return closing;
-    },
+    close: () => (closing ??= room.close()),
   };
 }

@@ -89,8 +89,7 @@ const MOUNT = /^(\/[\w.~!$&'()*+,;=:@%-]+)*$/;
 export function parseOptions(options: ChatOptions): ResolvedOptions {
   if (typeof options !== "object" || options === null) throw new TypeError("createChat takes options");
   const { path = "", title = "holdline", identify, metrics = false, trustProxy = false } = options;
-  const { secrets, log = console.error } = options;
-  const store: Store = options.store === undefined ? new MemoryStore() : options.store;
+  const { secrets, log = console.error, store = new MemoryStore() as Store } = options;
   const check = (option: keyof ChatOptions, isValid: boolean, rule: string) => {
     if (!isValid) throw new TypeError(`${option} must be ${rule}`);
   };

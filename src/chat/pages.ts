@@ -6,9 +6,8 @@ import type { Request } from "../http/request.js";
 import { type HttpError, type HttpResponse, html, json } from "../http/response.js";
 import { STATIC } from "../paths.js";
 import type { Message } from "../store/store.js";
-import { pageKey } from "./post.js";
 import type { Room } from "./room.js";
-import { roomPath } from "./shared.js";
+import { randomId, roomPath } from "./shared.js";
 import { type Strings, stringsFor } from "./strings.js";
 
 /** How many messages, and how many names, are in the page of the room. */
@@ -54,7 +53,7 @@ export class Pages {
       lang,
       title: options.title,
       user,
-      key: pageKey(),
+      key: randomId(),
       // On a page of older messages, the script continues after the last of them.
       cursor: isOld ? (messages.at(-1)?.id ?? feed.lastPrunedId) : feed.lastId,
       segment: encodeURIComponent(user),

@@ -5,21 +5,14 @@ import type { Request } from "../http/request.js";
 import { badRequest, HttpError, json, redirect } from "../http/response.js";
 import type { Message, Session } from "../store/store.js";
 import type { Room } from "./room.js";
-import { hash, limitRate, randomId, roomPath } from "./shared.js";
+import { hash, limitRate, roomPath } from "./shared.js";
 import { isLonger, parseName, parseText } from "./text.js";
 
 /** The longest idempotency key, in code points. */
 const MAX_KEY_LENGTH = 64;
-/** How the keys of the forms in our pages begin. */
-const PAGE_KEY = "page-";
 
 const BAD_KEY = badRequest(`An idempotency key has at most ${MAX_KEY_LENGTH} characters.`);
 const REUSED = "This idempotency key was already used for another message.";
-
-/** Returns an idempotency key for the form in a page. */
-export function pageKey(): string {
-  return PAGE_KEY + randomId();
-}
 
 /** Returns the handler of `/put_post/*`. */
 export function putPost(room: Room) {
@@ -27,12 +20,16 @@ export function putPost(room: Room) {
   return async (request: Request, session: Session, form: Fields) => {
     limitRate(rate, session.key);
     const text = parseText(form.get("message") ?? "", (rule) => new HttpError(422, "bad_message", rule));
-    const key = request.req.headers["idempotency-key"] ?? form.get("key");
+    const pageKey = form.get("page-key");
+    // An empty key is none.
+    const key = request.req.headers["idempotency-key"] || form.get("key") || pageKey;
     if (Array.isArray(key) || (key !== undefined && isLonger(key, MAX_KEY_LENGTH))) throw BAD_KEY;
     room.members.hold(session);
-    // An empty field of a form is no key.
-    const scoped = key ? scopedKey(hash(session.id || session.key), key, text) : undefined;
-    const message = await room.post(session.name, text, scoped);
+    // The form in a page may be sent again with another text, after a step back in the browser.
+    const suffix = pageKey === undefined ? "" : `:${hash(text)}`;
+    // With its scope, a key is the same after a restart and on any process.
+    const scoped = `${hash(session.id || session.key)}:${key}${suffix}`;
+    const message = await room.post(session.name, text, key ? scoped : undefined);
     if (message.text !== text) throw new HttpError(422, "key_reused", REUSED);
     room.metrics.countPost("kept");
     if (request.prefersHtml()) return redirect(303, `../${roomPath(session.name)}`);
@@ -55,7 +52,7 @@ export interface HostMessage {
 
 /** Posts for the host, as `Chat.post` says. */
 export async function hostPost(room: Room, { user, text, key }: HostMessage): Promise<Message> {
-  for (const [field, value] of Object.entries({ user, text, key: key ?? "" })) {
+  for (const [field, value] of Object.entries({ user, text, key: key === undefined ? "" : key })) {
     if (typeof value !== "string") throw new TypeError(`${field}: A text is needed, not ${typeof value}.`);
   }
   const toError = (field: keyof HostMessage) => (rule: string) => new RangeError(`${field}: ${rule}`);
@@ -65,15 +62,7 @@ export async function hostPost(room: Room, { user, text, key }: HostMessage): Pr
     throw toError("key")(`An idempotency key has 1 to ${MAX_KEY_LENGTH} characters.`);
   }
   // `host` cannot be the scope of a session, which is a hash of 22 characters.
-  const message = await room.post(name, parsed, key && scopedKey("host", key, parsed));
+  const message = await room.post(name, parsed, key && `host:${key}`);
   if (message.text !== parsed) throw toError("key")(REUSED);
   return message;
-}
-
-/**
- * Returns the key under which the store keeps a message. It begins with its scope, so it is the same after a restart and on
- * any process. A form in a page may be sent again with another text, after a step back in the browser.
- */
-function scopedKey(scope: string, key: string, text: string): string {
-  return key.startsWith(PAGE_KEY) ? `${scope}:${key}:${hash(text)}` : `${scope}:${key}`;
 }

@@ -138,14 +138,13 @@ export class Presence {
   applyUnload(key: string, page: string | undefined): void {
     const member = this.records.get(key);
     if (!member) return;
-    for (const poll of [...member.polls]) {
+    for (const poll of [...member.polls])
       if (page === undefined || poll.client === clientOf(page, key)) this.feed.cancel(poll);
-    }
     if (page === undefined) this.leave(member);
     else member.expiry = Math.min(member.expiry, performance.now() + RELOAD_MS);
   }
 
-  /** Returns whether there is room for a name. Forgets one that nobody holds if there is none; its sessions are valid again. */
+  /** Returns whether one more record may be made. Forgets one that nobody holds if there are too many. */
   protected makeRoom(): boolean {
     if (this.records.size < this.options.maxNames) return true;
     let checked = 0;
@@ -179,7 +178,7 @@ export class Presence {
       if (member.polls.length === 0 && member.expiry <= now) this.leave(member);
   }
 
-  /** Writes a notice, unless the newest one says the same. By its key, processes that see one change write one notice. */
+  /** Writes a notice, unless the newest one says the same. Processes that see one change use one key, so it is kept once. */
   async #notify(member: Member, kind: "join" | "leave"): Promise<void> {
     const { name, lastNotice } = member;
     if (lastNotice?.kind === kind || this.names.length > MAX_NOTICE_MEMBERS) return;

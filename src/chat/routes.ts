@@ -90,7 +90,8 @@ export function createRouter(room: Room, onError: (error: unknown) => void): Rou
   get("/get_post/*", sameSite(poll));
   post("/get_post/*", poll);
   const leave = forMember(async (request, session) => {
-    // `client` has the rules of a poll. The two fields before it make the query one of a poll.
+    // Throws a 400 if the query is malformed. `client` has the rules of a poll, so two fields make the query one of a poll.
+    request.query();
     const query = parsePoll(`since=0&wait=0&${request.search}`);
     if ("error" in query) throw new HttpError(400, ...query.error);
     await members.unload(session, query.client);

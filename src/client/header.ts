@@ -19,10 +19,10 @@ let statusTimer: ReturnType<typeof setTimeout> | undefined;
 let listTimer: ReturnType<typeof setTimeout> | undefined;
 
 details.addEventListener("toggle", () => refresh(0));
-details.addEventListener("keydown", ({ key }) => {
+document.addEventListener("keydown", ({ key }) => {
   if (key !== "Escape" || !details.open) return;
+  if (details.contains(document.activeElement)) summary.focus();
   details.open = false;
-  summary.focus();
 });
 document.addEventListener("click", ({ target }) => {
   if (target instanceof Node && !details.contains(target)) details.open = false;

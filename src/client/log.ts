@@ -15,7 +15,7 @@ const NEAR_PX = 48;
 const NEAR_TOP = "800px";
 const TITLE = document.title;
 
-const scroller = byId("scroller", HTMLElement);
+export const scroller = byId("scroller", HTMLElement);
 const list = byId("messages", HTMLOListElement);
 const newer = make("button", { className: "newer", hidden: true });
 /** The line above the messages that arrived while nobody looked at the end. */
@@ -116,12 +116,12 @@ function removeSurplus(): void {
 
 /** Inserts earlier messages above all others. The position counts from the end, so the view does not move. */
 async function loadEarlier(): Promise<void> {
-  if (button.hidden) return;
+  const first = firstItem();
+  if (button.hidden || !first) return;
   // After a failure only the button loads, so that scrolling sends no flood of requests.
   observer.unobserve(line);
   showTop("", words.loading);
-  const first = firstItem();
-  const { messages, more } = await getJson(`${roomUrl(room, "history")}?before=${first?.dataset.id}`);
+  const { messages, more } = await getJson(`${roomUrl(room, "history")}?before=${first.dataset.id}`);
   // They do not fit any more: after a second click, or when the oldest items were removed.
   if (first !== firstItem()) return observer.observe(line);
   const found = toMessages(messages);
@@ -130,7 +130,7 @@ async function loadEarlier(): Promise<void> {
   // A list of their own: screen readers read aloud what is added to the other one.
   byId("earlier", HTMLOListElement).prepend(...items);
   // The first item was the first of its day and of its group. It may not be any more.
-  arrange(first ? [...items, first] : items, null);
+  arrange([...items, first], null);
   // The observer reports the line again if it is still near.
   observer.observe(line);
   if (more === true && items.length > 0) return showTop("", words.earlier);

@@ -16,8 +16,6 @@ const DRAFT = `draft ${location.pathname}`;
 /** On a phone, Enter inserts a line: its keyboard has no Shift+Enter. */
 const isPhone = matchMedia("(pointer: coarse)");
 
-const scroller = byId("scroller", HTMLElement);
-
 /** The invitation in a room without messages: the address to share, and a button that copies it. */
 const root = new URL(room.base, location.href);
 const address = make("input", { readOnly: true, value: root.href });
@@ -34,7 +32,7 @@ copy.addEventListener("click", () => {
   };
   navigator.clipboard?.writeText(address.value).then(show, () => {});
 });
-if (!document.querySelector("#messages p[dir]")) scroller.append(invite);
+if (!document.querySelector("#messages p[dir]")) log.scroller.append(invite);
 
 const poll = new SharedPoll({
   ...room,
@@ -51,7 +49,7 @@ const poll = new SharedPoll({
     // A stopped poll mostly means that the session has ended: nothing can be sent again.
     document.body.classList.toggle("stopped", state.name === "stopped");
     if (state.name === "live") outbox.retry();
-    if (state.name === "live" || state.name === "waiting") scroller.style.visibility = "";
+    if (state.name === "live" || state.name === "waiting") log.scroller.style.visibility = "";
   },
 });
 
@@ -68,7 +66,7 @@ addEventListener("pagehide", () => {
 addEventListener("pageshow", ({ persisted }) => {
   if (!persisted) return;
   // Over plain http, "Back" shows the page even after a log-out. It stays hidden until the session is known to be valid.
-  scroller.style.visibility = "hidden";
+  log.scroller.style.visibility = "hidden";
   poll.start();
 });
 

@@ -61,14 +61,14 @@ export class Backlog<E> {
     if (!isExactId(lastPrunedId)) throw new RangeError(`The id ${lastPrunedId} is malformed.`);
     this.#entries = [];
     [this.#lastPrunedId, this.#lastId] = [lastPrunedId, lastPrunedId];
-    // Readers are woken first, so they are woken even if an id is wrong. None of them reads before this method returns.
+    // Readers are woken first, because `#append` may throw. None of them reads before this method returns.
     this.wakeReaders();
     for (const { event, id } of events) this.#append(id, event);
   }
 
   #append(id: Id, event: E, json?: string): void {
     const isValid = isExactId(id) && compareIds(id, this.#lastId) > 0;
-    if (!isValid) throw new RangeError(`The id ${id} does not come after ${this.#lastId}.`);
+    if (!isValid) throw new RangeError(`The id ${id} is malformed or does not come after ${this.#lastId}.`);
     this.#entries.push({ id, event, json });
     this.#lastId = id;
     if (this.#entries.length > this.limit) this.#lastPrunedId = this.#entries.shift()?.id ?? id;
@@ -139,11 +139,12 @@ export class Backlog<E> {
   protected readJson(id: Id): [batch: Batch<E>, json: string] {
     if (this.#isFuture(id)) return [{ cursor: id, events: [] }, "[]"];
     const at = this.#indexFrom(id);
-    // An id between two kept events is a gap too. Its event may be lost after a reset.
+    // An unknown id between two kept events is a gap too: a reset may have removed its event.
     const isKept = this.#entries[at]?.id === id;
     const from = isKept ? at + 1 : 0;
     const entries: Entry<E>[] = [];
-    let bytes = 0;
+    // The brackets, less one comma.
+    let bytes = 1;
     for (const entry of this.#entries.slice(from, from + MAX_BATCH_EVENTS)) {
       entry.json ??= JSON.stringify(entry.event);
       bytes += Buffer.byteLength(entry.json) + 1;
@@ -162,7 +163,7 @@ export class Backlog<E> {
     return cursor === "0" ? this.#lastPrunedId : cursor;
   }
 
-  /** Returns whether the event of this id may arrive later, because another process has assigned the id. */
+  /** Returns whether another process may have assigned this id to an event that arrives later. */
   #isFuture(id: Id): boolean {
     if (this.clockSkew === 0 || compareIds(id, this.#lastId) <= 0) return false;
     return parseId(id)[0] < Date.now() + this.clockSkew;

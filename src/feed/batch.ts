@@ -26,7 +26,7 @@ export interface Batch<E> {
    * or the cursor comes from another process or an earlier run. `events` starts with the oldest kept event.
    */
   readonly gap?: true;
-  /** A newer poll of the same client has replaced this one. The caller of this poll stops; the newer poll continues. */
+  /** A newer poll of the same client has replaced this one. The caller must not poll again; the newer poll continues. */
   readonly superseded?: true;
   /** The feed is draining. The client polls again after this many milliseconds: 0 to 2,000, at random. */
   readonly retry?: number;

@@ -1,7 +1,7 @@
 /**
  * A feed: ordered events for readers that disconnect and reconnect. Each reader has a cursor. Events that come between two
- * polls stay in the backlog, and the next poll with the same cursor gets all of them. A poll becomes a waiter and checks for
- * events in one tick, with no `await` between, so it misses no event.
+ * polls stay in the backlog, and the next poll with the same cursor gets them, unless they were pruned meanwhile. `poll` holds
+ * the waiter and checks for events without an `await` between the two, so a poll misses no event.
  */
 import { Backlog } from "./backlog.js";
 import type { Batch, Snapshot } from "./batch.js";
@@ -23,20 +23,20 @@ export interface FeedOptions<E> {
   /** The state to start from. Default: no events, and a cursor of an earlier process is a gap. */
   readonly snapshot?: Snapshot<E>;
   /**
-   * Encodes a reply from a batch and its events as a JSON array. The feed caches the result until the next event. Call
-   * `forgetReplies` if other data that `encode` adds has changed. Default: `JSON.stringify(batch)` and a newline.
+   * Returns the body of a reply. `events` is `batch.events` as JSON, which the feed has already. The feed caches the body
+   * until the next event. Call `forgetReplies` if other data in it has changed. Default: `JSON.stringify(batch)` and a newline.
    */
   readonly encode?: (batch: Batch<E>, events: string) => string;
   /**
-   * Called with an error that `encode` or a method of a waiter has thrown. That waiter is finished and its `failed` is
-   * called; all others are answered. Must not throw. Default: `console.error`.
+   * Called with an error that `encode`, `authorize` or a method of a waiter has thrown. That waiter is finished and its
+   * `failed` is called; all others are answered. Must not throw. Default: `console.error`.
    */
   readonly onError?: (error: unknown, waiter?: Waiter<E>) => void;
 }
 
 /** The longest `retry`, in milliseconds. Each client waits a random time up to this value, then polls again. */
 const MAX_RETRY_MS = 2000;
-/** A body of this length in characters or more is shared as a Buffer. Node copies a string for each response, no Buffer. */
+/** A body of this length in characters or more is shared as a Buffer. Node copies a string for each response, but not a Buffer. */
 const SHARED_BODY_LENGTH = 4 * 1024;
 /**
  * The total length of the cached replies, in characters. Beyond it, the cache is cleared. Most waiters share a few cursors,
@@ -91,7 +91,7 @@ export class Feed<E> extends Backlog<E> {
    */
   poll(waiter: Waiter<E>): "answered" | "held" | "full" {
     if (waiter.slot) throw new Error("The waiter is held already.");
-    // A cursor equal to `lastId` becomes the same string object, which makes later comparisons and look-ups cheap.
+    // A cursor equal to `lastId` becomes the same string object, so later comparisons and look-ups are cheap.
     if (waiter.cursor === "now" || waiter.cursor === this.lastId) waiter.cursor = this.lastId;
     // A poll that is answered at once also passes through `hold` and `finish`.
     if (!this.#waiters.hold(waiter)) return "full";
@@ -136,7 +136,7 @@ export class Feed<E> extends Backlog<E> {
       waiter.finished(reason);
       if (reason !== "disconnected") waiter.answer(...this.#reply(this.idAt(waiter.cursor), reason), reason);
     } catch (error) {
-      // These run in microtasks, so an error in one of them is uncaught, but cannot stop the flush.
+      // In microtasks, so if one of them throws, the error is uncaught, but the flush continues.
       queueMicrotask(() => waiter.failed());
       queueMicrotask(() => this.onError(error, waiter));
     }

@@ -1,13 +1,13 @@
 /**
  * Decides when waiters are answered. A flush answers all waiters that have news. A flush that kept the process busy for
  * d ms is followed by a cooldown of 2 d, and the events of that time go out together, in one reply for each waiter.
- * After a quiet time no cooldown is active, and a flush runs at once. A busy feed spends at most a third of its time on
- * flushes.
+ * After a quiet time no cooldown is active, and a flush runs at once. A busy feed spends about a third of its time on
+ * flushes, and more if a flush takes less than a millisecond.
  */
 
 /**
- * After this time a flush lets other work of the process run, before its next slice. While 10,000 waiters are answered, a
- * post takes 26 ms (p99). With slices of 10 ms it takes 46 ms. The processor time is the same.
+ * After this time a flush lets other work of the process run, before its next slice. While 10,000 waiters are answered,
+ * another request takes 26 ms (p99). With slices of 10 ms it takes 46 ms. The processor time is the same.
  */
 const SLICE_MS = 5;
 /** With at most this many waiters, the first slice is longer, so that usually all answers go out in one slice. */
@@ -19,8 +19,8 @@ const COOLDOWN_FACTOR = 2;
 
 /**
  * Returns a function that requests a flush: now, or after the cooldown. A poll that already has news also waits for the
- * flush. On a busy feed almost every poll has news. If these were answered directly, a flush would find few waiters and its
- * cooldown would be short, so each reply would have one event.
+ * flush. On a busy feed almost every poll has news. With direct answers, a flush would find few waiters and have a short
+ * cooldown, so each reply would have one event.
  * @param collect returns the items that a flush answers; called when the flush begins
  * @param answer answers one of them; must not throw
  */

@@ -1,6 +1,6 @@
 /**
- * A feed over HTTP: `GET ?since=<cursor>&wait=<seconds>&client=<id>` is one poll, and its response is held until there is
- * a batch. When the connection closes, the waiter is removed; no cursor has moved, so the next poll misses nothing.
+ * A feed over HTTP: `GET ?since=<cursor>&wait=<seconds>&client=<id>` is one poll. Its response is held until there are events
+ * or the wait ends. When the connection closes, the waiter is removed; no cursor has moved, so the next poll misses nothing.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Feed } from "./feed.js";
@@ -26,11 +26,13 @@ export function longPollHandler<E, Req extends IncomingMessage = IncomingMessage
 ): (req: Req, res: ServerResponse, next?: () => void) => void {
   return async (req, res, next) => {
     if (next && req.method !== "GET" && req.method !== "HEAD") return next();
-    // Reads a request without a body to its end. Otherwise Node does it after the reply, with more work.
-    if (!req.headers["content-length"] && !req.headers["transfer-encoding"]) req.read();
+    // An unread body would hide that the connection closes. Without a body, Node would read to the end after the reply, with
+    // more work.
+    if (req.headers["content-length"] || req.headers["transfer-encoding"]) req.resume();
+    else req.read();
     const poll = new HttpPoll<E>(res);
     try {
-      if (res.socket === null) await earlierReplies(req, res);
+      if (res.socket === null && !res.headersSent) await earlierReplies(req, res);
       if (!authorize || (await authorize(req)) === true) poll.start(feed, req);
       else poll.refuse(401, "unauthorized", "Not allowed.");
     } catch (error) {
@@ -40,7 +42,7 @@ export function longPollHandler<E, Req extends IncomingMessage = IncomingMessage
   };
 }
 
-/** How many requests of one connection may be queued behind one that is not answered yet. One more closes the connection. */
+/** The most requests of one connection that wait for the reply to an earlier one. One more closes the connection. */
 const MAX_QUEUED = 16;
 const queued = new WeakMap<object, number>();
 
@@ -136,10 +138,11 @@ class HttpPoll<E> extends Waiter<E> {
 
   override failed(): void {
     try {
-      this.refuse(500, "internal", "Something went wrong.");
+      // A middleware of the host may end the reply later.
+      if (!this.res.headersSent) this.refuse(500, "internal", "Something went wrong.");
+      else if (!this.res.writableEnded) this.res.destroy();
     } catch {
-      // The host has wrapped `res`, and its wrapper throws.
+      this.res.destroy();
     }
-    if (!this.res.writableEnded) this.res.destroy();
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Ids and cursors. An id is `<ms>-<n>`: two decimal integers, compared as two integers. Ids only grow.
- * Redis Streams use the same form, so a cursor has one meaning with every store.
+ * Redis Streams use the same form.
  */
 
 /** The id of an event: `<ms>-<n>`, the time in milliseconds since the Unix epoch and a counter within it. */

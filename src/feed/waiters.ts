@@ -16,7 +16,10 @@ import type { Cursor } from "./id.js";
  */
 export type FinishReason = "events" | "timeout" | "superseded" | "canceled" | "disconnected" | "drained";
 
-/** One poll. A subclass implements `answer`. Each poll is one object, without closures in the feed. */
+/**
+ * One poll. A subclass implements `answer`. Each poll is one object, without closures in the feed. A held poll does not keep
+ * the process alive; its connection does.
+ */
 export abstract class Waiter<E> {
   /**
    * The position of the reader. The feed replaces `"now"` by the id of the newest event. The host may move the cursor of a
@@ -41,13 +44,14 @@ export abstract class Waiter<E> {
   /** Called once for each finish, before `answer`, even if no answer follows. Does nothing by default. */
   finished(_reason: FinishReason): void {}
 
-  /** Called if `finished`, `answer` or the feed's `encode` throws: closes the connection. Does nothing by default. */
+  /** Called if `finished`, `answer` or the feed's `encode` throws. A subclass closes its connection. Does nothing by default. */
   failed(): void {}
 }
 
 /**
- * The place of one waiter. A client's next poll uses the same slot and the same timer, which is restarted only if the wait
- * ends before it fires. When it fires earlier, it starts again for the rest. It removes a slot without a waiter.
+ * The place of one waiter. The next poll of the same client uses the slot and its timer again. `hold` restarts the timer only
+ * if the new wait ends before it fires. A timer that fires before the wait has ended is started again for the rest. If there
+ * is no waiter, the slot is removed.
  */
 export interface Slot<E> {
   readonly key: string | symbol;
@@ -90,7 +94,7 @@ export class Waiters<E> {
     if (!older && waiter.wait > 0 && this.size >= this.max) return false;
     slot.waiter = waiter;
     waiter.slot = slot;
-    // The same text object, because each `client` is a new copy.
+    // The waiter keeps the text of the slot, so the copy of its own request is freed.
     if (typeof slot.key === "string") waiter.client = slot.key;
     this.size++;
     waiter.end = performance.now() + waiter.wait;
@@ -107,13 +111,11 @@ export class Waiters<E> {
     waiter.slot = undefined;
     this.size--;
     // If a newer poll supersedes this one, the slot already holds the newer one.
-    if (slot.waiter === waiter) {
-      slot.waiter = undefined;
-      // A poll without a client never uses its slot again. Many different clients must not fill the map.
-      if (typeof slot.key === "symbol" || this.#slots.size > this.max) {
-        clearTimeout(slot.timer);
-        this.#slots.delete(slot.key);
-      }
+    if (slot.waiter === waiter) slot.waiter = undefined;
+    // A poll without a client never uses its slot again. Many different clients must not fill the map.
+    if (!slot.waiter && (typeof slot.key === "symbol" || this.#slots.size > this.max)) {
+      clearTimeout(slot.timer);
+      this.#slots.delete(slot.key);
     }
     this.onFinish(waiter, reason);
   }
@@ -124,7 +126,6 @@ export class Waiters<E> {
     this.#slots.set(slot.key, slot);
     clearTimeout(slot.timer);
     slot.timerEnd = performance.now() + ms;
-    // The timer does not keep the process alive, because the connection of the poll does.
     slot.timer = setTimeout(this.#onTimer, ms, slot).unref();
   }
 
@@ -133,7 +134,7 @@ export class Waiters<E> {
     const { waiter } = slot;
     if (!waiter) return void this.#slots.delete(slot.key);
     const rest = waiter.end - performance.now();
-    // After a timeout, the slot is kept for the last `wait` again: its client usually polls at once.
+    // After a timeout, the slot stays for one more `wait`, because its client usually polls at once.
     this.#startTimer(slot, rest > 0 ? rest : waiter.wait);
     if (rest <= 0) this.finish(waiter, "timeout");
   };

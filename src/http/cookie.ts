@@ -1,4 +1,4 @@
-/** Signed cookies: a text, a dot, and its HMAC-SHA-256. The server stores nothing for them. Their owner can read them. */
+/** Signed cookies: a text, a dot, and its HMAC-SHA-256. A check needs only the secret. Their owner can read them. */
 import { createHmac, timingSafeEqual } from "node:crypto";
 
 /** Signs a text for a cookie. */

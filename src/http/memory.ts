@@ -1,6 +1,7 @@
 /** Bounds the memory that clients make the process use: by requests that are not answered and replies that are not read. */
 import { IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { hasBody } from "./body.js";
 
 /** One bound for all servers of the process, because they share its memory. */
@@ -13,37 +14,12 @@ export const memory = {
   onClosed: (_count: number): void => {},
 };
 
-/** The bytes that are counted for each connection, and their sum. */
-const connections = new Map<Socket, number>();
+/** The last request of a connection that was answered before its body had arrived. */
+export const repliedEarly = new WeakMap<Duplex, IncomingMessage>();
+
+/** The counted requests of each connection, and the bytes of all of them. */
+const connections = new Map<Socket, Set<ServedRequest>>();
 let used = 0;
-
-/** Counts bytes of a connection; negative when they are free. Beyond the bound, the connections with the most bytes are closed. */
-function add(socket: Socket, bytes: number): void {
-  if (socket.destroyed) return;
-  const counted = (connections.get(socket) ?? 0) + bytes;
-  if (counted === 0) connections.delete(socket);
-  else connections.set(socket, counted);
-  used += bytes;
-  if (used > memory.max) closeLargest();
-}
-
-function closeLargest(): void {
-  let closed = 0;
-  for (const [socket] of [...connections].sort(([, a], [, b]) => b - a)) {
-    // Half of the bound, so that the connections are sorted again only after as many bytes.
-    if (used <= memory.max / 2) break;
-    forget(socket);
-    socket.destroy();
-    closed++;
-  }
-  memory.onClosed(closed);
-}
-
-/** Forgets what is counted for a connection. Call it when the connection closes. */
-export function forget(socket: Socket): void {
-  used -= connections.get(socket) ?? 0;
-  connections.delete(socket);
-}
 
 /** The memory of a request without its texts, and of one text beside its characters, in bytes. */
 const REQUEST_BYTES = 4 * 1024;
@@ -65,7 +41,7 @@ export class ServedRequest extends IncomingMessage {
 
   /** Counts a request until its response is closed or its poll is held. */
   static count(req: ServedRequest, res: ServerResponse): void {
-    if (req.#counted > 0 || req.rawHeaders.length === 0) return;
+    if (req.rawHeaders.length === 0) return;
     let head = req.url?.length ?? 0;
     for (const text of req.rawHeaders) head += text.length + TEXT_BYTES;
     const { "content-length": length = memory.unknownBody } = req.headers;
@@ -75,6 +51,7 @@ export class ServedRequest extends IncomingMessage {
 
   /** A listener for a response: counts what the connection could not send at once, until the response is closed. */
   static readonly countReply = function (this: ServerResponse<ServedRequest>): void {
+    if (!this.req.complete) repliedEarly.set(this.req.socket, this.req);
     const bytes = this.socket?.writableLength ?? 0;
     if (bytes > 0) ServedRequest.#add(this.req, this, bytes);
   };
@@ -95,14 +72,48 @@ export class ServedRequest extends IncomingMessage {
     if ((req.url ?? "").length > LONG_URL) req.url = "";
   }
 
+  /** Forgets what is counted for a connection. Call it when the connection closes. */
+  static forget(socket: Socket): void {
+    for (const req of connections.get(socket) ?? []) ServedRequest.#free(req);
+  }
+
+  /** Counts bytes of a request. Beyond the bound, the connections with the most bytes are closed. */
   static #add(req: ServedRequest, res: ServerResponse, bytes: number): void {
-    if (req.#counted === 0) res.once("close", () => ServedRequest.#free(req));
+    const { socket } = req;
+    if (socket.destroyed) return;
+    if (req.#counted === 0) {
+      res.once("close", () => ServedRequest.#free(req));
+      connections.set(socket, (connections.get(socket) ?? new Set()).add(req));
+    }
     req.#counted += bytes;
-    add(req.socket, bytes);
+    used += bytes;
+    if (used > memory.max) ServedRequest.#closeLargest();
   }
 
   static #free(req: ServedRequest): void {
-    if (req.#counted > 0) add(req.socket, -req.#counted);
+    if (req.#counted === 0) return;
+    used -= req.#counted;
     req.#counted = 0;
+    const requests = connections.get(req.socket);
+    requests?.delete(req);
+    if (requests?.size === 0) connections.delete(req.socket);
+  }
+
+  static #closeLargest(): void {
+    const bytesOf = (requests: ReadonlySet<ServedRequest>) =>
+      [...requests].reduce((sum, req) => sum + req.#counted, 0);
+    let closed = 0;
+    for (const requests of [...connections.values()].sort((a, b) => bytesOf(b) - bytesOf(a))) {
+      // Half of the bound, so that the connections are sorted again only after as many bytes.
+      if (used <= memory.max / 2) break;
+      for (const req of requests) {
+        ServedRequest.#free(req);
+        req.socket.destroy();
+        // Frees its body. Node does that only after it has read from all connections with new bytes: up to 900 MB were kept.
+        req.destroy();
+      }
+      closed++;
+    }
+    memory.onClosed(closed);
   }
 }

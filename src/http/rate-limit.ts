@@ -1,7 +1,7 @@
 /** Limits how often a caller may do something, and finds the part of an address that identifies a caller. */
 import { isIP, SocketAddress } from "node:net";
 
-/** How many callers are remembered. Beyond that, the one that was quiet for longest is forgotten. */
+/** How many callers are remembered. Beyond that, the one that was permitted longest ago is forgotten. */
 const MAX_CALLERS = 10_000;
 
 /** How many seconds' worth of tokens a caller may take at once. */
@@ -9,7 +9,7 @@ const BURST_S = 4;
 
 /** A token bucket for each caller. */
 export class RateLimiter {
-  /** When the bucket of a caller is full again, in milliseconds; the caller that was quiet for longest is first. */
+  /** When the bucket of a caller is full again, in milliseconds; the caller that was permitted longest ago is first. */
   readonly #fullAt = new Map<string, number>();
 
   /** @param rate how often per second; 0: no limit */

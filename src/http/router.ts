@@ -62,7 +62,7 @@ export class Router {
     if (req.method !== "POST" && hasBody(req)) req.resume();
     // Node drops what comes after a request to upgrade. A connection that has lost bytes must not continue.
     if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
-    if (res.socket === null) this.#queue(request, found);
+    if (res.socket === null && !res.headersSent) this.#queue(request, found);
     else this.#run(request, found);
   }
 
@@ -110,14 +110,15 @@ export class Router {
     const error = this.options.toHttpError?.(thrown) ?? thrown;
     const isExpected = error instanceof HttpError;
     if (!isExpected) this.options.onError(error);
+    // After the head of a reply, a fault can only be reported by closing the connection.
+    if (res.headersSent) return void (res.writableEnded || res.destroy());
     try {
-      if (!res.headersSent) this.#send(res, isExpected ? this.options.toResponse(request, error) : INTERNAL);
+      // A middleware of the host may end the reply later.
+      this.#send(res, isExpected ? this.options.toResponse(request, error) : INTERNAL);
     } catch (fault) {
       if (isExpected) this.#fail(request, fault);
+      else res.destroy();
     }
-    // After the head of a reply, a fault can only be reported by closing the connection. The same holds if `send` throws,
-    // because the host has wrapped `res`.
-    if (!res.writableEnded) res.destroy();
   }
 
   #send(res: ServerResponse, response: HttpResponse): void {

@@ -6,7 +6,7 @@ import { devNull } from "node:os";
 import type { Duplex } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { throttledLog } from "./log.js";
-import { forget, memory, ServedRequest } from "./memory.js";
+import { memory, repliedEarly, ServedRequest } from "./memory.js";
 import { DYNAMIC, send } from "./response.js";
 
 /** Options of `serve`. */
@@ -49,7 +49,7 @@ export interface Serving {
 
 /** How often a file is opened, in milliseconds. If that fails, the process has no free file descriptor. */
 const DESCRIPTORS_CHECK_MS = 1_000;
-/** After this many milliseconds without a request, a stopping server closes idle connections: one may be on its way. */
+/** After this many milliseconds without a request, a stopping server closes idle connections: a request may be on its way. */
 const QUIET_MS = 1_000;
 /** The longest time for which a stopping server accepts the connections that the system has queued, in milliseconds. */
 const ACCEPT_MS = 2_000;
@@ -105,7 +105,7 @@ export function serve(handler: RequestListener, options: ServeOptions = {}): Ser
   // One function for all connections. A closure for each would use 100 bytes.
   function onClose(this: Socket): void {
     sockets.delete(this);
-    forget(this);
+    ServedRequest.forget(this);
   }
   server.on("connection", (socket: Socket) => {
     sockets.set(socket, -1);
@@ -131,7 +131,9 @@ export function serve(handler: RequestListener, options: ServeOptions = {}): Ser
 function limitIdle(sockets: Map<Socket, number>, ms: number): void {
   for (const [socket, before] of sockets) {
     const bytes = socket.bytesRead + socket.bytesWritten;
-    if (bytes !== before) sockets.set(socket, bytes);
+    sockets.set(socket, bytes);
+    // A connection with traffic again must get the whole time.
+    if (bytes !== before) socket.setTimeout(0);
     else if (!socket.timeout) socket.setTimeout(ms);
   }
 }
@@ -176,19 +178,23 @@ const STATUSES: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
   ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
 };
-const HEADERS = "X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: 0";
+const HEADERS =
+  "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: 0";
 
 /**
  * Answers bytes that are not an HTTP request, or a request that is too slow or too large, with a bare status, and closes.
- * While the client waits for an earlier reply it only closes, because the client would take the status for that reply. A
- * connection without a byte is closed without a status: a browser connects in advance, and its next request would get it.
+ * It only closes while the client waits for an earlier reply, or sends the body of a request that has its reply: the client
+ * would take the status for the wrong reply. A connection without a byte is closed without a status: a browser connects in
+ * advance, and its next request would get it.
  */
 function rejectInvalid({ code = "" }: NodeJS.ErrnoException, socket: Duplex): void {
   // Bytes behind a request with `Connection: close`, or behind a reply that closes: that reply closes the connection.
   if (code === "HPE_CLOSED_CONNECTION" || socket.writableEnded) return;
-  // A complete request waits for its reply, or a reply has begun. Node stores the current response at the socket.
+  // Node stores the current response at the socket.
   const response = "_httpMessage" in socket ? socket._httpMessage : undefined;
-  const isPending = response instanceof ServerResponse && (response.req.complete || response.headersSent);
+  const isPending =
+    repliedEarly.get(socket)?.complete === false ||
+    (response instanceof ServerResponse && (response.req.complete || response.headersSent));
   const isAnswerable = socket instanceof Socket && socket.bytesRead > 0 && !isPending;
   if (isAnswerable) socket.write(`HTTP/1.1 ${STATUSES[code] ?? "400 Bad Request"}\r\n${HEADERS}\r\n\r\n`);
   socket.end(() => socket.destroy());

@@ -3,9 +3,10 @@ import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import express from "express";
 import { expect, test } from "vitest";
-import { awaited } from "../feed/http.js";
+import { awaited, endLater } from "../feed/http.js";
 import { start, startRoom, until } from "../wire/chat.js";
 import { ask, code, cookieOf, FORM, HTML, JSON_TYPE, login, texts } from "../wire/person.js";
+import { dial, get, statuses } from "../wire/raw.js";
 
 test("a request outside of the path goes to next, and one for a path of the chat does not", async () => {
   const path = "/deep/er/path";
@@ -38,6 +39,32 @@ test("an error that next throws goes to the host, which answers", async () => {
   });
   expect(await ask(`${url}/elsewhere`)).toMatchObject({ status: 502, body: "Error: the host's" });
   expect((await ask(`${url}/who`)).status).toBe(200);
+});
+
+test("an error reply arrives through a middleware that ends replies later", async () => {
+  const { url, ann } = await startRoom({ wrap: endLater });
+  expect((await ann.say("hello")).status).toBe(200);
+  expect(code(await ann.say(""))).toEqual([422, "bad_message"]);
+  expect((await ann.say("", HTML)).body).toContain("<!doctype html>");
+  expect(code(await ask(`${url}/get_post/ann`))).toEqual([401, "no_session"]);
+  expect(code(await ask(`${url}/who`, { method: "DELETE" }))).toEqual([405, "method_not_allowed"]);
+});
+
+test("requests that the host has answered already leave their connection open", async () => {
+  const { port } = await start({
+    wrap: (handler) => (req, res) => {
+      if (req.url !== "/answered") return handler(req, res);
+      res.end(() => handler(req, res));
+    },
+  });
+  const { text, send, socket } = dial(port);
+  for (let n = 1; n <= 20; n++) {
+    send(get("/answered"));
+    await until(() => statuses(text()).length === n || socket.destroyed);
+  }
+  send(get("/healthz", "Connection: close"));
+  await until(() => socket.destroyed);
+  expect(statuses(text())).toHaveLength(21);
 });
 
 test("an error page at any path links to the chat", async () => {

@@ -1,10 +1,12 @@
 /** `longPollHandler`, over real HTTP. */
+import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import { expect, test } from "vitest";
 import { until } from "../wire/chat.js";
 import { ask, code } from "../wire/person.js";
 import { dial, get, statuses } from "../wire/raw.js";
-import { awaited, json, start } from "./http.js";
+import { awaited, endLater, json, start } from "./http.js";
 
 test("a poll is held until an event comes, and gets it as it was pushed", async () => {
   const { feed, url } = await start();
@@ -23,6 +25,46 @@ test("a poll is held until an event comes, and gets it as it was pushed", async 
       "x-content-type-options": "nosniff",
     });
   }
+});
+
+test("a poll with a large body ends when its connection closes", async () => {
+  const { feed, port, server } = await start();
+  const accepted = once(server, "connection");
+  const { socket } = dial(
+    port,
+    `${get("/?since=now&wait=60", "Content-Length: 300000")}${"b".repeat(300_000)}`,
+  );
+  const [other] = (await accepted) as [Socket];
+  // From here on, Node would read no more of a body that nobody reads.
+  await until(() => feed.waiting === 1 && other.bytesRead > 60_000);
+  socket.destroy();
+  // The wait ends after the time limit of the test.
+  await until(() => feed.waiting === 0);
+}, 30_000);
+
+test("polls that the host has answered already leave their connection open", async () => {
+  const { port } = await start({ wrap: (handler) => (req, res) => res.end(() => handler(req, res)) });
+  const { text, send, socket } = dial(port);
+  for (let n = 1; n <= 20; n++) {
+    send(get("/?since=now"));
+    await until(() => statuses(text()).length === n || socket.destroyed);
+  }
+  expect(socket.destroyed).toBe(false);
+});
+
+test("an error of encode arrives through a middleware that ends replies later", async () => {
+  const { port, errors } = await start({
+    encode: () => {
+      throw new Error("cannot encode");
+    },
+    wrap: endLater,
+  });
+  const { text, send } = dial(port);
+  for (let n = 1; n <= 2; n++) {
+    send(get("/?since=0&wait=0"));
+    await until(() => statuses(text()).length === n);
+  }
+  expect([statuses(text()), errors.length]).toEqual([[500, 500], 2]);
 });
 
 test("a newer poll of the same client supersedes the older one, and a wait ends with an empty batch", async () => {

@@ -41,6 +41,18 @@ export async function start({ authorize, server: own, wrap, ...options }: Option
   return { feed, errors, read, server, port, url: `http://127.0.0.1:${port}/` };
 }
 
+/** A middleware that ends each reply later, as express-session does while its store saves the session. */
+export function endLater(handler: RequestListener): RequestListener {
+  return (req, res) => {
+    const { end } = res;
+    const later = (...args: Parameters<typeof end>) => {
+      setImmediate(() => end.apply(res, args));
+      return res;
+    };
+    handler(req, Object.assign(res, { end: later }));
+  };
+}
+
 /** Returns the JSON of a reply. */
 export async function json(url: string): Promise<Record<string, unknown>> {
   return JSON.parse((await ask(url)).body);

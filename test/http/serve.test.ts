@@ -90,6 +90,36 @@ test("a connection that is idle, or whose reply is not read, is closed; a busy o
   expect((await closed).text.length).toBeLessThan(bytes);
 });
 
+test("a connection that was idle for a while has the whole idle time again after its next request", async () => {
+  const { port, server } = await start(ok, { idleTimeout: 300 });
+  const accepted = once(server, "connection");
+  const { send, text } = dial(port);
+  const [socket] = (await accepted) as [Socket];
+  // It has half of the idle time left.
+  await until(() => socket.timeout === 150);
+  send(GET);
+  await until(() => statuses(text()).length === 1);
+  await until(() => socket.timeout === 0 || socket.destroyed);
+  expect(socket.destroyed).toBe(false);
+});
+
+test("a body that is malformed or late after its request was answered closes without a second reply", async () => {
+  const early: RequestListener = (_req, res) => res.writeHead(401).end();
+  const { port } = await start(early, {}, { requestTimeout: 100 });
+  const chunked = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const bad = dial(port, chunked);
+  await until(() => statuses(bad.text()).length === 1);
+  bad.send("no size\r\n");
+  const late = dial(port, `${chunked}1\r\n`);
+  const ended = await Promise.all([bad.closed, late.closed]);
+  expect(ended.map(({ statuses }) => statuses)).toEqual([[401], [401]]);
+  // After the whole body, there may be another request.
+  const complete = dial(port, chunked);
+  await until(() => statuses(complete.text()).length === 1);
+  complete.send("0\r\n\r\nno request\r\n\r\n");
+  expect((await complete.closed).statuses).toEqual([401, 400]);
+});
+
 test.each([0, Number.NaN, 2 ** 31])("an idle time of %d is a RangeError", (idleTimeout) => {
   expect(() => serve(ok, { idleTimeout })).toThrow(RangeError);
 });

@@ -19,7 +19,11 @@ test("a key that is used at once with two texts keeps one of them, and an empty 
   // The key is valid under any spelling of the name in the path.
   expect(JSON.parse((await ann.send("put_post/ANN", "message=four", key("l"))).body)).toEqual({ id: first });
   for (let n = 0; n < 2; n++) await ann.send("put_post/ann", "message=five&key=");
-  expect((await said(ann)).slice(1)).toEqual(["four", "five", "five"]);
+  // The key in the form counts if the header is empty.
+  for (let n = 0; n < 2; n++) await ann.send("put_post/ann", "message=six&key=m", key(""));
+  expect((await said(ann)).slice(1)).toEqual(["four", "five", "five", "six"]);
+  await ann.post("seven", key("page-1"));
+  expect((await ann.say("eight", key("page-1"))).status).toBe(422);
 });
 
 test("a key of the host's own posts is separate from a user's, and is refused with another text", async () => {
@@ -65,7 +69,7 @@ test("the form of the room page posts once if it is submitted twice, and another
   const { ann } = await startRoom();
   const page = (await ann.ask("chatroom/ann/")).body;
   const send = async (message: string, form = page) => {
-    const body = new URLSearchParams({ key: keyOf(form), message }).toString();
+    const body = new URLSearchParams({ "page-key": keyOf(form), message }).toString();
     const reply = await ann.send("put_post/ann", body, HTML);
     expect([reply.status, reply.headers.location]).toEqual([303, "../chatroom/ann/"]);
   };

@@ -111,7 +111,7 @@ export function texts({ messages }: Batch): string[] {
 
 /** Returns the one-time key of the form in a page. */
 export function keyOf(page: string): string {
-  const key = /<input type="hidden" name="key" value="([^"]+)"/.exec(page)?.[1];
+  const key = /<input type="hidden" name="(?:page-)?key" value="([^"]+)"/.exec(page)?.[1];
   if (key === undefined) throw new Error("the page has no form with a key");
   return key;
 }

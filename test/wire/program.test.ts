@@ -68,7 +68,12 @@ describe.concurrent("the program at its start", () => {
     const lines = stdout.split("\n");
     const flags = lines.map((line) => /^ {2}(-.*?) {2,}.*?(?:\(default ([^,)]*).*)?$/.exec(line)?.slice(1));
     expect(Object.fromEntries(flags.flatMap((flag) => (flag ? [flag] : [])))).toStrictEqual({
-      ...{ "--host HOST": "127.0.0.1", "--port PORT": "5000", "--data DIR": "data", "--redis URL": "none" },
+      ...{
+        "--host HOST": "127.0.0.1",
+        "--port PORT": "5000",
+        "--data DIR": "data",
+        "--redis URL": undefined,
+      },
       ...{ "--title TEXT": "holdline", "--backlog N": "1000", "--max-waiters N": "10000" },
       ...{ "--post-rate N": "5", "--login-rate N": "5", "--metrics": "off", "--trust-proxy": "off" },
       ...{ "-h, --help": undefined, "-v, --version": undefined },
