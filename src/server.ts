@@ -88,12 +88,12 @@ async function start(): Promise<void> {
 
 await start().catch((error: NodeJS.ErrnoException) => {
   const isFlag = error instanceof RangeError;
-  // A store puts the errors of its system calls into one of its own.
-  const isAddress = error.syscall === "listen" || error.syscall === "getaddrinfo";
   const toFlag = (option: string) => `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   // The chat reports a wrong flag under the name of its option.
   if (isFlag) log(`${error.message.replace(/^\w+(?= must be )/, toFlag)}; holdline --help lists all flags`);
-  else if (isAddress) log(`${error.message}; choose another address with --host or --port`);
+  // A store puts the errors of its system calls into one of its own.
+  else if (/^(listen|getaddrinfo)$/.test(error.syscall ?? ""))
+    log(`${error.message}; choose another address with --host or --port`);
   else log(error.syscall ? error.message : `${error.message}; choose another place with --data or --redis`);
   process.exit(isFlag ? 2 : 1);
 });

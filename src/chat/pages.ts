@@ -64,6 +64,7 @@ export class Pages {
       logOut: options.identify ? "" : page.logOut,
       // In all browsers but Firefox, a refresh deletes the text in the form, so the page has a link that pauses it.
       refresh: isOld || isStill ? "" : "20",
+      stop: isOld || isStill ? "" : page.stop,
       note: isOld ? page.past : isStill ? page.still : page.renewing,
       renew: isOld ? page.newest : page.renew,
       earlier: more ? script.earlier : "",

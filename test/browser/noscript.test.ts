@@ -68,7 +68,7 @@ test("a person logs in, reads from the first message to the newest, writes, refr
   expect(await page.locator("#people li").allTextContents()).toContain("Ann (you)");
   await page.fill("#message", "x".repeat(2001));
   await page.click("text=Send");
-  await page.getByText("Use 1–2,000 characters").waitFor();
+  await page.getByText("A message has 1–2,000 characters").waitFor();
   await page.click("text=Back to the room");
   await page.waitForURL("**/chatroom/Ann/");
   await page.click("text=Log out");
