@@ -66,8 +66,8 @@ async function start(): Promise<void> {
   const store = storeOf(command);
   const chat = await createChat({ ...options, store, log });
   if (stopping) process.exit(0);
-  // A large heap may grow by a quarter of the memory in use before it is cleaned. V8's default is up to four times as much,
-  // and the closed connections of a hostile client stay in memory until then. A small heap keeps the default: with a quarter
+  // A large heap may grow by a quarter before it is cleaned. With V8's default it may grow to four times its size, and the
+  // closed connections of a hostile client stay in memory until then. A small heap keeps the default: with a quarter
   // it is cleaned so often that polls of 1,000 clients take 30% more processor time. Checked four times a second.
   setInterval(() => {
     const percent = getHeapStatistics().used_heap_size > LARGE_HEAP_BYTES ? 25 : 0;

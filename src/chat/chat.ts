@@ -36,8 +36,8 @@ export interface Chat {
 }
 
 /**
- * Opens a chat room. Several in one process are independent. Rejects with an error that names the option if an option is
- * wrong, and if the store cannot be opened.
+ * Opens a chat room. Several in one process are independent. Rejects with an error that names a wrong option, and with an
+ * error if the store cannot be opened.
  */
 export async function createChat(options: ChatOptions = {}): Promise<Chat> {
   const resolved = parseOptions(options);

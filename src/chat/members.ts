@@ -23,13 +23,14 @@ export class Members extends Presence implements LocalMembers {
   }
 
   /**
-   * Returns whether a session owns its name. With a cluster, a session that is new to this process is looked up there, and
-   * the result is a promise, which rejects with `StoreUnavailable`.
+   * Returns whether a session owns its name. A valid session that is newer than the owner becomes the owner. With a cluster, a
+   * session that is new to this process is looked up there, and the result is a promise, which rejects with
+   * `StoreUnavailable`.
    */
   owns(session: Session): Awaitable<boolean> {
     const member = this.records.get(session.key);
     if (member?.sessionId === session.id) return true;
-    // An older session has ended. A name without a record needs room for one.
+    // An older session has ended. A name without a record needs a new one.
     if (member ? session.since <= member.since : !this.makeRoom()) return false;
     return chain(this.options.store.cluster?.verify(session) ?? true, (isValid) => {
       if (isValid) this.applyOwner(session);

@@ -8,7 +8,7 @@ import { type HttpResponse, text } from "../http/response.js";
 type Samples = Readonly<Record<string, number>>;
 
 export class Metrics {
-  /** Polls by how they ended. `immediate`: the wait was 0; `full`: there was no room. */
+  /** Polls by how they ended. `immediate`: the wait was 0; `full`: too many polls were held. */
   readonly polls = {
     events: 0,
     timeout: 0,
@@ -23,7 +23,7 @@ export class Metrics {
   readonly posts: Record<string, number> = { kept: 0 };
   /** Messages that were kept, including notices. */
   messages = 0;
-  /** How long the store took to keep posts, in seconds, and how many it kept. Their quotient is the mean. */
+  /** How long the store took for posts, in seconds, and how many they were. Their quotient is the mean. */
   readonly appends = { _sum: 0, _count: 0 };
 
   /** Counts a post over HTTP. @param outcome `kept`, or the code of the error */

@@ -82,8 +82,8 @@ const MAX_TITLE_LENGTH = 100;
 const MOUNT = /^(\/[\w.~!$&'()*+,;=:@%-]+)*$/;
 
 /**
- * Returns the options with their defaults. Throws an error that names the option: a `RangeError` for a number that is out
- * of range, and a `TypeError` for a value of another type or an unknown option. It does not show the value, because that
+ * Returns the options with their defaults. Throws an error that names the option: a `RangeError` for a wrong number, and a
+ * `TypeError` for any other wrong value or an unknown option. It does not show the value, because that
  * may be a secret.
  */
 export function parseOptions(options: ChatOptions): ResolvedOptions {

@@ -33,7 +33,7 @@ export class Poll extends Waiter<Message> {
     if (client !== undefined) this.client = clientOf(client, key);
   }
 
-  /** Hands the poll to the room. Throws a 503 if there is no room for it. */
+  /** Hands the poll to the room. Throws a 503 if too many polls are held. */
   start(): Result {
     const { room, res } = this;
     room.poll(this);
@@ -87,8 +87,8 @@ const MAX_REPLIES = 3;
 export const PLAIN_COOKIE = "holdline-plain";
 
 /**
- * Where the plain polls of one session are. A caller that keeps cookies brings its cursor in one, and since it comes back,
- * the answer that set it arrived. For other callers, the process remembers the cursor of the last answer.
+ * The position of the plain polls of one session. A caller that keeps cookies brings its cursor in one. A cookie that comes
+ * back proves that its answer arrived. For other callers, the process remembers the cursor of the last answer.
  */
 interface PlainPosition {
   readonly sessionId: string;

@@ -57,7 +57,7 @@ export class Room {
     return message;
   }
 
-  /** Takes a poll. Throws a 503 if there is no room for it; then it is never answered. */
+  /** Takes a poll. Throws a 503 if too many polls are held; then this one is never answered. */
   poll(poll: MemberPoll): void {
     this.members.addPoll(poll);
     if (this.feed.poll(poll) !== "full") return;

@@ -1,7 +1,7 @@
 /** All words of the pages, in each language. What a program reads (the JSON of errors, the log) is English and not here. */
 import { parseAccept } from "../http/accept.js";
 
-/** One text in each language. `{n}` stands for a number, `{name}` for a person. */
+/** One text in each language. `{n}` stands for a number, `{name}` for a person, `{date}` for a date. */
 type Text = readonly [en: string, zh: string];
 
 /** The values of the templates. */

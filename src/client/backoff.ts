@@ -1,6 +1,6 @@
 /**
  * Timing of retries: exponential backoff with full jitter, so that a thousand clients do not return together. A wake-up
- * (network back, page shown, machine awake) ends a pause or a request early. One of them runs at a time, on one timer.
+ * (network back, page shown, machine awake) ends a pause or a request early. At most one request or pause runs at a time, on one timer.
  */
 import { type Init, type RequestOptions, type Result, request } from "./request.js";
 
@@ -10,14 +10,14 @@ const FIRST_PAUSE_MS = 1000;
 const MAX_PAUSE_MS = 30_000;
 /** Shortest pause, because full jitter may draw zero again and again. */
 const MIN_PAUSE_MS = 250;
-/** How long a request or pause runs before a wake-up ends it: a storm of events must not cause a storm of requests. */
+/** Shortest time before a wake-up may end a request or pause: a storm of events must not cause a storm of requests. */
 const MIN_RUN_MS = 1000;
 /** How often the clock is read. If it is `SLEEP_MS` later than expected, the machine has slept. */
 const CLOCK_INTERVAL_MS = 2000;
 const SLEEP_MS = 10_000;
 /**
- * After a sleep, all connections of a browser to one host may be dead: six over HTTP/1.1. Each costs a request. So the
- * requests after a wake-up or a cut have a short timeout: seven in a row, because a wake-up may cut one itself.
+ * After a sleep, all connections of a browser to one host may be dead: six over HTTP/1.1. Each makes one request fail. So up to
+ * seven requests in a row have a short timeout: six for the connections, and one that the wake-up itself may have cut.
  */
 const SUSPECTS = 7;
 const SUSPECT_TIMEOUT_MS = 2500;
@@ -76,7 +76,7 @@ export class Backoff {
     return { ...result, isCut };
   }
 
-  /** Waits `ms`. A wake-up ends the wait sooner, but not before `minDelay` ms; without `minDelay`, it does not. */
+  /** Waits `ms`. A wake-up ends the wait sooner, but not before `minDelay` ms. By default, a wake-up does not end it. */
   async pause(ms: number, minDelay = ms): Promise<void> {
     const signal = this.#begin(ms, minDelay);
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));

@@ -14,7 +14,7 @@ const MAX_SEEN = 5000;
 const KINDS: readonly unknown[] = [undefined, "join", "leave"];
 /** How long one attempt to post may take. */
 const POST_TIMEOUT_MS = 15_000;
-/** Time from the call of `send` after which no attempt begins. */
+/** Time from the call of `send` after which a failed attempt is not repeated. */
 const POST_LIMIT_MS = 60_000;
 /** A body below this size is sent even if the page closes; browsers allow 64 KiB for all such requests. */
 const KEEPALIVE_BYTES = 32_768;

@@ -36,7 +36,7 @@ export async function getJson(url: string): Promise<Fields> {
   return fieldsOf(body);
 }
 
-/** Returns the text that this tab remembers under a key over a reload, or null. With `text`, remembers that first. */
+/** Returns the text that this tab has stored under a key, or null. It survives a reload. If `text` is given, stores it first. */
 export function memory(key: string, text?: string): string | null {
   try {
     if (text !== undefined) sessionStorage.setItem(key, text);

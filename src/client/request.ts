@@ -21,7 +21,7 @@ export interface RoomOptions extends RequestOptions {
   readonly user: string;
 }
 
-/** The result of a request. The last three fields describe the failure if it is not the expected reply. */
+/** The result of a request. The last three fields describe the failure if the reply is not the expected one. */
 export interface Result {
   /** HTTP status; 0 if there was no reply. */
   readonly status: number;
@@ -56,7 +56,7 @@ export async function request(options: RequestOptions, url: string, init: Init):
   try {
     const response = await fetch(url, { ...init, headers, cache: "no-store" });
     const { status } = response;
-    // HTML, nothing or half a text is no JSON.
+    // A body that is HTML, empty or cut off is not JSON.
     const body: unknown = await response.json().catch(() => undefined);
     // Seconds, or a date (RFC 9110, section 10.2.3).
     const after = response.headers.get("retry-after") ?? "";

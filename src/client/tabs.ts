@@ -11,7 +11,7 @@ import { randomId } from "./request.js";
 export interface SharedPollOptions extends LongPollOptions {
   /** Name of the lock and the channel: the same in all tabs that share a poll. */
   readonly name: string;
-  /** Called with each batch, in order, each message once, except after a gap: then ids cannot be compared with the cursor. */
+  /** Called with each batch, in order, and with each message once. After a gap, a message may come again. */
   readonly onBatch: (batch: Batch) => void;
 }
 

@@ -6,7 +6,7 @@ const MAX_LENGTH = 1_000;
 /**
  * Returns the preferences in a header, in its order.
  * - `value`: a type, a language or a coding, in lower case.
- * - `q`: the quality value, 1 to 0. 0: not acceptable. NaN: malformed.
+ * - `q`: the quality value, 0 to 1 if the header is valid. 0: not acceptable. NaN: malformed.
  */
 export function parseAccept(header: string): { readonly value: string; readonly q: number }[] {
   const parts = header.slice(0, MAX_LENGTH).toLowerCase().split(",");
@@ -16,7 +16,7 @@ export function parseAccept(header: string): { readonly value: string; readonly 
   });
 }
 
-/** Returns the quality value of a media type or a coding that a header names, 0 to 1. */
+/** Returns the quality value of a media type or a coding that a header names; 0 if it names it not at all. */
 export function quality(header: string, value: string): number {
   return parseAccept(header).find((preference) => preference.value === value)?.q || 0;
 }

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { badRequest, HttpError } from "./response.js";
 
-/** Fields by name; of several fields with one name, the first. */
+/** Fields by name. Of several form fields with one name, the first counts; of JSON members, the last. */
 export type Fields = ReadonlyMap<string, string>;
 
 /** How many bytes of a body that is too large are still read, so that its sender gets the 413 and no reset. */

@@ -80,7 +80,8 @@ export class Request {
 
   /**
    * Returns whether a page of another origin made the browser send this. Today's browsers send `Sec-Fetch-Site`. In older
-   * ones, `Origin` is compared with `Host`. A caller with neither is no browser, so no page can misuse it.
+   * ones, `Origin` is compared with `Host`. A caller that sends neither is not recognised: it is no browser, or an old one that
+   * follows a link.
    */
   isForeign(): boolean {
     const { origin, "sec-fetch-site": site } = this.req.headers;

@@ -136,7 +136,10 @@ export class Router {
   }
 }
 
-/** Of two Host headers, Node uses the first, and a proxy may use the other one. HTTP/1.0 needs none, and HTTP/2 has none. */
+/**
+ * Returns whether a request has exactly one Host header. Of two, Node uses the first, and a proxy may use the other. HTTP/1.0
+ * needs none, and HTTP/2 has none.
+ */
 function hasOneHost({ rawHeaders: raw, httpVersion }: IncomingMessage): boolean {
   let hosts = 0;
   for (let at = 0; at < raw.length; at += 2)

@@ -31,8 +31,8 @@ export interface FileStoreOptions extends StoreOptions {
 type Post = Stored & { resolve: () => void; reject: (error: StoreUnavailable) => void };
 
 /**
- * Keeps messages in a folder, which holds up to three times as many as are kept, through crashes, power cuts and disks that
- * fail. Nothing is rewritten: after a failure a new segment begins, whose header says what was acknowledged.
+ * Keeps messages in a folder. They survive crashes, power cuts and failing disks. The folder holds up to three times as many
+ * messages as are kept. Nothing is rewritten: after a failure a new segment begins, whose header says what was acknowledged.
  */
 export class FileStore extends DurableStore implements Store {
   /** The secrets of session cookies, the same after a restart. Undefined before `open`. */

@@ -23,7 +23,7 @@ export class MemoryStore implements Store {
   // By user and key.
   readonly #pending = new Map<string, Promise<Message>>();
   readonly #kept = new Map<string, Message>();
-  /** Its next step is the oldest kept message. A new iterator would first pass all those that were deleted. */
+  /** Its next value is the key of the oldest kept message. A new iterator would first pass all those that were deleted. */
   readonly #oldest = this.#kept.keys();
   #backlog = 0;
 

@@ -14,7 +14,7 @@ import type { Message, NewMessage, Receive, Reset, Snapshot, Store } from "./sto
 /** The time between two heartbeats, and the longest pause before a new try to connect. */
 const BEAT_MS = 500;
 /** How often a post tries again, after its connection was lost. */
-const POLL_MS = 20;
+const RETRY_MS = 20;
 
 /** Options of a Redis store. */
 export interface RedisStoreOptions extends StoreOptions {
@@ -92,7 +92,7 @@ export class RedisStore extends DurableStore implements Store {
       return await this.#connection.run(script, args);
     } catch (error) {
       if (performance.now() >= until) throw this.failed(error);
-      await delay(POLL_MS);
+      await delay(RETRY_MS);
       return this.#run(script, args, until);
     }
   }

@@ -64,7 +64,7 @@ export class RedisCluster implements Cluster {
   /** Continues after an outage. The next heartbeat sends all sessions and members. Log-ins are refused for `RENEWAL_MS`. */
   resume(): void {
     // All processes get time for their next heartbeats.
-    for (const process of this.#processes.values()) process.seenAt = Infinity;
+    for (const other of this.#processes.values()) other.seenAt = Infinity;
     this.#mustSendAll = true;
     this.#claimsFrom = performance.now() + RENEWAL_MS;
   }
@@ -95,11 +95,11 @@ export class RedisCluster implements Cluster {
     }
     // This process' own heartbeats are among the entries, so the newest time grows even if all others have ended.
     const [now] = parseId(newest.id);
-    for (const [name, process] of this.#processes) {
-      process.seenAt = Math.min(process.seenAt, now);
-      if (now - process.seenAt <= PROCESS_TTL_MS) continue;
+    for (const [name, other] of this.#processes) {
+      other.seenAt = Math.min(other.seenAt, now);
+      if (now - other.seenAt <= PROCESS_TTL_MS) continue;
       this.#processes.delete(name);
-      for (const key of process.members) local.applyLeave(key);
+      for (const key of other.members) local.applyLeave(key);
     }
   }
 

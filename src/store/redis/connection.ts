@@ -6,13 +6,13 @@ import { type Id, isId, parseId } from "../../feed/id.js";
 import type { Message, Snapshot } from "../store.js";
 import { type Entry, KEYS, PRELUDE, SCRIPTS, type Script } from "./scripts.js";
 
-/** How long a connection, or a reply, may take. After that the connection counts as lost. */
+/** How long it may take to connect. */
 export const TIMEOUT_MS = 2_500;
-/** How long Redis has to begin with a script. The reply needs the rest of the time. */
+/** How long Redis has to begin with a script. */
 export const DEADLINE_MS = TIMEOUT_MS - 500;
 /** How long a read blocks. It ends then, so it also shows that Redis is alive. */
 const BLOCK_MS = 1_000;
-/** After this time without data, a socket counts as lost. */
+/** After this time without data, a socket counts as lost. A reply may take this long. */
 const IDLE_MS = BLOCK_MS + TIMEOUT_MS;
 
 /** Makes a client of Redis, an optional peer dependency. Rejects with what to do if it is not installed. */
