@@ -31,7 +31,7 @@ type ToError = (rule: string) => Error;
 
 /** Parses a name as a person typed it. Throws what `toError` returns if the name breaks a rule. */
 export function parseName(raw: string, toError: ToError): Name {
-  if (raw.trim().length > MAX_RAW_NAME_LENGTH) throw toError(TOO_LONG);
+  if (raw.length > MAX_RAW_NAME_LENGTH) throw toError(TOO_LONG);
   const shown = raw.replace(INVISIBLE, "").trim();
   // Format (zero-width, bidi), private use, lone surrogates, line and paragraph separators; control, as in "a\nb".
   if (/[\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u.test(raw) || /\p{Cc}/u.test(shown)) {
