@@ -71,6 +71,8 @@ export function serve(handler: RequestListener, options: ServeOptions = {}): Ser
   memory.onClosed = (count) => log("too many bytes are buffered", `${count} connections are closed`);
 
   const onRequest = (req: ServedRequest, res: ServerResponse<ServedRequest> & { req: ServedRequest }) => {
+    // Node parses the bytes that it has read, also if the connection is closed meanwhile. The body is discarded.
+    if (req.socket.destroyed) return void req.resume();
     // Node drops the fields beyond `maxHeadersCount` without an error.
     const hasTooMany = req.rawHeaders.length >= 2 * TOO_MANY_HEADERS;
     if (hasTooMany || stopped) res.shouldKeepAlive = false;
