@@ -41,7 +41,8 @@ test("a head or a body that does not arrive in time is 408, although bytes arriv
 test("a head that is longer than maxHeaderSize is 431, and the connection closes", async () => {
   const { port } = await start(ok, { maxHeaderSize: 2_000 });
   const { statuses, text } = await hear(port, get("/", `X: ${"a".repeat(2_000)}`));
-  expect([statuses, text]).toEqual([[431], expect.stringContaining("X-Content-Type-Options: nosniff")]);
+  const headers = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff";
+  expect([statuses, text]).toEqual([[431], expect.stringContaining(headers)]);
 });
 
 test("a connection over the limit is closed and logged once, and open ones stay usable", async () => {

@@ -124,6 +124,7 @@ errors.together("a body of 64 KiB is accepted, and one more byte is 413", async 
 errors.together("a malformed query or path is 400", async (t, ann) => {
   for (const query of ["since=%", "since=now&wait=0&x=%zz", "since=now&wait=0&client=%ff"])
     t.refused(await ann.poll(query), 400, "bad_request");
+  t.refused(await ann.send(`leave/${ann.segment}?%ff`), 400, "bad_request");
   // A proxy can refuse such a path itself.
   const paths = ["get_post/%zz?since=now&wait=0", "get_post/%ff?since=now&wait=0", "chatroom/%E4%BD/"];
   for (const path of t.here.proxy ? [] : paths) t.refused(await ann.ask(path), 400, "bad_request");
